@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# ./dev setup, build, demo, bench.
+
+cmd_setup() {
+	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" \
+		"${PACKAGES_TEST[@]}"
+}
+
+# build_dir DIR OPTION...: configure on first use or when an option of ours
+# changed, then compile.
+build_dir() {
+	local dir=$1
+	shift
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@"
+	else
+		meson setup "$dir" "$@" >&2
+	fi
+	ninja -C "$dir" >&2
+}
+
+build_plain() {
+	say "building in build/"
+	build_dir build --buildtype=debugoptimized
+}
+
+build_sanitized() {
+	say "building in build-asan/ with ASan and UBSan"
+	build_dir build-asan --buildtype=debug -Doptimization=1 \
+		-Db_sanitize=address,undefined -Dstatic_sidecar=false
+}
+
+build_release() {
+	say "building in build-release/"
+	build_dir build-release --buildtype=release -Db_ndebug=true
+}
+
+cmd_build() {
+	cmd_setup
+	build_plain
+	say "the programs are in build/bin/; next: ./dev demo," \
+		"or build/bin/cronium run SCRIPT"
+}
+
+# Docker where an engine answers, else the sandbox: the CLI's own default.
+cmd_demo() {
+	local executor=sandbox
+	cmd_setup
+	build_plain
+	if engine_answers; then
+		executor=docker
+		base_image_ensure
+		images_build sidecar python
+	fi
+	say "build/bin/cronium run --executor $executor" \
+		"examples/hello.py --input '{\"name\":\"Ada\"}'"
+	build/bin/cronium run --executor "$executor" \
+		examples/hello.py --input '{"name":"Ada"}'
+}
+
+cmd_bench() {
+	cmd_setup
+	packages_install "${PACKAGES_BENCH[@]}"
+	build_release
+	! engine_answers || images_build sidecar python
+	CRONIUM_BIN_DIR=build-release/bin \
+		"$(system_python)" bench/run.py "$@"
+}

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# ./dev images: cronium/NAME from docker/.
+
+IMAGES=(sidecar cronium python node bash)
+
+# Prints the Dockerfile of an image; two come from one file, because they
+# share the stage that compiles.
+image_dockerfile() {
+	case $1 in
+	cronium | sidecar) echo docker/cronium.Dockerfile ;;
+	*) echo "docker/$1.Dockerfile" ;;
+	esac
+}
+
+image_build_args() {
+	local name
+	for name in http_proxy https_proxy no_proxy; do
+		[ -z "${!name:-}" ] || printf '%s\n' --build-arg "$name"
+	done
+}
+
+image_build() {
+	local name=$1 args
+	mapfile -t args < <(image_build_args)
+	say "building image cronium/$name"
+	docker build -q "${args[@]}" --target "$name" \
+		-t "cronium/$name" -f "$(image_dockerfile "$name")" . \
+		>/dev/null || die "cannot build cronium/$name"
+}
+
+images_build() {
+	local name
+	for name in "$@"; do
+		image_build "$name"
+	done
+}
+
+cmd_images() {
+	engine_ensure
+	images_build "${@:-${IMAGES[@]}}"
+}

@@ -1,0 +1,108 @@
+# shellcheck shell=bash disable=SC2034
+# Every Debian package the project needs, in one place, by what it is for.
+# "a|b" takes the first name that this release has (Debian 12 and 13 and
+# Ubuntu 24.04 differ in a few); a leading "?" marks one that may be absent.
+
+PACKAGES_BUILD=(
+	gcc libc6-dev meson ninja-build pkg-config git ca-certificates
+	libevent-dev libnghttp2-dev "node-llhttp|libllhttp-dev|?"
+	libcurl4-openssl-dev libssl-dev libjwt-dev libcjson-dev
+	libjansson-dev libssh2-1-dev libsqlite3-dev libpq-dev libarchive-dev libyaml-dev
+	libseccomp-dev zlib1g-dev
+)
+
+PACKAGES_RUN=(
+	bubblewrap curl jq python3 nodejs procps iproute2
+)
+
+PACKAGES_TEST=(
+	python3-pytest python3-pytest-timeout python3-pytest-xdist
+	python3-h2 python3-cryptography python3-yaml
+)
+
+PACKAGES_LINT=(
+	clang-format clang-tidy shellcheck
+)
+
+PACKAGES_BENCH=(
+	nginx-light haproxy nghttp2-proxy nghttp2-client wrk
+)
+
+PACKAGES_ENGINE=(
+	docker.io "docker-cli|?" iptables debootstrap debian-archive-keyring
+)
+
+PACKAGES_COMPOSE=(
+	"docker-compose-v2|docker-compose"
+)
+
+package_installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = \
+		installed ]
+}
+
+package_available() {
+	apt-cache show --no-all-versions "$1" >/dev/null 2>&1
+}
+
+# Prints the first name of an "a|b|?" entry that this release offers.
+package_choose() {
+	local name names
+	IFS='|' read -ra names <<<"$1"
+	for name in "${names[@]}"; do
+		[ "$name" = '?' ] && return
+		package_available "$name" && echo "$name" && return
+	done
+	return 1
+}
+
+packages_choose() {
+	local entry
+	for entry in "$@"; do
+		package_choose "$entry" || return 1
+	done
+}
+
+# Prints the entries of which no alternative is installed.
+packages_missing() {
+	local entry name names
+	for entry in "$@"; do
+		IFS='|' read -ra names <<<"$entry"
+		for name in "${names[@]}"; do
+			package_installed "$name" && continue 2
+		done
+		echo "$entry"
+	done
+}
+
+# apt is silent unless it fails.
+packages_apt() {
+	local log
+	log=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" \
+		</dev/null 2>&1) && return
+	printf '%s\n' "$log" >&2
+	return 1
+}
+
+packages_try_install() {
+	local chosen names
+	chosen=$(packages_choose "$@") || return 1
+	[ -n "$chosen" ] || return 0
+	mapfile -t names <<<"$chosen"
+	say "installing ${names[*]}"
+	packages_apt install -y --no-install-recommends "${names[@]}"
+}
+
+# Installs what is missing. The package index is fetched only when the one at
+# hand is empty or too old to serve.
+packages_install() {
+	local missing
+	mapfile -t missing < <(packages_missing "$@")
+	[ "${#missing[@]}" -gt 0 ] || return 0
+	have apt-get || die "install these with your package manager:" \
+		"${missing[*]}"
+	packages_try_install "${missing[@]}" && return
+	packages_apt update
+	packages_try_install "${missing[@]}" ||
+		die "cannot install ${missing[*]}: see the lines above"
+}

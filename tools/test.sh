@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# ./dev test: unit tests with meson, the rest with pytest.
+
+TEST_FAILED=0
+# Under the sanitizers everything takes longer, and a report ends the test.
+ASAN_SETTINGS=detect_leaks=1:abort_on_error=0:halt_on_error=1:exitcode=99
+UBSAN_SETTINGS=print_stacktrace=1:halt_on_error=1:exitcode=99
+
+# Runs a test runner; a failure is remembered, so that the next one still
+# runs.
+test_step() {
+	say "$1"
+	shift
+	"$@" || TEST_FAILED=1
+}
+
+test_unit() {
+	meson test -C "$1" --print-errorlogs
+}
+
+# test_pytest BUILD-DIR PYTEST-ARG...
+test_pytest() {
+	local dir=$1
+	shift
+	env CRONIUM_BIN_DIR="$ROOT/$dir/bin" CRONIUM_REQUIRE_DOCKER=1 \
+		PYTHONDONTWRITEBYTECODE=1 \
+		"$(system_python)" -m pytest -q -ra "$@"
+}
+
+test_plain() {
+	test_step "unit tests" test_unit build
+	test_step "integration tests" test_pytest build -n 2 tests/integration
+	test_step "Docker tests" test_pytest build tests/docker
+}
+
+test_sanitized() {
+	export ASAN_OPTIONS=$ASAN_SETTINGS UBSAN_OPTIONS=$UBSAN_SETTINGS
+	test_step "unit tests, sanitized" test_unit build-asan
+	test_step "integration tests, sanitized" \
+		test_pytest build-asan -n 2 tests/integration
+	unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+cmd_test() {
+	local sanitize=
+	case ${1:-} in
+	--sanitize) sanitize=1 ;;
+	'') ;;
+	*) die "test: unknown argument '$1' (it takes --sanitize)" ;;
+	esac
+	cmd_setup
+	engine_ensure
+	build_plain
+	images_build "${IMAGES[@]}"
+	test_plain
+	if [ -n "$sanitize" ]; then
+		build_sanitized
+		test_sanitized
+	fi
+	[ "$TEST_FAILED" = 0 ] || die "some tests failed: see above"
+}
