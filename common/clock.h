@@ -1,0 +1,10 @@
+/* Clocks. Deadlines use the monotonic clock; records use the wall clock. */
+#pragma once
+
+#include <stdint.h>
+
+uint64_t clock_mono_ms(void);
+uint64_t clock_mono_us(void);
+/* Milliseconds since the Unix epoch. */
+int64_t clock_wall_ms(void);
+int64_t clock_wall_s(void);

@@ -1,0 +1,18 @@
+/* Errors for people and programs: application/problem+json (RFC 9457). */
+#pragma once
+
+#include "common/macro.h"
+
+struct http_exchange;
+
+/*
+ * Ends the exchange. code is a short stable word ("not_found"); detail a
+ * sentence that says what failed, with which value, and what to do. trace_id
+ * may be NULL: the request's traceparent or a fresh id is used.
+ */
+void http_problem(struct http_exchange *ex, int status, const char *code,
+		  const char *trace_id, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
+
+/* The standard reason phrase, "Not Found"; "Unknown" where there is none. */
+const char *http_status_phrase(int status);

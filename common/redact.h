@@ -1,0 +1,54 @@
+/*
+ * Masks secrets in a byte stream, also where a secret is cut by a chunk
+ * boundary. For each secret its plain, base64 (all three alignments, standard
+ * and URL alphabet), percent-encoded and JSON-escaped forms are masked with
+ * REDACT_MASK.
+ *
+ * A redactor is shared by the streams of one job; each stream (stdout,
+ * stderr) has its own redact_stream, which holds back the few bytes that may
+ * be the beginning of a secret.
+ *
+ * Pure: no sockets, no clock.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/macro.h"
+
+#define REDACT_MASK "********"
+#define REDACT_SECRET_MIN_BYTES 6
+#define REDACT_SECRETS_MAX 1024
+
+struct redactor;
+struct redact_stream;
+
+int redactor_new(struct redactor **out) MUST_CHECK;
+void redactor_free(struct redactor *r);
+
+enum {
+	REDACT_E_SHORT = 1, /* below REDACT_SECRET_MIN_BYTES: not masked */
+	REDACT_E_FULL,      /* REDACT_SECRETS_MAX reached: must not be told */
+};
+
+/*
+ * Registers a secret for all streams from their next byte on. value is the
+ * JSON value as stored; for a JSON string also its decoded text. 0,
+ * REDACT_E_* or negative errno.
+ */
+int redactor_add(struct redactor *r, const void *value,
+		 size_t len) MUST_CHECK;
+
+/* The redactor must outlive the stream. */
+int redact_stream_new(struct redact_stream **out,
+		      struct redactor *r) MUST_CHECK;
+void redact_stream_free(struct redact_stream *s);
+
+/* Appends to out what of the stream is safe to show. 0 or -ENOMEM. */
+int redact_stream_feed(struct redact_stream *s, const void *data, size_t len,
+		       struct buf *out) MUST_CHECK;
+/* Appends what was held back: no secret can be completed any more, or the
+ * stream has been quiet for a while. 0 or -ENOMEM. */
+int redact_stream_flush(struct redact_stream *s, struct buf *out) MUST_CHECK;

@@ -1,0 +1,92 @@
+/*
+ * How a pod comes to be. An executor only knows how to make the place where a
+ * script runs and to hand over its two byte streams; assigning, logs, signals,
+ * exit and completion are shared code in pod.c. A new executor is a new file
+ * and a line in executors[].
+ *
+ * All calls are made from the event loop and return at once; results arrive
+ * through struct executor_events.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+
+struct event_base;
+struct executor; /* one per kind and process; each .c has its own struct */
+struct executor_pod; /* one pod; each .c has its own struct */
+
+enum executor_side { EXECUTOR_SIDECAR, EXECUTOR_RUNNER };
+
+struct executor_config {
+	struct event_base *base;
+	const char *run_dir;      /* RUN, absolute */
+	const char *backend_dir;  /* RUN/runtime: mounted where the sidecar is */
+	const char *runner_path;  /* cronium-runner, static */
+	const char *sidecar_path; /* cronium-sidecar (sandbox) */
+	const char *docker_socket; /* /var/run/docker.sock */
+	const char *sidecar_image; /* cronium/sidecar */
+	const char *subnet_pool;   /* "10.231.0.0/16": /29s for egress pods */
+	const char *instance;      /* value of the label cronium.instance */
+};
+
+/* What a pod must be. Strings are valid during executor_ops.create only. */
+struct executor_spec {
+	const char *pod; /* pod_… */
+	const char *execution;
+	const char *job;
+	const char *runtime; /* python | node | bash */
+	const char *image;   /* NULL: the runtime's own */
+	bool egress;
+	uint64_t memory_bytes;
+	uint32_t cpu_milli; /* 1000 = one core */
+	uint32_t pids;
+};
+
+struct executor_events {
+	/* A connected stream socket; the receiver owns it. */
+	void (*on_stream)(void *ctx, enum executor_side side, int fd);
+	/* Something worth showing the user while waiting ("pulling image …"). */
+	void (*on_progress)(void *ctx, const char *text);
+	/* The pod cannot be made or died; once. reason is for the user: what,
+	 * why, what next. */
+	void (*on_failed)(void *ctx, const char *reason);
+};
+
+/* What the runner's ASSIGN needs to know of the place. */
+struct executor_place {
+	const char *work_dir;    /* /work */
+	int64_t uid, gid;        /* -1: the runner cannot change user */
+	const char *runtime_api; /* http://localhost:8081 */
+	const char *mode;        /* CRONIUM_EXECUTION_MODE */
+};
+
+struct executor_ops {
+	const char *name; /* "docker" */
+	/* 0, or negative errno with a sentence in err (not available here). */
+	int (*new)(struct executor **out, const struct executor_config *config,
+		   char *err, size_t err_size);
+	void (*free)(struct executor *e);
+	/* Removes what earlier processes of this instance left behind, then
+	 * calls done. */
+	void (*reap)(struct executor *e, void (*done)(void *ctx), void *ctx);
+	int (*create)(struct executor *e, const struct executor_spec *spec,
+		      const struct executor_events *events, void *ctx,
+		      struct executor_pod **out);
+	void (*place)(struct executor_pod *pod, struct executor_place *out);
+	/* SIGKILL to everything on the script's side. */
+	void (*kill)(struct executor_pod *pod);
+	/* True once the kernel killed something in the pod for want of
+	 * memory. Asked after EXIT or the loss of the runner's stream. */
+	bool (*oom_killed)(struct executor_pod *pod);
+	/* Removes everything; no event afterwards; done (may be NULL) when
+	 * nothing is left. pod is invalid after this call. */
+	void (*destroy)(struct executor_pod *pod, void (*done)(void *ctx),
+			void *ctx);
+};
+
+extern const struct executor_ops executor_docker;
+extern const struct executor_ops executor_sandbox;
