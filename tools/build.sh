@@ -27,12 +27,12 @@ build_plain() {
 build_sanitized() {
 	say "building in build-asan/ with ASan and UBSan"
 	build_dir build-asan --buildtype=debug -Doptimization=1 \
-		-Db_sanitize=address,undefined -Dstatic_sidecar=false
+		-Db_sanitize=address,undefined
 }
 
 build_release() {
 	say "building in build-release/"
-	build_dir build-release --buildtype=release -Db_ndebug=true
+	build_dir build-release --buildtype=release
 }
 
 cmd_build() {

@@ -63,7 +63,8 @@ base_image_configure() {
 	as_root tee "$root/etc/apt/apt.conf.d/slim" >/dev/null <<-'END'
 		Acquire::Languages "none";
 		Acquire::GzipIndexes "true";
-		APT::Install-Suggests "false";
+		Dir::Cache::pkgcache "";
+		Dir::Cache::srcpkgcache "";
 		DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };
 	END
 	if grep -qs "$BASE_SUITE-security" "$BASE_SOURCES"; then

@@ -5,10 +5,9 @@
 
 PACKAGES_BUILD=(
 	gcc libc6-dev meson ninja-build pkg-config git ca-certificates
-	libevent-dev libnghttp2-dev "node-llhttp|libllhttp-dev|?"
-	libcurl4-openssl-dev libssl-dev libjwt-dev libcjson-dev
-	libjansson-dev libssh2-1-dev libsqlite3-dev libpq-dev libarchive-dev libyaml-dev
-	libseccomp-dev zlib1g-dev
+	libevent-dev libnghttp2-dev libssl-dev libjansson-dev
+	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev
+	"node-llhttp|libllhttp-dev|?"
 )
 
 PACKAGES_RUN=(

@@ -1,0 +1,50 @@
+# cronium/cronium (the service) and cronium/sidecar, compiled once for both.
+# Build context: the repository's root.
+
+FROM debian:bookworm-slim AS build
+WORKDIR /src
+COPY tools/lib.sh tools/packages.sh tools/
+RUN bash -euo pipefail -c '. tools/lib.sh; . tools/packages.sh; \
+		packages_install "${PACKAGES_BUILD[@]}"' \
+	&& rm -rf /var/lib/apt/lists/*
+COPY meson.build meson_options.txt ./
+COPY subprojects subprojects
+COPY common common
+COPY backend-client backend-client
+COPY backend backend
+COPY sidecar sidecar
+COPY orchestrator orchestrator
+COPY runner runner
+COPY cli cli
+COPY bin bin
+# Tests and benchmarks are not part of an image.
+RUN for dir in tests/unit tests/fuzz bench; do \
+		mkdir -p "$dir" && : >"$dir/meson.build" || exit; \
+	done \
+	&& meson setup /build --buildtype=release \
+	&& ninja -C /build \
+	&& strip /build/bin/*
+
+# Nothing but the static binary; the uid has no name and owns nothing.
+FROM scratch AS sidecar
+COPY --from=build /build/bin/cronium-sidecar /cronium-sidecar
+USER 65532:65532
+ENTRYPOINT ["/cronium-sidecar"]
+
+FROM debian:bookworm-slim AS cronium
+RUN apt-get -qq update \
+	&& DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
+		--no-install-recommends \
+		bubblewrap ca-certificates libcurl4 libevent-core-2.1-7 \
+		libjansson4 libnghttp2-14 libseccomp2 libsqlite3-0 libssl3 \
+		>/dev/null \
+	&& rm -rf /var/lib/apt/lists/*
+COPY --from=build /build/bin/ /usr/local/bin/
+# A library that was forgotten above is found here, not by a user.
+RUN ! ldd /usr/local/bin/cronium* 2>/dev/null | grep 'not found'
+ENV CRONIUM_DATA_DIR=/var/lib/cronium \
+	CRONIUM_LISTEN=0.0.0.0:8642
+VOLUME /var/lib/cronium
+EXPOSE 8642
+ENTRYPOINT ["cronium"]
+CMD ["up"]
