@@ -51,7 +51,11 @@ enum frame_type {
 /* "STDOUT" …; "?" for an unknown type. */
 const char *frame_type_name(uint8_t type);
 
-/* Appends one message, split as needed. 0 or -ENOMEM. */
+/* One header; type may carry FRAME_MORE, len <= FRAME_PAYLOAD_MAX_BYTES. */
+void frame_header_write(uint8_t out[FRAME_HEADER_BYTES], uint8_t type,
+			size_t len);
+
+/* Appends one message, split as needed: all of it, or nothing and -ENOMEM. */
 int frame_append(struct buf *out, enum frame_type type, const void *payload,
 		 size_t len) MUST_CHECK;
 
@@ -72,7 +76,7 @@ struct frame_decoder {
 	struct buf in;
 	struct buf message; /* parts of a message with FRAME_MORE */
 	uint8_t partial;    /* its type, 0 when there is none */
-	size_t taken;       /* bytes to drop from in on the next call */
+	size_t taken;	    /* bytes to drop from in on the next call */
 	bool message_done;  /* message was handed out: clear on next call */
 	size_t max_message_bytes; /* 0 = FRAME_MESSAGE_MAX_BYTES */
 };

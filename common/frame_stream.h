@@ -2,8 +2,8 @@
  * A control stream: frames over one connected stream socket in a libevent
  * loop. Owns the descriptor. Sends and answers heartbeats by itself.
  *
- * Callbacks run from the loop. A stream may be closed from its own callback;
- * it is freed at the end of that loop turn, never inside the callback.
+ * Callbacks run from the loop, never from inside a call made here. A stream
+ * may be closed from its own callback: it is freed when that has returned.
  */
 #pragma once
 
@@ -19,10 +19,10 @@ struct frame_stream_ops {
 	/* One whole message; payload is valid during the call only. */
 	void (*on_frame)(struct frame_stream *s, const struct frame *f,
 			 void *ctx);
-	/* The peer closed, broke the protocol or fell silent; called once, not
-	 * after frame_stream_close(). reason is a sentence for a log. */
-	void (*on_close)(struct frame_stream *s, const char *reason,
-			 void *ctx);
+	/* The peer closed, broke the protocol or fell silent, and everything
+	 * that it sent before was delivered; called once, not after
+	 * frame_stream_close(), which is still due. reason is for a log. */
+	void (*on_close)(struct frame_stream *s, const char *reason, void *ctx);
 	/* What was queued fell below the low-water mark; may be NULL. */
 	void (*on_drain)(struct frame_stream *s, void *ctx);
 };
@@ -31,9 +31,8 @@ struct frame_stream_ops {
 #define FRAME_STREAM_LOW_WATER_BYTES (256 * 1024)
 
 /* Takes fd, also on error. 0 or negative errno. */
-int frame_stream_new(struct frame_stream **out, struct event_base *base,
-		     int fd, const struct frame_stream_ops *ops,
-		     void *ctx) MUST_CHECK;
+int frame_stream_new(struct frame_stream **out, struct event_base *base, int fd,
+		     const struct frame_stream_ops *ops, void *ctx) MUST_CHECK;
 /* Stops at once, dropping what was not sent; NULL is fine. */
 void frame_stream_close(struct frame_stream *s);
 
