@@ -29,6 +29,9 @@ struct executor_config {
 	const char *sidecar_path; /* cronium-sidecar (sandbox) */
 	const char *docker_socket; /* /var/run/docker.sock */
 	const char *sidecar_image; /* cronium/sidecar */
+	/* The SDKs on this machine, with python/, node/ and bash/ in it; NULL
+	 * where there are none. */
+	const char *sdk_dir;
 	const char *subnet_pool;   /* "10.231.0.0/16": /29s for egress pods */
 	const char *instance;      /* value of the label cronium.instance */
 };
@@ -62,6 +65,12 @@ struct executor_place {
 	int64_t uid, gid;        /* -1: the runner cannot change user */
 	const char *runtime_api; /* http://localhost:8081 */
 	const char *mode;        /* CRONIUM_EXECUTION_MODE */
+	/* Where the executor has put sdk_dir inside the pod, read-only
+	 * (/opt/cronium/sdk); NULL: not there, the image has its own. Then
+	 * PYTHONPATH and PATH point into it; for Node, whose import knows no
+	 * search path, the executor also shows node/ as
+	 * /node_modules/cronium. */
+	const char *sdk_dir;
 };
 
 struct executor_ops {
@@ -90,3 +99,8 @@ struct executor_ops {
 
 extern const struct executor_ops executor_docker;
 extern const struct executor_ops executor_sandbox;
+
+/* Every executor there is, the one that "auto" prefers first; ends in NULL. */
+extern const struct executor_ops *const executors[];
+/* NULL when there is none of this name. */
+const struct executor_ops *executor_find(const char *name);
