@@ -87,10 +87,11 @@ int frame_append(struct buf *out, enum frame_type type, const void *payload,
 		uint8_t *at = out->data + out->len;
 
 		frame_header_write(at, (uint8_t)type | more, n);
-		if (n)
-			memcpy(at + FRAME_HEADER_BYTES, p, n);
 		out->len += FRAME_HEADER_BYTES + n;
-		p += n;
+		if (n) {
+			memcpy(at + FRAME_HEADER_BYTES, p, n);
+			p += n;
+		}
 		len -= n;
 	} while (len);
 	return 0;

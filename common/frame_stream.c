@@ -313,7 +313,7 @@ static int frame_stream_queue_rest(struct frame_stream *s,
 		sent = FRAME_HEADER_BYTES;
 	}
 	sent -= FRAME_HEADER_BYTES;
-	if (!r)
+	if (!r && sent < len)
 		r = buf_append(&s->out, payload + sent, len - sent);
 	/* Half a frame is out and its rest is lost: no byte may follow. */
 	if (r < 0)
