@@ -6,6 +6,7 @@ ENGINE_LOG=/var/log/cronium-dockerd.log
 ENGINE_PID=/var/run/cronium-dockerd.pid
 ENGINE_START_SECONDS=60
 BASE_IMAGE=debian:bookworm-slim
+PULL_SECONDS=180
 BASE_SUITE=bookworm
 # Security updates come along where this machine is of the same release.
 BASE_SOURCES=/etc/apt/sources.list.d/debian.sources
@@ -101,7 +102,7 @@ base_image_make() {
 base_image_ensure() {
 	docker image inspect "$BASE_IMAGE" >/dev/null 2>&1 && return
 	say "pulling $BASE_IMAGE"
-	docker pull -q "$BASE_IMAGE" >/dev/null 2>&1 || base_image_make
+	timeout "$PULL_SECONDS" docker pull -q "$BASE_IMAGE" >/dev/null 2>&1 || base_image_make
 }
 
 engine_ensure() {

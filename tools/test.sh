@@ -24,12 +24,13 @@ test_pytest() {
 	shift
 	env CRONIUM_BIN_DIR="$ROOT/$dir/bin" CRONIUM_REQUIRE_DOCKER=1 \
 		PYTHONDONTWRITEBYTECODE=1 \
-		"$(system_python)" -m pytest -q -ra "$@"
+		"$(system_python)" -m pytest --no-header -ra "$@"
 }
 
 test_plain() {
 	test_step "unit tests" test_unit build
-	test_step "integration tests" test_pytest build -n 2 tests/integration
+	test_step "integration tests" test_pytest build \
+		-n 2 --dist loadfile tests/integration
 	test_step "Docker tests" test_pytest build tests/docker
 }
 
@@ -37,7 +38,8 @@ test_sanitized() {
 	export ASAN_OPTIONS=$ASAN_SETTINGS UBSAN_OPTIONS=$UBSAN_SETTINGS
 	test_step "unit tests, sanitized" test_unit build-asan
 	test_step "integration tests, sanitized" \
-		test_pytest build-asan -n 2 tests/integration
+		test_pytest build-asan \
+		-n 2 --dist loadfile tests/integration
 	unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
@@ -49,6 +51,7 @@ cmd_test() {
 	*) die "test: unknown argument '$1' (it takes --sanitize)" ;;
 	esac
 	cmd_setup
+	packages_install "${PACKAGES_COMPOSE[@]}"
 	engine_ensure
 	build_plain
 	images_build "${IMAGES[@]}"
