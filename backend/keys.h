@@ -1,0 +1,45 @@
+/*
+ * The backend's keys, in DATA (0600 each, made on first start):
+ *
+ *   keys/signing.pem  P-256 private key that signs execution tokens
+ *   keys/master.key   32 bytes as hex, for the vault; or $CRONIUM_MASTER_KEY
+ *   api-key           the first API key; or $CRONIUM_API_KEY
+ *
+ * In this order, so that a lost master key is noticed before a new one is
+ * written in its place:
+ *
+ *   keys_load()   reads what is there, makes the rest in memory
+ *   store_open()  refuses a master key that its secrets do not know
+ *   keys_save()   writes what is new
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/vault.h"
+#include "common/macro.h"
+
+struct token_key;
+
+struct keys {
+	struct token_key *signing;
+	struct vault *vault;
+	char *api_key;
+	char *dir;			 /* DATA */
+	char *master_hex;		 /* only when it is to be written */
+	bool save_signing, save_api_key; /* new: to be written */
+};
+
+/*
+ * Fills *k. The variables of the environment are taken out of it. A file that
+ * others may read is refused. On failure a negative errno and a sentence in
+ * err.
+ */
+int keys_load(struct keys *k, const char *data_dir, char *err,
+	      size_t err_size) MUST_CHECK;
+/* Writes what is new: each file whole and durable, or not at all. */
+int keys_save(struct keys *k, char *err, size_t err_size) MUST_CHECK;
+/* Overwrites what is secret; zero-initialised is fine. */
+void keys_deinit(struct keys *k);

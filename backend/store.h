@@ -1,0 +1,553 @@
+/*
+ * The store: everything of the backend that outlives a restart. This header
+ * is what the API and the queue see; store_call.h is what an implementation
+ * (SQLite; PostgreSQL later) sees.
+ *
+ * Every operation is asynchronous. It copies its request in, is queued, and
+ * never waits for the disk in the caller's thread:
+ *
+ *     loop ──▶ writer thread: takes all that is queued, one transaction with
+ *      ▲  │      a savepoint for each operation, one commit (fsync)
+ *      │  └──▶ reader thread: its own connection, a snapshot of what is
+ *      │         committed
+ *      └─────── completions, through an eventfd
+ *
+ * - done.fn is called exactly once, in the loop thread, never from within the
+ *   function that started the operation; for a write, after its commit. What
+ *   was acknowledged is on disk.
+ * - Writes happen in the order in which they were started. A read sees every
+ *   write whose completion was delivered before the read was started; it may
+ *   or may not see one that is still under way.
+ * - The result and all it points to are valid during the callback only.
+ * - Functions return 0, or without ever calling done.fn -ENOMEM or -EAGAIN
+ *   (the queue is full: STORE_QUEUE_*; tell the client 503).
+ * - In the callback r is 0; a positive STORE_E_* outcome; or a negative errno:
+ *   -ENOSPC (disk full), -EROFS, -EIO (the database is damaged or the disk
+ *   fails), -ENOMEM. result->message is then a sentence for people. A failed
+ *   or refused operation has changed nothing.
+ *
+ * Strings are NUL-terminated. Times are milliseconds since the Unix epoch, 0
+ * for "not yet". Sizes of values are the caller's to limit.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "backend/job_state.h"
+#include "common/macro.h"
+
+#define STORE_QUEUE_MAX_CALLS 65536
+#define STORE_QUEUE_MAX_BYTES (256 * 1024 * 1024)
+#define STORE_LIST_MAX 1000 /* rows of one list reply */
+#define STORE_HASH_BYTES 32
+#define STORE_HEARTBEAT_MAX 4096 /* executions in one heartbeat */
+#define STORE_LOG_READ_MAX_BYTES (1024 * 1024)
+
+struct event_base;
+struct store;
+struct store_call;
+struct store_result;
+struct vault;
+
+/* Outcomes, for the direct caller to handle. */
+enum {
+	STORE_E_NOT_FOUND = 1,
+	STORE_E_EXISTS,	     /* STORE_EXPECT_ABSENT, but it is there */
+	STORE_E_CONFLICT,    /* another version than the expected one */
+	STORE_E_STALE_EPOCH, /* a later claim, or the lease ran out */
+	STORE_E_ENDED,	     /* the job or execution has ended */
+	STORE_E_LIMIT,	     /* no room: a limit given with the request */
+	STORE_E_LOG_GAP,    /* result->log_append.next is the expected offset */
+	STORE_E_TYPE,	    /* increment of what is not a number */
+	STORE_E_RANGE,	    /* increment past 64 bits, or not finite */
+	STORE_E_KEY_REUSED, /* Idempotency-Key of a different request */
+	STORE_E_STATE,	    /* the job's state does not allow it */
+};
+
+/* "not_found" …: the name of an outcome, as in problem documents. */
+const char *store_outcome_name(int e);
+
+/*
+ * Who waits for completions, e.g. one HTTP exchange; embedded by value,
+ * zero-initialised. When it goes away, store_owner_cancel() makes sure that
+ * none of its callbacks runs any more. Writes are carried out all the same;
+ * reads that have not begun are skipped.
+ */
+struct store_owner {
+	LIST_HEAD(store_owner_calls, store_call) calls;
+};
+
+void store_owner_cancel(struct store_owner *owner);
+
+struct store_done {
+	struct store_owner *owner; /* NULL: cannot be cancelled */
+	/* NULL: nobody wants to know. */
+	void (*fn)(int r, const struct store_result *result, void *ctx);
+	void *ctx;
+};
+
+/* ------------------------------------------------------------- the store */
+
+struct store_config {
+	const char *data_dir;	   /* exists, and is locked: data_dir.h */
+	const struct vault *vault; /* outlives the store */
+};
+
+/*
+ * Opens DATA/cronium.db (0600), brings its schema up to date and starts the
+ * threads. Blocks: call it before the loop runs. On failure a negative errno
+ * and a sentence in err; -EKEYREJECTED when the vault's key is not the one
+ * that the stored secrets were encrypted with.
+ */
+int store_open(struct store **out, struct event_base *base,
+	       const struct store_config *config, char *err,
+	       size_t err_size) MUST_CHECK;
+/* Blocks until what is queued is committed; callbacks do not run any more.
+ * NULL is fine. */
+void store_close(struct store *s);
+
+/* ------------------------------------------------------- common structures */
+
+/* Bytes. data == NULL: there are none at all (not the same as len == 0). */
+struct store_blob {
+	const void *data;
+	size_t len;
+};
+
+/*
+ * One audit entry. As a member of a request it is written in the transaction
+ * of the operation that it describes, also when that is refused, and the
+ * store fills in the result; action == NULL for none.
+ */
+struct store_audit {
+	const char *who;       /* "key:ID", "execution:ID", "uid:0" */
+	const char *action;    /* "variable.put" */
+	const char *target;    /* what it was done to: a name, never a value */
+	const char *result;    /* "ok" or an outcome's name */
+	const char *job;       /* may be NULL */
+	const char *execution; /* may be NULL */
+	const char *trace_id;  /* may be NULL */
+};
+
+/* Who writes on behalf of a script. */
+struct store_writer {
+	const char *execution; /* NULL: an administrator. Otherwise the write
+				* is refused with STORE_E_ENDED unless it is
+				* claimed or running */
+	const char *idempotency_key; /* of this execution; may be NULL. The
+				      * first success is repeated, with
+				      * result->repeated */
+};
+
+struct store_usage {
+	int64_t user_us, system_us, max_rss_kb;
+};
+
+struct store_job {
+	const char *id, *name, *runtime;
+	const char *executor;  /* as asked for; where it runs once started */
+	const char *execution; /* latest execution, NULL before any claim */
+	const char *agent, *pod, *reason; /* may be NULL */
+	enum job_state state;
+	bool cancel_requested;
+	const char *cancel_reason; /* may be NULL */
+	int64_t epoch;	 /* of the latest execution, 0 before any claim */
+	int64_t attempt; /* 1 for the first that could start */
+	int64_t created_ms, claimed_ms, started_ms, ended_ms, lease_until_ms;
+	bool has_exit_code;
+	int exit_code;
+	int signal; /* 0: none */
+	bool oom_killed;
+	struct store_usage usage;
+	int64_t script_bytes, input_bytes;
+	int64_t output_bytes; /* -1: no output was set */
+	int64_t log_bytes, log_dropped_bytes;
+	struct store_blob labels; /* JSON object */
+	struct store_blob spec;	  /* JSON object; not filled in lists */
+};
+
+/* ------------------------------------------------------------------- jobs */
+
+struct store_job_new {
+	const char *id; /* id_new("job", …) */
+	/* The same key with the same spec, script and input gives the first
+	 * job (result->repeated); with others STORE_E_KEY_REUSED. Give the
+	 * caller's identity in it where keys of callers may clash. NULL: none */
+	const char *idempotency_key;
+	const char *name, *runtime;
+	const char *executor; /* "auto" or the only one that may claim it */
+	struct store_blob spec, script, input, labels;
+	int64_t max_queued; /* STORE_E_LIMIT when as many wait; 0: no limit */
+	struct store_audit audit;
+};
+/* result->job */
+int store_job_submit(struct store *s, const struct store_job_new *job,
+		     struct store_done done) MUST_CHECK;
+
+/* result->job, or STORE_E_NOT_FOUND */
+int store_job_get(struct store *s, const char *job,
+		  struct store_done done) MUST_CHECK;
+
+struct store_job_query {
+	int state;	    /* enum job_state, or -1 for all */
+	const char *before; /* a job: only older ones; NULL: from the newest */
+	size_t limit;	    /* 1 … STORE_LIST_MAX */
+};
+/* result->jobs, newest first; STORE_E_NOT_FOUND: there is no such before */
+int store_job_list(struct store *s, const struct store_job_query *query,
+		   struct store_done done) MUST_CHECK;
+
+/* result->counts */
+int store_job_count(struct store *s, struct store_done done) MUST_CHECK;
+
+enum store_payload {
+	STORE_SCRIPT = 1,
+	STORE_INPUT = 2,
+	STORE_OUTPUT = 3,
+};
+/* result->blob; STORE_E_NOT_FOUND: no such job, or it has none of this kind
+ * (result->job.id is NULL in the first case) */
+int store_job_read(struct store *s, const char *job, enum store_payload kind,
+		   struct store_done done) MUST_CHECK;
+
+struct store_job_cancel {
+	const char *job;
+	const char *reason; /* may be NULL */
+	struct store_audit audit;
+};
+/*
+ * A queued job is cancelled at once; a claimed or running one is flagged and
+ * its agent has to end it (result->job says which execution and agent).
+ * result->job; STORE_E_NOT_FOUND; STORE_E_ENDED with result->job.
+ */
+int store_job_cancel(struct store *s, const struct store_job_cancel *cancel,
+		     struct store_done done) MUST_CHECK;
+
+/* ------------------------------------------------------------------ queue */
+
+struct store_claim {
+	const char *execution; /* id_new("ex", …) for the new execution */
+	const char *agent;
+	const char *executors; /* "docker,sandbox"; "auto" jobs always match */
+	int64_t lease_ms;
+};
+/*
+ * Claims the oldest queued job that matches: result->claim. STORE_E_NOT_FOUND
+ * when none does. A claim whose completion nobody hears is undone by its
+ * lease.
+ */
+int store_queue_claim(struct store *s, const struct store_claim *claim,
+		      struct store_done done) MUST_CHECK;
+
+struct store_lease {
+	const char *execution;
+	int64_t epoch;
+};
+
+/* A claimed job that was not started goes back to the queue, at its old
+ * place; one whose cancel was requested is cancelled. result->job;
+ * STORE_E_STALE_EPOCH; STORE_E_STATE once it was started. */
+int store_queue_give_back(struct store *s, const struct store_lease *lease,
+			  struct store_done done) MUST_CHECK;
+
+struct store_started {
+	struct store_lease lease;
+	const char *pod, *executor;
+};
+/* claimed → running; repeating it is fine. result->job;
+ * STORE_E_STALE_EPOCH. */
+int store_queue_started(struct store *s, const struct store_started *started,
+			struct store_done done) MUST_CHECK;
+
+struct store_heartbeat {
+	const char *agent;
+	const struct store_lease *leases;
+	size_t n; /* <= STORE_HEARTBEAT_MAX */
+	int64_t lease_ms;
+};
+/* Extends the leases to now + lease_ms. result->heartbeat: what the agent has
+ * to stop. */
+int store_queue_heartbeat(struct store *s,
+			  const struct store_heartbeat *heartbeat,
+			  struct store_done done) MUST_CHECK;
+
+struct store_complete {
+	struct store_lease lease;
+	enum job_state state; /* an end state other than lost */
+	const char *reason;   /* may be NULL */
+	bool has_exit_code;
+	int exit_code;
+	int signal;
+	bool oom_killed;
+	struct store_usage usage;
+	struct store_audit audit;
+};
+/* result->job; a repeat with the same epoch is 0 with result->repeated and
+ * the first result; STORE_E_STALE_EPOCH. */
+int store_queue_complete(struct store *s, const struct store_complete *complete,
+			 struct store_done done) MUST_CHECK;
+
+/*
+ * Ends the leases that ran out before now_ms: not started → queued (or
+ * cancelled, where that was requested), started → lost. result->jobs: the
+ * jobs concerned, at most STORE_LIST_MAX (call again when it is that many),
+ * with result->next_ms: when the next lease runs out, 0 for none.
+ */
+int store_queue_expire(struct store *s, int64_t now_ms,
+		       struct store_done done) MUST_CHECK;
+
+/* After a restart: gives every lease that is out at least lease_ms from now,
+ * so that agents can come back before store_queue_expire() ends them. */
+int store_queue_grace(struct store *s, int64_t lease_ms,
+		      struct store_done done) MUST_CHECK;
+
+/* ------------------------------------------------------------------- logs */
+
+enum store_stream { /* as enum frame_type */
+		    STORE_STDOUT = 1,
+		    STORE_STDERR = 2,
+		    STORE_NOTICE = 3,
+};
+
+struct store_log_chunk {
+	enum store_stream stream;
+	struct store_blob data;
+};
+
+struct store_log_append {
+	struct store_lease lease;
+	int64_t offset; /* payload bytes that this execution sent before */
+	const struct store_log_chunk *chunks;
+	size_t n;
+	int64_t limit_bytes; /* of the job's whole log; 0: no limit */
+	/* A line that is added to the log as NOTICE when the limit is first
+	 * passed; may be NULL. */
+	const char *limit_notice;
+};
+/*
+ * result->log_append. Bytes that were stored before are dropped; those over
+ * the limit are counted in the job's log_dropped_bytes. STORE_E_LOG_GAP when
+ * bytes are missing before offset; STORE_E_STALE_EPOCH, STORE_E_ENDED.
+ */
+int store_log_append(struct store *s, const struct store_log_append *append,
+		     struct store_done done) MUST_CHECK;
+
+struct store_log_query {
+	const char *job;
+	int64_t offset;	  /* payload bytes of the job's log to skip */
+	size_t max_bytes; /* 1 … STORE_LOG_READ_MAX_BYTES */
+};
+/* result->log, and result->job.state as of the same moment. A log goes on
+ * where a job is claimed again: offsets never go back. STORE_E_NOT_FOUND. */
+int store_log_read(struct store *s, const struct store_log_query *query,
+		   struct store_done done) MUST_CHECK;
+
+/* -------------------------------------------------------------- variables */
+
+/* Versions are taken from one counter: they only grow, and a deleted and
+ * created variable never gets an old version again. */
+#define STORE_EXPECT_ANY INT64_C(-1)
+#define STORE_EXPECT_ABSENT INT64_C(0)
+
+enum store_secret {
+	STORE_SECRET_KEEP = 0, /* as it is; a new variable is no secret */
+	STORE_SECRET_ON,
+	STORE_SECRET_OFF,
+};
+
+/* result->variable, or STORE_E_NOT_FOUND */
+int store_variable_get(struct store *s, const char *key,
+		       struct store_done done) MUST_CHECK;
+
+struct store_variable_query {
+	const char *prefix; /* NULL or "": all */
+	const char *after;  /* a key: only later ones; NULL: from the first */
+	size_t limit;	    /* 1 … STORE_LIST_MAX */
+};
+/* result->variables, by key, without their values */
+int store_variable_list(struct store *s,
+			const struct store_variable_query *query,
+			struct store_done done) MUST_CHECK;
+
+struct store_variable_put {
+	const char *key;
+	struct store_blob value; /* one JSON value */
+	enum store_secret secret;
+	int64_t expect; /* a version, STORE_EXPECT_ANY, STORE_EXPECT_ABSENT */
+	struct store_writer writer;
+	struct store_audit audit;
+};
+/* result->variable (without the value), ->created; STORE_E_EXISTS;
+ * STORE_E_CONFLICT with the present version in result->variable (0: absent);
+ * STORE_E_ENDED; STORE_E_KEY_REUSED. */
+int store_variable_put(struct store *s, const struct store_variable_put *put,
+		       struct store_done done) MUST_CHECK;
+
+struct store_variable_delete {
+	const char *key;
+	int64_t expect; /* a version or STORE_EXPECT_ANY */
+	struct store_writer writer;
+	struct store_audit audit;
+};
+/* STORE_E_NOT_FOUND, and as store_variable_put(). */
+int store_variable_delete(struct store *s,
+			  const struct store_variable_delete *del,
+			  struct store_done done) MUST_CHECK;
+
+struct store_variable_increment {
+	const char *key;
+	const char *by; /* a JSON number */
+	struct store_writer writer;
+	struct store_audit audit;
+};
+/*
+ * Adds to a number; an absent variable counts as 0. result->variable with the
+ * new value. Two integers are added exactly in 64 bits; where either has a
+ * fraction or exponent the sum is a double, written so that it reads back the
+ * same. STORE_E_TYPE, STORE_E_RANGE, STORE_E_ENDED, STORE_E_KEY_REUSED.
+ */
+int store_variable_increment(struct store *s,
+			     const struct store_variable_increment *inc,
+			     struct store_done done) MUST_CHECK;
+
+/* ---------------------------------------------------------------- runtime */
+
+/* The job of an execution: result->job as seen by this execution.
+ * STORE_E_NOT_FOUND; STORE_E_ENDED with result->job when the execution is
+ * neither claimed nor running any more: its tokens are worth nothing. */
+int store_execution_get(struct store *s, const char *execution,
+			struct store_done done) MUST_CHECK;
+
+struct store_output_set {
+	struct store_blob value;    /* one JSON value; the last one wins */
+	struct store_writer writer; /* with an execution */
+	struct store_audit audit;
+};
+/* STORE_E_ENDED, STORE_E_NOT_FOUND, STORE_E_KEY_REUSED. */
+int store_output_set(struct store *s, const struct store_output_set *set,
+		     struct store_done done) MUST_CHECK;
+
+struct store_condition_set {
+	bool value;
+	struct store_writer writer; /* with an execution */
+	struct store_audit audit;
+};
+/* As store_output_set(). */
+int store_condition_set(struct store *s, const struct store_condition_set *set,
+			struct store_done done) MUST_CHECK;
+/* result->condition; STORE_E_NOT_FOUND: no such execution, or never set. */
+int store_condition_get(struct store *s, const char *execution,
+			struct store_done done) MUST_CHECK;
+
+/* --------------------------------------------------------- audit, API keys */
+
+int store_audit_append(struct store *s, const struct store_audit *entry,
+		       struct store_done done) MUST_CHECK;
+
+struct store_audit_query {
+	int64_t before;	       /* an entry's id; 0: from the newest */
+	const char *execution; /* NULL: all */
+	size_t limit;	       /* 1 … STORE_LIST_MAX */
+};
+/* result->audit, newest first */
+int store_audit_list(struct store *s, const struct store_audit_query *query,
+		     struct store_done done) MUST_CHECK;
+
+struct store_api_key {
+	const char *id, *name;
+	uint8_t hash[STORE_HASH_BYTES];	  /* SHA-256 of the key */
+	int64_t created_ms, last_used_ms; /* set by the store */
+};
+struct store_api_key_new {
+	struct store_api_key key;
+	struct store_audit audit;
+};
+/* STORE_E_EXISTS: this id or hash is known. */
+int store_api_key_add(struct store *s, const struct store_api_key_new *add,
+		      struct store_done done) MUST_CHECK;
+struct store_api_key_delete {
+	const char *id;
+	struct store_audit audit;
+};
+int store_api_key_delete(struct store *s,
+			 const struct store_api_key_delete *del,
+			 struct store_done done) MUST_CHECK;
+/* Sets last_used_ms to now. */
+int store_api_key_touch(struct store *s, const char *id,
+			struct store_done done) MUST_CHECK;
+/* result->api_keys, all of them */
+int store_api_key_list(struct store *s, struct store_done done) MUST_CHECK;
+
+/* ---------------------------------------------------------------- results */
+
+struct store_variable {
+	const char *key;
+	struct store_blob value; /* data NULL where not asked for */
+	size_t bytes;		 /* of the value */
+	int64_t version, updated_ms;
+	bool secret;
+};
+
+struct store_audit_entry {
+	int64_t id, at_ms;
+	struct store_audit entry;
+};
+
+struct store_stop {
+	const char *execution, *reason; /* reason may be NULL */
+};
+
+struct store_result {
+	const char *message; /* a sentence when r != 0 */
+	bool repeated;	     /* an earlier request with this key did it */
+	struct store_job job;
+	union {
+		struct {
+			const struct store_job *items;
+			size_t n;
+			bool more; /* list: there are older ones */
+			int64_t next_ms;
+		} jobs;
+		int64_t counts[JOB_STATES];
+		struct store_blob blob;
+		struct { /* the job itself is in result->job */
+			struct store_blob script, input;
+		} claim;
+		struct {
+			const struct store_stop *cancel;
+			size_t n_cancel;
+			const char *const *lost;
+			size_t n_lost;
+		} heartbeat;
+		struct {
+			int64_t next; /* offset expected next */
+			bool stored;  /* something new can be read */
+		} log_append;
+		struct {
+			const struct store_log_chunk *chunks;
+			size_t n;
+			int64_t next;  /* offset to go on from */
+			int64_t total; /* bytes stored so far */
+		} log;
+		struct store_variable variable;
+		struct {
+			const struct store_variable *items;
+			size_t n;
+			bool more;
+		} variables;
+		bool condition;
+		struct {
+			const struct store_audit_entry *items;
+			size_t n;
+			bool more;
+		} audit;
+		struct {
+			const struct store_api_key *items;
+			size_t n;
+		} api_keys;
+	};
+	bool created; /* put: the variable is new */
+};
