@@ -117,12 +117,12 @@ char *buf_cstr(struct buf *b)
 
 char *buf_take(struct buf *b, size_t *len)
 {
-	char *s = buf_cstr(b);
+	char *s;
 
+	buf_rewind(b);
+	s = buf_cstr(b);
 	if (!s)
 		return NULL;
-	buf_rewind(b);
-	s = (char *)b->data;
 	if (len)
 		*len = b->len;
 	*b = (struct buf){ 0 };

@@ -17,7 +17,6 @@
 
 #define JSON_DEPTH_MAX 64 /* nesting accepted by json_check() */
 
-DEFINE_CLEANUP(json_t *, json_decref)
 #define _cleanup_json_ _cleanup_(json_decrefp)
 
 /*

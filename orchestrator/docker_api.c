@@ -1,0 +1,458 @@
+#include "orchestrator/docker_api.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "common/json.h"
+
+#define DOCKER_REPLY_MAX_BYTES (8 * 1024 * 1024)
+#define DOCKER_LINE_MAX_BYTES (256 * 1024)
+#define DOCKER_PING_TIMEOUT_MS 5000
+#define DOCKER_CONNECT_TIMEOUT_MS 2000
+#define DOCKER_ERROR_MAX_BYTES 512
+
+struct docker_call {
+	LIST_ENTRY(docker_call) link; /* in docker_api.calls */
+	struct docker_api *api;
+	const struct docker_call_ops *ops;
+	void *ctx;
+	CURL *easy;
+	struct curl_slist *headers;
+	char *path;	 /* without the version */
+	struct buf body; /* of the request */
+	struct buf reply;
+	char curl_error[CURL_ERROR_SIZE];
+	bool too_large;
+};
+
+LIST_HEAD(docker_calls, docker_call);
+
+struct docker_api {
+	struct event_base *base;
+	char *socket_path;
+	CURLM *multi;
+	struct event *timer;
+	struct docker_calls waiting; /* for the version */
+	struct docker_calls calls;
+	struct docker_call *ping;
+	char version[16]; /* "1.41"; empty until negotiated */
+};
+
+/* --- calls --------------------------------------------------------------- */
+
+static void docker_call_free(struct docker_call *call)
+{
+	LIST_REMOVE(call, link);
+	if (call->easy) {
+		curl_multi_remove_handle(call->api->multi, call->easy);
+		curl_easy_cleanup(call->easy);
+	}
+	curl_slist_free_all(call->headers);
+	buf_deinit(&call->body);
+	buf_deinit(&call->reply);
+	free(call->path);
+	free(call);
+}
+
+void docker_call_cancel(struct docker_call *call)
+{
+	if (call)
+		docker_call_free(call);
+}
+
+static void docker_call_give_lines(struct docker_call *call)
+{
+	uint8_t *end;
+
+	while ((end = call->reply.len
+			      ? memchr(call->reply.data, '\n', call->reply.len)
+			      : NULL)) {
+		size_t n = (size_t)(end - call->reply.data);
+
+		*end = '\0';
+		if (n)
+			call->ops->on_line(call->ctx, (char *)call->reply.data);
+		buf_consume(&call->reply, n + 1);
+	}
+}
+
+static size_t docker_on_data(char *data, size_t size, size_t n, void *ctx)
+{
+	struct docker_call *call = ctx;
+	size_t max = call->ops->on_line ? DOCKER_LINE_MAX_BYTES
+					: DOCKER_REPLY_MAX_BYTES;
+
+	n *= size;
+	if (call->reply.len + n > max) {
+		call->too_large = true;
+		return 0;
+	}
+	if (buf_append(&call->reply, data, n) < 0)
+		return 0;
+	if (call->ops->on_line)
+		docker_call_give_lines(call);
+	return n;
+}
+
+/* The engine answers an error as {"message": "…"}. */
+static void docker_call_error(struct docker_call *call, CURLcode code,
+			      int status, char *out, size_t size)
+{
+	char ignored[64];
+	_cleanup_json_ json_t *o = NULL;
+
+	if (call->too_large) {
+		snprintf(out, size, "its reply to %s is too large", call->path);
+	} else if (code != CURLE_OK) {
+		snprintf(out, size, "%s (%s)",
+			 call->curl_error[0] ? call->curl_error
+					     : curl_easy_strerror(code),
+			 call->api->socket_path);
+	} else {
+		o = json_parse_object(call->reply.data, call->reply.len,
+				      ignored, sizeof(ignored));
+		snprintf(out, size, "%s (HTTP %d)",
+			 json_get_str(o, "message", "no explanation"), status);
+	}
+}
+
+static void docker_call_finish(struct docker_call *call, CURLcode code)
+{
+	const struct docker_call_ops *ops = call->ops;
+	char error[DOCKER_ERROR_MAX_BYTES];
+	struct docker_reply reply = { 0 };
+	struct buf body;
+	void *ctx = call->ctx;
+	long status = 0;
+
+	if (code == CURLE_OK)
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	reply.status = (int)status;
+	if ((status < 200 || status > 299) && status != 304) {
+		docker_call_error(call, code, reply.status, error,
+				  sizeof(error));
+		reply.error = error;
+	}
+	body = call->reply;
+	call->reply = (struct buf){ 0 };
+	docker_call_free(call);
+	reply.body = buf_cstr(&body);
+	reply.len = body.len;
+	if (!reply.body)
+		reply.body = "";
+	ops->on_done(ctx, &reply);
+	buf_deinit(&body);
+}
+
+/* --- libcurl in the loop ------------------------------------------------- */
+
+static void docker_api_collect(struct docker_api *api)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(api->multi, &left))) {
+		struct docker_call *call;
+		CURLcode code = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
+		docker_call_finish(call, code);
+	}
+}
+
+static void docker_on_socket_event(evutil_socket_t fd, short what, void *ctx)
+{
+	struct docker_api *api = ctx;
+	int running, mask = 0;
+
+	if (what & EV_READ)
+		mask |= CURL_CSELECT_IN;
+	if (what & EV_WRITE)
+		mask |= CURL_CSELECT_OUT;
+	curl_multi_socket_action(api->multi, fd, mask, &running);
+	docker_api_collect(api);
+}
+
+static void docker_on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct docker_api *api = ctx;
+	int running;
+
+	curl_multi_socket_action(api->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	docker_api_collect(api);
+}
+
+static int docker_watch_socket(CURL *easy, curl_socket_t fd, int what,
+			       void *ctx, void *socket_ctx)
+{
+	struct docker_api *api = ctx;
+	struct event *ev = socket_ctx;
+	short events = EV_PERSIST;
+
+	if (ev)
+		event_free(ev);
+	ev = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		if (what & CURL_POLL_IN)
+			events |= EV_READ;
+		if (what & CURL_POLL_OUT)
+			events |= EV_WRITE;
+		ev = event_new(api->base, fd, events, docker_on_socket_event,
+			       api);
+		if (!ev || event_add(ev, NULL) < 0)
+			return -1;
+	}
+	curl_multi_assign(api->multi, fd, ev);
+	return 0;
+}
+
+static int docker_watch_timer(CURLM *multi, long timeout_ms, void *ctx)
+{
+	struct docker_api *api = ctx;
+	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+
+	if (timeout_ms < 0)
+		return event_del(api->timer);
+	return event_add(api->timer, &tv);
+}
+
+/* --- starting a call ----------------------------------------------------- */
+
+/* Hands a prepared call to libcurl. version: "" for none. */
+static int docker_call_start(struct docker_call *call, const char *version)
+{
+	_cleanup_free_ char *url = NULL;
+
+	if (asprintf(&url, "http://docker%s%s%s", version[0] ? "/v" : "",
+		     version, call->path) < 0)
+		return -ENOMEM;
+	curl_easy_setopt(call->easy, CURLOPT_URL, url);
+	if (curl_multi_add_handle(call->api->multi, call->easy) != CURLM_OK)
+		return -ENOMEM;
+	LIST_REMOVE(call, link);
+	LIST_INSERT_HEAD(&call->api->calls, call, link);
+	return 0;
+}
+
+static int docker_call_prepare(struct docker_call *call, const char *method,
+			       unsigned int timeout_ms)
+{
+	CURL *easy = call->easy = curl_easy_init();
+
+	call->headers = curl_slist_append(NULL,
+					  "Content-Type: application/json");
+	if (!easy || !call->headers)
+		return -ENOMEM;
+	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH,
+			 call->api->socket_path);
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, docker_on_data);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)DOCKER_CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+	if (!strcmp(method, "POST")) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE,
+				 (long)call->body.len);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+				 call->body.len ? (char *)call->body.data : "");
+	}
+	return 0;
+}
+
+static int docker_call_new(struct docker_api *api, const char *method,
+			   const char *path, const json_t *body,
+			   unsigned int timeout_ms,
+			   const struct docker_call_ops *ops, void *ctx,
+			   struct docker_call **out)
+{
+	struct docker_call *call = calloc(1, sizeof(*call));
+	int r;
+
+	if (!call)
+		return -ENOMEM;
+	call->api = api;
+	call->ops = ops;
+	call->ctx = ctx;
+	LIST_INSERT_HEAD(&api->waiting, call, link);
+	call->path = strdup(path);
+	r = call->path ? 0 : -ENOMEM;
+	if (r == 0 && body)
+		r = json_append(&call->body, body);
+	if (r == 0)
+		r = docker_call_prepare(call, method, timeout_ms);
+	if (r < 0) {
+		docker_call_free(call);
+		return r;
+	}
+	*out = call;
+	return 0;
+}
+
+/* --- the version --------------------------------------------------------- */
+
+static unsigned int docker_version_number(const char *s)
+{
+	unsigned int major = 0, minor = 0;
+
+	if (sscanf(s, "%u.%u", &major, &minor) != 2)
+		return 0;
+	return major * 1000 + minor;
+}
+
+static size_t docker_on_ping_header(char *data, size_t size, size_t n,
+				    void *ctx)
+{
+	static const char name[] = "api-version:";
+	struct docker_api *api = ctx;
+	char value[16] = "";
+
+	n *= size;
+	if (n < sizeof(name) || strncasecmp(data, name, sizeof(name) - 1) != 0)
+		return n;
+	snprintf(value, sizeof(value), "%.*s", (int)(n - sizeof(name) + 1),
+		 data + sizeof(name) - 1);
+	if (sscanf(value, " %15[0-9.]", api->version) != 1)
+		api->version[0] = '\0';
+	if (docker_version_number(api->version) >
+	    docker_version_number(DOCKER_API_VERSION_MAX))
+		strcpy(api->version, DOCKER_API_VERSION_MAX);
+	return n;
+}
+
+/* The waiting calls go ahead, or fail with the reason of the ping. */
+static void docker_on_ping_done(void *ctx, const struct docker_reply *reply)
+{
+	struct docker_api *api = ctx;
+	struct docker_reply failed = { .body = "", .error = reply->error };
+	struct docker_call *call;
+	char old[128];
+
+	api->ping = NULL;
+	if (!failed.error &&
+	    docker_version_number(api->version) <
+		    docker_version_number(DOCKER_API_VERSION_MIN)) {
+		snprintf(old, sizeof(old),
+			 "the engine speaks API %s; %s (Docker 20.10) is the "
+			 "oldest that works",
+			 api->version[0] ? api->version : "of no version",
+			 DOCKER_API_VERSION_MIN);
+		failed.error = old;
+	}
+	if (failed.error)
+		api->version[0] = '\0';
+	while ((call = LIST_FIRST(&api->waiting))) {
+		const struct docker_call_ops *ops = call->ops;
+		void *call_ctx = call->ctx;
+
+		if (!failed.error && docker_call_start(call, api->version) == 0)
+			continue;
+		docker_call_free(call);
+		ops->on_done(call_ctx, &failed);
+	}
+}
+
+static int docker_api_ping(struct docker_api *api)
+{
+	static const struct docker_call_ops ops = {
+		.on_done = docker_on_ping_done,
+	};
+	int r = docker_call_new(api, "GET", "/_ping", NULL,
+				DOCKER_PING_TIMEOUT_MS, &ops, api, &api->ping);
+
+	if (r < 0)
+		return r;
+	curl_easy_setopt(api->ping->easy, CURLOPT_HEADERFUNCTION,
+			 docker_on_ping_header);
+	curl_easy_setopt(api->ping->easy, CURLOPT_HEADERDATA, api);
+	r = docker_call_start(api->ping, "");
+	if (r < 0) {
+		docker_call_free(api->ping);
+		api->ping = NULL;
+	}
+	return r;
+}
+
+/* --- public -------------------------------------------------------------- */
+
+int docker_api_call(struct docker_api *api, const char *method,
+		    const char *path, const json_t *body,
+		    unsigned int timeout_ms, const struct docker_call_ops *ops,
+		    void *ctx, struct docker_call **out)
+{
+	struct docker_call *call;
+	int r = docker_call_new(api, method, path, body, timeout_ms, ops, ctx,
+				&call);
+
+	if (r < 0)
+		return r;
+	if (api->version[0])
+		r = docker_call_start(call, api->version);
+	else if (!api->ping)
+		r = docker_api_ping(api);
+	if (r < 0) {
+		docker_call_free(call);
+		return r;
+	}
+	if (out)
+		*out = call;
+	return 0;
+}
+
+int docker_api_new(struct docker_api **out, struct event_base *base,
+		   const char *socket_path)
+{
+	_cleanup_(docker_api_freep) struct docker_api *api =
+		calloc(1, sizeof(*api));
+
+	if (!api)
+		return -ENOMEM;
+	api->base = base;
+	LIST_INIT(&api->waiting);
+	LIST_INIT(&api->calls);
+	api->socket_path = strdup(socket_path);
+	api->timer = evtimer_new(base, docker_on_timer, api);
+	api->multi = curl_multi_init();
+	if (!api->socket_path || !api->timer || !api->multi)
+		return -ENOMEM;
+	curl_multi_setopt(api->multi, CURLMOPT_SOCKETFUNCTION,
+			  docker_watch_socket);
+	curl_multi_setopt(api->multi, CURLMOPT_SOCKETDATA, api);
+	curl_multi_setopt(api->multi, CURLMOPT_TIMERFUNCTION,
+			  docker_watch_timer);
+	curl_multi_setopt(api->multi, CURLMOPT_TIMERDATA, api);
+	*out = api;
+	api = NULL;
+	return 0;
+}
+
+void docker_api_free(struct docker_api *api)
+{
+	struct docker_call *call;
+
+	if (!api)
+		return;
+	while ((call = LIST_FIRST(&api->waiting)))
+		docker_call_free(call);
+	while ((call = LIST_FIRST(&api->calls)))
+		docker_call_free(call);
+	if (api->multi)
+		curl_multi_cleanup(api->multi);
+	if (api->timer)
+		event_free(api->timer);
+	free(api->socket_path);
+	free(api);
+}

@@ -1,0 +1,53 @@
+/*
+ * The Docker Engine API over its unix socket: libcurl's multi interface in
+ * the caller's event loop. The API version is negotiated with /_ping before
+ * the first call; calls made earlier wait for it.
+ *
+ * Every call ends in exactly one on_done, unless it is cancelled. Callbacks
+ * run from the loop, never from within docker_api_call().
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "common/macro.h"
+
+struct event_base;
+struct docker_api;
+struct docker_call;
+
+/* What the engine must speak at least (20.10), and what we know at most. */
+#define DOCKER_API_VERSION_MIN "1.41"
+#define DOCKER_API_VERSION_MAX "1.43"
+
+struct docker_reply {
+	int status;        /* HTTP status; 0 when there was no answer */
+	const char *body;  /* NUL-terminated; "" for streamed calls */
+	size_t len;
+	const char *error; /* NULL for 2xx and 304; else the engine's words */
+};
+
+struct docker_call_ops {
+	/* Streamed calls only: a whole line of the reply, without '\n'. */
+	void (*on_line)(void *ctx, const char *line);
+	void (*on_done)(void *ctx, const struct docker_reply *reply);
+};
+
+/* 0 or negative errno. */
+int docker_api_new(struct docker_api **out, struct event_base *base,
+		   const char *socket_path) MUST_CHECK;
+/* Drops what is under way without on_done. */
+void docker_api_free(struct docker_api *api);
+DEFINE_CLEANUP(struct docker_api *, docker_api_free)
+
+/*
+ * path starts with '/', without the version. body may be NULL; it is
+ * serialised before the call returns. timeout_ms 0 means none (streams).
+ */
+int docker_api_call(struct docker_api *api, const char *method,
+		    const char *path, const json_t *body,
+		    unsigned int timeout_ms, const struct docker_call_ops *ops,
+		    void *ctx, struct docker_call **out) MUST_CHECK;
+/* on_done is not called any more; NULL is fine. */
+void docker_call_cancel(struct docker_call *call);
