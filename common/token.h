@@ -40,9 +40,9 @@ struct token_patterns {
 struct token_claims {
 	char *issuer;
 	char *audience; /* "runtime" or "backend" */
-	char *subject;  /* execution */
+	char *subject;	/* execution */
 	char *job;
-	char *id;       /* jti */
+	char *id; /* jti */
 	int64_t issued_s, not_before_s, expires_s;
 	unsigned int scopes; /* enum token_scope */
 	struct token_patterns vars_read, vars_write;
@@ -62,10 +62,9 @@ int token_key_generate(struct token_key **out) MUST_CHECK;
 /* PEM, private or public; -EINVAL if it is not a P-256 key. */
 int token_key_parse(const char *pem, size_t len,
 		    struct token_key **out) MUST_CHECK;
-int token_key_private_pem(const struct token_key *k, struct buf *out)
-	MUST_CHECK;
-int token_key_public_pem(const struct token_key *k, struct buf *out)
-	MUST_CHECK;
+int token_key_private_pem(const struct token_key *k,
+			  struct buf *out) MUST_CHECK;
+int token_key_public_pem(const struct token_key *k, struct buf *out) MUST_CHECK;
 void token_key_free(struct token_key *k);
 DEFINE_CLEANUP(struct token_key *, token_key_free)
 
@@ -97,6 +96,9 @@ struct token_expect {
 int token_verify(const struct token_key *k, const char *jwt, size_t len,
 		 const struct token_expect *expect, int64_t now_s,
 		 struct token_claims *out) MUST_CHECK;
+/* The times alone, for a token known from before: 0, TOKEN_E_EXPIRED or
+ * TOKEN_E_NOT_YET. */
+int token_check_times(const struct token_claims *c, int64_t now_s) MUST_CHECK;
 /* "the token has expired" … for a problem document. */
 const char *token_strerror(int e);
 
