@@ -6,7 +6,8 @@
 PACKAGES_BUILD=(
 	gcc libc6-dev meson ninja-build pkg-config git ca-certificates
 	libevent-dev libnghttp2-dev libssl-dev libjansson-dev
-	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev
+	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev libyajl-dev
+	uthash-dev libcmocka-dev
 	"libllhttp-dev|node-llhttp|?"
 )
 
@@ -16,7 +17,8 @@ PACKAGES_RUN=(
 
 PACKAGES_TEST=(
 	python3-pytest python3-pytest-timeout python3-pytest-xdist
-	python3-h2 python3-cryptography python3-yaml
+	python3-h2 python3-cryptography python3-yaml python3-requests
+	python3-httpx python3-jwt python3-jsonschema
 )
 
 PACKAGES_LINT=(
