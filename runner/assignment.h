@@ -1,0 +1,28 @@
+/* What the runner was told to run: the ASSIGN message, checked. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/json.h"
+#include "common/macro.h"
+
+#define ASSIGNMENT_ARGS_MAX 4096
+
+struct assignment {
+	json_t *root;		 /* owns the strings below */
+	const char **argv;	 /* NULL-terminated */
+	const char *script_name; /* one path component */
+	size_t script_bytes;
+	const json_t *env;    /* object of strings, or NULL */
+	const char *work_dir; /* absolute */
+	const char *mode;     /* CRONIUM_EXECUTION_MODE, or "" */
+	int64_t uid, gid;     /* -1: stay as we are */
+	uint64_t grace_ms;    /* when the runner itself is told to stop */
+};
+
+/* 0, or -EINVAL or -ENOMEM with a sentence in err. */
+int assignment_parse(struct assignment *a, const void *data, size_t len,
+		     char *err, size_t err_size) MUST_CHECK;
+void assignment_deinit(struct assignment *a);

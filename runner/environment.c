@@ -1,0 +1,89 @@
+#include "runner/environment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct environment {
+	char **items; /* room for all of them and the NULL */
+	size_t n;
+};
+
+void environment_free(char **env)
+{
+	if (!env)
+		return;
+	for (size_t i = 0; env[i]; i++)
+		free(env[i]);
+	free(env);
+}
+
+/* Sets KEY=VALUE, over an earlier one of the same key. */
+static int environment_set(struct environment *e, const char *key,
+			   const char *value)
+{
+	size_t key_len = strlen(key);
+	char *item;
+	size_t i;
+
+	if (asprintf(&item, "%s=%s", key, value) < 0)
+		return -1;
+	for (i = 0; i < e->n; i++) {
+		if (!strncmp(e->items[i], key, key_len) &&
+		    e->items[i][key_len] == '=')
+			break;
+	}
+	if (i == e->n)
+		e->n++;
+	free(e->items[i]);
+	e->items[i] = item;
+	return 0;
+}
+
+static int environment_copy_own(struct environment *e)
+{
+	for (char **own = environ; *own; own++) {
+		e->items[e->n] = strdup(*own);
+		if (!e->items[e->n])
+			return -1;
+		e->n++;
+	}
+	return 0;
+}
+
+static int environment_fill(struct environment *e, const struct assignment *a,
+			    bool keep_own)
+{
+	const char *key;
+	json_t *value;
+
+	if (environment_set(e, "PATH", ENVIRONMENT_PATH) < 0 ||
+	    environment_set(e, "LANG", "C.UTF-8") < 0)
+		return -1;
+	/* A PATH of the image's own replaces the usual one. */
+	if (keep_own && environment_copy_own(e) < 0)
+		return -1;
+	if (environment_set(e, "HOME", a->work_dir) < 0)
+		return -1;
+	json_object_foreach((json_t *)a->env, key, value) {
+		if (environment_set(e, key, json_string_value(value)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+char **environment_new(const struct assignment *a, bool keep_own)
+{
+	struct environment e = { 0 };
+	size_t own = 0;
+
+	while (environ[own])
+		own++;
+	e.items = calloc(own + json_object_size(a->env) + 4, sizeof(*e.items));
+	if (!e.items)
+		return NULL;
+	if (environment_fill(&e, a, keep_own) < 0) {
+		environment_free(e.items);
+		return NULL;
+	}
+	return e.items;
+}

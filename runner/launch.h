@@ -1,0 +1,31 @@
+/* Starts the script: one fork, one exec, and a precise answer if it fails. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "runner/assignment.h"
+
+#define LAUNCH_PIPE_BYTES (1024 * 1024) /* asked for; what we get may be less */
+#define LAUNCH_EXIT_NOT_FOUND 127	/* as a shell has it */
+#define LAUNCH_EXIT_NOT_STARTED 126
+
+/* All descriptors are ours, close-on-exec and non-blocking. */
+struct launch {
+	pid_t pid;
+	int stdout_fd, stderr_fd;
+	int status_fd; /* ends without a byte when exec succeeded */
+};
+
+/* What the child writes to status_fd. */
+struct launch_failure {
+	int step;
+	int error;
+};
+
+/* keep_env: see environment.h. 0 or negative errno. */
+int launch_script(const struct assignment *a, bool keep_env,
+		  struct launch *out) MUST_CHECK;
+
+/* Says in err what went wrong; returns the exit code to report. */
+int launch_explain(const struct assignment *a, const struct launch_failure *f,
+		   char *err, size_t err_size);

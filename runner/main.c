@@ -1,0 +1,105 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/log.h"
+#include "common/options.h"
+#include "runner/runner.h"
+
+struct main_options {
+	const char *control;
+	bool help, version;
+};
+
+static const struct option_spec main_specs[] = {
+	{ "control", 0, OPTION_STRING, offsetof(struct main_options, control),
+	  "PATH|fd:N", "/run/cronium/control.sock",
+	  "the orchestrator's control socket, or an inherited one" },
+	{ "help", 'h', OPTION_FLAG, offsetof(struct main_options, help), NULL,
+	  NULL, "print this and exit" },
+	{ "version", 0, OPTION_FLAG, offsetof(struct main_options, version),
+	  NULL, NULL, "print the version and exit" },
+};
+
+static int main_connect_path(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	r = fd;
+	fd = -1;
+	return r;
+}
+
+/* A descriptor or negative errno. */
+static int main_connect(const char *control)
+{
+	uint64_t fd;
+
+	if (strncmp(control, "fd:", 3))
+		return main_connect_path(control);
+	if (option_parse_uint(control + 3, &fd) < 0 || fd > 1024)
+		return -EBADF;
+	return (int)fd;
+}
+
+static int main_parse(int argc, char **argv, struct main_options *o)
+{
+	char err[256];
+	int first;
+
+	if (options_parse(main_specs, ARRAY_SIZE(main_specs), argc, argv, false,
+			  o, &first, err, sizeof(err)) < 0 ||
+	    (first < argc && snprintf(err, sizeof(err),
+				      "unexpected argument %s", argv[first]))) {
+		fprintf(stderr, "cronium-runner: %s\n", err);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void main_help(void)
+{
+	puts("Usage: cronium-runner [OPTION]...\n"
+	     "Runs one script for the orchestrator that it is connected "
+	     "to.\n");
+	options_help(main_specs, ARRAY_SIZE(main_specs));
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(runner_freep) struct runner *runner = NULL;
+	struct main_options o = { 0 };
+	int fd, r;
+
+	/* The script must not read our memory or descriptors through /proc. */
+	prctl(PR_SET_DUMPABLE, 0);
+	log_init("runner", LOG_LEVEL_INFO);
+	if (main_parse(argc, argv, &o) < 0)
+		return 2;
+	if (o.help || o.version) {
+		if (o.help)
+			main_help();
+		else
+			puts(CRONIUM_VERSION);
+		return EXIT_SUCCESS;
+	}
+	fd = main_connect(o.control);
+	r = fd < 0 ? fd : runner_new(&runner, fd);
+	if (r < 0) {
+		log_error("-", "cannot reach the orchestrator at %s: %s",
+			  o.control, strerror(-r));
+		return EXIT_FAILURE;
+	}
+	return runner_run(runner);
+}

@@ -1,0 +1,66 @@
+#include "runner/output.h"
+
+#include <errno.h>
+#include <event2/event.h>
+
+#define OUTPUT_READS_PER_TURN 16 /* so that signals are seen in between */
+
+int output_init(struct output *o, struct event_base *base, int fd,
+		enum frame_type type, void (*on_readable)(int, short, void *),
+		void *ctx)
+{
+	o->fd = fd;
+	o->type = type;
+	o->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable,
+				ctx);
+	return o->readable ? 0 : -ENOMEM;
+}
+
+void output_deinit(struct output *o)
+{
+	if (o->readable)
+		event_free(o->readable);
+	o->readable = NULL;
+	closep(&o->fd);
+	o->fd = -1;
+}
+
+void output_start(struct output *o)
+{
+	if (o->fd >= 0)
+		event_add(o->readable, NULL);
+}
+
+void output_stop(struct output *o)
+{
+	if (o->readable)
+		event_del(o->readable);
+}
+
+int output_pump(struct output *o, struct frame_stream *stream)
+{
+	static uint8_t chunk[FRAME_PAYLOAD_MAX_BYTES];
+	int r;
+
+	if (o->fd < 0)
+		return OUTPUT_E_END;
+	for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
+		ssize_t n;
+
+		if (frame_stream_full(stream))
+			return OUTPUT_E_FULL;
+		n = read(o->fd, chunk, sizeof(chunk));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return OUTPUT_E_EMPTY;
+		if (n <= 0) {
+			output_deinit(o);
+			return n < 0 ? -errno : OUTPUT_E_END;
+		}
+		r = frame_stream_send(stream, o->type, chunk, (size_t)n);
+		if (r < 0)
+			return r;
+	}
+	return OUTPUT_E_FULL;
+}

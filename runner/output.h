@@ -1,0 +1,34 @@
+/*
+ * One output of the script: a pipe whose bytes become frames. Holds nothing
+ * back and reads only what the control stream has room for.
+ */
+#pragma once
+
+#include "common/frame_stream.h"
+
+struct event;
+struct event_base;
+
+/* Outcomes of output_pump(). */
+enum {
+	OUTPUT_E_EMPTY = 1, /* nothing to read now */
+	OUTPUT_E_FULL,	    /* the stream is full, or it was enough for once */
+	OUTPUT_E_END,	    /* every writer has closed; so have we */
+};
+
+struct output {
+	int fd; /* -1 when it has ended */
+	enum frame_type type;
+	struct event *readable;
+};
+
+/* Takes fd. on_readable(fd, what, ctx). 0 or -ENOMEM. */
+int output_init(struct output *o, struct event_base *base, int fd,
+		enum frame_type type, void (*on_readable)(int, short, void *),
+		void *ctx) MUST_CHECK;
+void output_deinit(struct output *o);
+
+void output_start(struct output *o);
+void output_stop(struct output *o);
+/* Moves a bounded number of bytes. OUTPUT_E_*, or negative errno. */
+int output_pump(struct output *o, struct frame_stream *stream) MUST_CHECK;

@@ -1,0 +1,476 @@
+#include "runner/runner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/frame_stream.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "runner/assignment.h"
+#include "runner/launch.h"
+#include "runner/oom.h"
+#include "runner/output.h"
+#include "runner/report.h"
+#include "runner/script_file.h"
+#include "runner/tree.h"
+
+#define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
+#define RUNNER_KILL_AGAIN_US 1000
+#define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
+
+enum runner_state {
+	RUNNER_CONNECTING,
+	RUNNER_READY,
+	RUNNER_ASSIGNED,
+	RUNNER_RUNNING,
+	RUNNER_STOPPING,
+	RUNNER_GONE,
+};
+
+struct runner {
+	enum runner_state state;
+	struct event_base *base;
+	struct frame_stream *stream;
+	struct event *on_child, *on_term, *on_int;
+	struct event *started;	/* exec succeeded or failed */
+	struct event *grace;	/* ends: SIGKILL to everything */
+	struct event *patience; /* with processes that cannot be killed */
+	struct assignment job;
+	struct output out[2];
+	int status_fd;
+	pid_t pid;  /* of the script; 0 before, and when it has ended */
+	bool empty; /* no process of the script is left */
+	uint64_t oom_kills_before;
+	struct report report;
+	int exit_code; /* of this program */
+};
+
+static void runner_set_state(struct runner *r, enum runner_state state)
+{
+	assert(state > r->state);
+	r->state = state;
+}
+
+static void runner_set_timer(struct event *timer, uint64_t ms)
+{
+	const struct timeval tv = { (time_t)(ms / 1000),
+				    (suseconds_t)(ms % 1000 * 1000) };
+
+	event_add(timer, &tv);
+}
+
+/* The control stream is of no use any more: leave nothing behind. */
+static void runner_abandon(struct runner *r, const char *reason)
+{
+	if (r->state != RUNNER_GONE) {
+		log_error("-", "gave up: %s", reason);
+		r->exit_code = EXIT_FAILURE;
+		r->state = RUNNER_GONE;
+	}
+	tree_signal(SIGKILL);
+	event_base_loopbreak(r->base);
+}
+
+static void runner_send_exit(struct runner *r)
+{
+	struct buf b = { 0 };
+	int e;
+
+	if (tree_is_pid1())
+		r->report.oom_killed = oom_kills() > r->oom_kills_before;
+	e = report_append(&r->report, &b);
+	if (!e)
+		e = frame_stream_send(r->stream, FRAME_EXIT, b.data, b.len);
+	buf_deinit(&b);
+	/* A stream that is gone says so through on_close. */
+	if (e < 0 && e != -EPIPE)
+		runner_abandon(r, strerror(-e));
+	else
+		runner_set_state(r, RUNNER_GONE);
+}
+
+/* False while the stream is full: on_drain comes back here. */
+static bool runner_drain_output(struct runner *r, struct output *o)
+{
+	int e;
+
+	do {
+		e = output_pump(o, r->stream);
+	} while (e == OUTPUT_E_FULL && !frame_stream_full(r->stream));
+	if (e == OUTPUT_E_FULL)
+		return false;
+	/* All writers are dead, so an empty pipe stays empty. */
+	output_deinit(o);
+	return true;
+}
+
+static void runner_step_stopping(struct runner *r)
+{
+	if (!r->empty)
+		return;
+	output_stop(&r->out[0]);
+	output_stop(&r->out[1]);
+	if (!runner_drain_output(r, &r->out[0]) ||
+	    !runner_drain_output(r, &r->out[1]))
+		return;
+	event_del(r->grace);
+	event_del(r->patience);
+	runner_send_exit(r);
+}
+
+/* The script's exit ends the pod: its children do not outlive it. */
+static void runner_stop(struct runner *r)
+{
+	bool main_ended = false;
+	int status = 0;
+
+	runner_set_state(r, RUNNER_STOPPING);
+	tree_signal(SIGKILL);
+	r->empty = !tree_reap(0, &main_ended, &status);
+	runner_set_timer(r->patience, RUNNER_KILL_MS);
+	runner_step_stopping(r);
+}
+
+static void runner_fail(struct runner *r, int exit_code, const char *error)
+{
+	report_set_error(&r->report, exit_code, error);
+	runner_stop(r);
+}
+
+static void runner_on_patience(int fd, short what, void *ctx)
+{
+	struct runner *r = ctx;
+
+	log_error("-", "some processes could not be killed in %d ms",
+		  RUNNER_KILL_MS);
+	r->empty = true;
+	runner_step_stopping(r);
+}
+
+static void runner_step_child(struct runner *r)
+{
+	bool main_ended = false;
+	int status = 0;
+
+	r->empty = !tree_reap(r->pid, &main_ended, &status);
+	if (main_ended) {
+		r->pid = 0;
+		report_set_status(&r->report, status);
+	}
+	if (r->state == RUNNER_STOPPING) {
+		/* Outside a PID namespace a fork may have outrun the signal. */
+		if (!r->empty && !tree_is_pid1())
+			tree_signal(SIGKILL);
+		runner_step_stopping(r);
+	} else if (r->state == RUNNER_RUNNING && !r->pid && !r->started) {
+		runner_stop(r);
+	}
+}
+
+static void runner_on_child(int sig, short what, void *ctx)
+{
+	runner_step_child(ctx);
+}
+
+static void runner_on_output(int fd, short what, void *ctx)
+{
+	struct runner *r = ctx;
+	struct output *o = fd == r->out[0].fd ? &r->out[0] : &r->out[1];
+	int e = output_pump(o, r->stream);
+
+	if (e < 0 && e != -EPIPE)
+		log_error("-", "lost output: %s", strerror(-e));
+	if (frame_stream_full(r->stream)) {
+		output_stop(&r->out[0]);
+		output_stop(&r->out[1]);
+	}
+}
+
+static void runner_start_output(struct runner *r)
+{
+	output_start(&r->out[0]);
+	output_start(&r->out[1]);
+}
+
+static void runner_report_started(struct runner *r)
+{
+	char json[64];
+	int n;
+
+	r->report.started_us = clock_wall_ms() * 1000;
+	n = snprintf(json, sizeof(json), "{\"pid\":%d}", (int)r->pid);
+	if (frame_stream_send(r->stream, FRAME_STARTED, json, (size_t)n) < 0)
+		return;
+	runner_start_output(r);
+}
+
+/* The status pipe ended, or tells why exec failed. */
+static void runner_on_started(int fd, short what, void *ctx)
+{
+	struct runner *r = ctx;
+	struct launch_failure f;
+	char error[REPORT_ERROR_BYTES];
+	ssize_t n = read(fd, &f, sizeof(f));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	event_free(r->started);
+	r->started = NULL;
+	if (r->state != RUNNER_RUNNING)
+		return;
+	if (n == (ssize_t)sizeof(f)) {
+		int code = launch_explain(&r->job, &f, error, sizeof(error));
+
+		runner_fail(r, code, error);
+		return;
+	}
+	runner_report_started(r);
+	if (!r->pid)
+		runner_stop(r);
+}
+
+static int runner_watch(struct runner *r, const struct launch *l)
+{
+	int a, b;
+
+	r->pid = l->pid;
+	r->status_fd = l->status_fd;
+	a = output_init(&r->out[0], r->base, l->stdout_fd, FRAME_STDOUT,
+			runner_on_output, r);
+	b = output_init(&r->out[1], r->base, l->stderr_fd, FRAME_STDERR,
+			runner_on_output, r);
+	r->started = event_new(r->base, l->status_fd, EV_READ | EV_PERSIST,
+			       runner_on_started, r);
+	if (a < 0 || b < 0 || !r->started || event_add(r->started, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void runner_launch(struct runner *r, const struct frame *script)
+{
+	char error[REPORT_ERROR_BYTES];
+	struct launch l;
+	int e;
+
+	if (script->len != r->job.script_bytes) {
+		runner_abandon(r, "SCRIPT is not as long as ASSIGN says");
+		return;
+	}
+	e = script_file_write(&r->job, script->payload, script->len, error,
+			      sizeof(error));
+	if (e < 0) {
+		runner_fail(r, LAUNCH_EXIT_NOT_STARTED, error);
+		return;
+	}
+	r->oom_kills_before = oom_kills();
+	e = launch_script(&r->job, tree_is_pid1(), &l);
+	if (e < 0) {
+		snprintf(error, sizeof(error), "cannot start a process: %s",
+			 strerror(-e));
+		runner_fail(r, LAUNCH_EXIT_NOT_STARTED, error);
+		return;
+	}
+	runner_set_state(r, RUNNER_RUNNING);
+	e = runner_watch(r, &l);
+	if (e < 0)
+		runner_abandon(r, strerror(-e));
+}
+
+static void runner_signal(struct runner *r, int sig, uint64_t grace_ms)
+{
+	char error[REPORT_ERROR_BYTES];
+
+	if (r->state == RUNNER_RUNNING) {
+		tree_signal(grace_ms ? sig : SIGKILL);
+		if (!event_pending(r->grace, EV_TIMEOUT, NULL))
+			runner_set_timer(r->grace, grace_ms);
+	} else if (r->state < RUNNER_RUNNING) {
+		snprintf(error, sizeof(error), "stopped before it started");
+		runner_fail(r, 128 + sig, error);
+	}
+}
+
+static void runner_on_grace(int fd, short what, void *ctx)
+{
+	tree_signal(SIGKILL);
+}
+
+static void runner_on_term(int sig, short what, void *ctx)
+{
+	struct runner *r = ctx;
+
+	runner_signal(r, SIGTERM, r->job.grace_ms);
+}
+
+static void runner_accept_assign(struct runner *r, const struct frame *f)
+{
+	char error[REPORT_ERROR_BYTES];
+
+	runner_set_state(r, RUNNER_ASSIGNED);
+	if (assignment_parse(&r->job, f->payload, f->len, error,
+			     sizeof(error)) < 0)
+		runner_fail(r, LAUNCH_EXIT_NOT_STARTED, error);
+}
+
+static void runner_accept_signal(struct runner *r, const struct frame *f)
+{
+	char error[REPORT_ERROR_BYTES];
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, error,
+						     sizeof(error));
+	int64_t sig = json_get_int(o, "signal", 0);
+	int64_t grace_ms = json_get_int(o, "grace_ms", 0);
+
+	if (sig <= 0 || sig >= NSIG || grace_ms < 0)
+		runner_abandon(r, "SIGNAL names no signal");
+	else
+		runner_signal(r, (int)sig,
+			      (uint64_t)MIN(grace_ms, RUNNER_GRACE_MAX_MS));
+}
+
+static void runner_on_frame(struct frame_stream *s, const struct frame *f,
+			    void *ctx)
+{
+	struct runner *r = ctx;
+
+	if (f->type == FRAME_SIGNAL)
+		runner_accept_signal(r, f);
+	else if (f->type == FRAME_ASSIGN && r->state == RUNNER_READY)
+		runner_accept_assign(r, f);
+	else if (f->type == FRAME_SCRIPT && r->state == RUNNER_ASSIGNED)
+		runner_launch(r, f);
+	else if (r->state < RUNNER_STOPPING)
+		runner_abandon(r, "the orchestrator sent a frame out of turn");
+}
+
+static void runner_on_close(struct frame_stream *s, const char *reason,
+			    void *ctx)
+{
+	runner_abandon(ctx, reason);
+}
+
+static void runner_on_drain(struct frame_stream *s, void *ctx)
+{
+	struct runner *r = ctx;
+
+	if (r->state == RUNNER_STOPPING && r->empty)
+		runner_step_stopping(r);
+	else
+		runner_start_output(r);
+}
+
+static const struct frame_stream_ops runner_stream_ops = {
+	.on_frame = runner_on_frame,
+	.on_close = runner_on_close,
+	.on_drain = runner_on_drain,
+};
+
+static int runner_init(struct runner *r, int fd)
+{
+	int e;
+
+	r->base = event_base_new();
+	if (!r->base) {
+		close(fd);
+		return -ENOMEM;
+	}
+	e = frame_stream_new(&r->stream, r->base, fd, &runner_stream_ops, r);
+	if (e < 0)
+		return e;
+	r->on_child = evsignal_new(r->base, SIGCHLD, runner_on_child, r);
+	r->on_term = evsignal_new(r->base, SIGTERM, runner_on_term, r);
+	r->on_int = evsignal_new(r->base, SIGINT, runner_on_term, r);
+	r->grace = evtimer_new(r->base, runner_on_grace, r);
+	r->patience = evtimer_new(r->base, runner_on_patience, r);
+	if (!r->on_child || !r->on_term || !r->on_int || !r->grace ||
+	    !r->patience || event_add(r->on_child, NULL) < 0 ||
+	    event_add(r->on_term, NULL) < 0 || event_add(r->on_int, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int runner_say_ready(struct runner *r)
+{
+	char json[128];
+	int n = snprintf(json, sizeof(json), "{\"version\":\"%s\",\"pid\":%d}",
+			 CRONIUM_VERSION, (int)getpid());
+
+	runner_set_state(r, RUNNER_READY);
+	return frame_stream_send(r->stream, FRAME_READY, json, (size_t)n);
+}
+
+int runner_new(struct runner **out, int fd)
+{
+	_cleanup_(runner_freep) struct runner *r = calloc(1, sizeof(*r));
+	int e;
+
+	if (!r) {
+		close(fd);
+		return -ENOMEM;
+	}
+	r->out[0].fd = r->out[1].fd = r->status_fd = -1;
+	r->empty = true;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	e = runner_init(r, fd);
+	if (!e)
+		e = tree_init();
+	if (!e)
+		e = runner_say_ready(r);
+	if (e < 0)
+		return e;
+	*out = r;
+	r = NULL;
+	return 0;
+}
+
+/* PID 1 takes its namespace along; elsewhere forks may outrun the signal. */
+static void runner_kill_stragglers(void)
+{
+	uint64_t deadline = clock_mono_ms() + RUNNER_KILL_MS;
+	bool main_ended;
+	int status;
+
+	while (!tree_is_pid1() && tree_reap(0, &main_ended, &status) &&
+	       clock_mono_ms() < deadline) {
+		tree_signal(SIGKILL);
+		usleep(RUNNER_KILL_AGAIN_US);
+	}
+}
+
+int runner_run(struct runner *r)
+{
+	event_base_dispatch(r->base);
+	runner_kill_stragglers();
+	return r->exit_code;
+}
+
+static void runner_free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+void runner_free(struct runner *r)
+{
+	if (!r)
+		return;
+	output_deinit(&r->out[0]);
+	output_deinit(&r->out[1]);
+	runner_free_event(r->started);
+	runner_free_event(r->on_child);
+	runner_free_event(r->on_term);
+	runner_free_event(r->on_int);
+	runner_free_event(r->grace);
+	runner_free_event(r->patience);
+	closep(&r->status_fd);
+	frame_stream_close(r->stream);
+	assignment_deinit(&r->job);
+	if (r->base)
+		event_base_free(r->base);
+	free(r);
+}

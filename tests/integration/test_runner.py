@@ -1,0 +1,349 @@
+"""cronium-runner driven over its control stream, as PID 1 and as a child."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import frames
+
+BIN = os.environ.get("CRONIUM_BIN_DIR", "build/bin")
+RUNNER = os.path.abspath(os.path.join(BIN, "cronium-runner"))
+ROOT = os.getuid() == 0
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc",
+           "--kill-child=SIGKILL"]
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Runner:
+    def __init__(self, pid1, work):
+        self.stream, theirs = frames.pair()
+        command = [RUNNER, "--control", f"fd:{theirs.fileno()}"]
+        if pid1:
+            command = UNSHARE + ([] if ROOT else ["-U", "-r"]) + command
+        self.pid1 = pid1
+        self.work = work
+        self.process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
+        theirs.close()
+        ready = self.stream.expect(frames.READY)
+        assert ready["pid"] == 1 if pid1 else self.process.pid
+
+    def assign(self, script, argv=None, uid=None, env=None, name="main"):
+        script = script if isinstance(script, bytes) else script.encode()
+        uid = uid if uid is not None else (1000 if ROOT else -1)
+        if uid >= 0 and os.stat(self.work).st_uid != uid:
+            os.chown(self.work, uid, uid)
+        self.stream.send(frames.ASSIGN, {
+            "execution": "ex_1", "job": "job_1",
+            "argv": argv or ["bash", name], "script_name": name,
+            "script_bytes": len(script), "env": env or {},
+            "work_dir": str(self.work), "uid": uid, "gid": uid,
+            "grace_ms": 200})
+        self.stream.send(frames.SCRIPT, script)
+
+    def finish(self):
+        """Reads to EXIT; (stdout, stderr, exit)."""
+        out = {frames.STDOUT: bytearray(), frames.STDERR: bytearray()}
+        while True:
+            kind, payload = self.stream.next()
+            if kind in out:
+                out[kind] += payload
+            elif kind == frames.EXIT:
+                break
+            else:
+                assert kind == frames.STARTED
+        self.close()
+        return (bytes(out[frames.STDOUT]), bytes(out[frames.STDERR]),
+                frames.json.loads(payload))
+
+    def run(self, script, **how):
+        self.assign(script, **how)
+        return self.finish()
+
+    def read_line(self):
+        line = b""
+        while not line.endswith(b"\n"):
+            kind, payload = self.stream.next()
+            assert kind in (frames.STARTED, frames.STDOUT), (kind, payload)
+            line += payload if kind == frames.STDOUT else b""
+        return line.decode().strip()
+
+    def close(self):
+        self.stream.close()
+        self.process.wait(10)
+
+    def kill(self):
+        self.stream.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        self.process.stderr.close()
+
+
+@pytest.fixture
+def work(tmp_path):
+    path = tmp_path / "work"
+    path.mkdir()
+    for parent in list(path.parents)[:3]:
+        parent.chmod(0o755)
+    return path
+
+
+@pytest.fixture(params=["pid1", "child"])
+def runner(request, work):
+    r = Runner(request.param == "pid1", work)
+    yield r
+    r.kill()
+
+
+@pytest.fixture
+def pid1(work):
+    r = Runner(True, work)
+    yield r
+    r.kill()
+
+
+def alive(marker):
+    """Processes whose command line has the marker."""
+    found = subprocess.run(["pgrep", "-f", marker], capture_output=True)
+    return found.stdout.split()
+
+
+def test_output_exit_code_and_usage(runner):
+    out, err, end = runner.run("echo out; echo err >&2; exit 7")
+    assert (out, err) == (b"out\n", b"err\n")
+    assert end["exit_code"] == 7
+    assert end["signal"] is None and end["error"] is None
+    assert not end["oom_killed"]
+    assert end["user_us"] + end["system_us"] > 0
+    assert end["max_rss_kb"] > 0
+    assert abs(end["started_us"] / 1e6 - time.time()) < 60
+    assert runner.process.returncode == 0
+
+
+def test_started_comes_before_output(runner):
+    runner.assign("echo hi")
+    assert runner.stream.expect(frames.STARTED)["pid"] > 0
+    assert runner.stream.expect(frames.STDOUT) == b"hi\n"
+
+
+def test_the_place_of_the_script(runner):
+    uid = 1000 if ROOT else os.getuid()
+    out, _, end = runner.run(
+        "id -u; pwd; echo $HOME; cat; echo ${#A} $(ulimit -c); ls -l main",
+        env={"A": "x" * 1000})
+    lines = out.decode().splitlines()
+    assert lines[1:4] == [str(runner.work), str(runner.work), "1000 0"]
+    assert lines[4].startswith("-rw-r--r--")
+    if ROOT:
+        assert lines[0] == str(uid)
+    assert end["exit_code"] == 0
+
+
+def test_the_script_has_only_its_three_descriptors(runner):
+    out, _, _ = runner.run("ls /proc/self/fd | wc -l; readlink /proc/self/fd/0")
+    # the fourth is the directory that ls itself reads
+    assert out == b"4\n/dev/null\n"
+
+
+def test_no_capability_and_no_new_privileges(runner):
+    out, _, _ = runner.run("grep -E 'Cap(Eff|Prm|Amb)|NoNew' /proc/self/status")
+    values = dict(line.split(":\t") for line in out.decode().splitlines())
+    assert values["NoNewPrivs"] == "1"
+    if ROOT:
+        assert {values[k] for k in ("CapEff", "CapPrm", "CapAmb")} == {"0" * 16}
+
+
+def test_a_child_has_a_clean_environment(work, monkeypatch):
+    monkeypatch.setenv("CRONIUM_MASTER_KEY", "secret")
+    r = Runner(False, work)
+    out, _, _ = r.run("env", uid=-1, env={"K": "V"})
+    r.kill()
+    names = {line.split("=")[0] for line in out.decode().splitlines()}
+    assert names <= {"PATH", "LANG", "HOME", "K", "PWD", "SHLVL", "_"}
+    assert b"K=V" in out
+
+
+def test_the_script_cannot_touch_the_runner(pid1):
+    out, _, _ = pid1.run(
+        "kill -9 1 2>&1; ls /proc/1/fd 2>&1; cat /proc/1/environ 2>&1; "
+        "echo done")
+    assert out.lower().count(b"permission denied") == 2
+    assert out.endswith(b"done\n")
+
+
+@pytest.mark.parametrize("argv, code, words", [
+    (["no-such-interpreter"], 127, "no-such-interpreter is not"),
+    (["/etc/passwd"], 126, "cannot start /etc/passwd: Permission denied"),
+    (["/"], 126, "Permission denied"),
+])
+def test_what_cannot_be_started_is_told(runner, argv, code, words):
+    out, err, end = runner.run("", argv=argv)
+    assert end["exit_code"] == code
+    assert words in end["error"]
+    assert end["started_us"] == 0
+    assert (out, err) == (b"", b"")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc/x", "n" * 256])
+def test_a_script_name_is_one_component(runner, name):
+    runner.stream.send(frames.ASSIGN, {
+        "argv": ["true"], "script_name": name, "script_bytes": 0,
+        "work_dir": str(runner.work), "uid": -1, "gid": -1})
+    end = runner.stream.expect(frames.EXIT)
+    assert "script_name" in end["error"]
+
+
+def test_a_file_that_is_there_is_not_replaced(runner):
+    target = runner.work.parent / "target"
+    target.write_text("mine")
+    (runner.work / "main").symlink_to(target)
+    _, _, end = runner.run("echo no")
+    assert "File exists" in end["error"]
+    assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("junk", [
+    b"GET / HTTP/1.1\r\n\r\n",
+    frames.encode(frames.SCRIPT, b"too early"),
+    frames.encode(frames.SIGNAL, {"signal": 4711}),
+    frames.encode(frames.SIGNAL, b"nonsense"),
+])
+def test_a_broken_stream_ends_the_runner(runner, junk):
+    runner.stream.sock.sendall(junk)
+    assert runner.process.wait(10) == 1
+
+
+def test_bytes_arrive_as_they_are(runner):
+    out, _, _ = runner.run(
+        r"printf '\377\376 no newline \0 at the end ü'")
+    assert out == b"\xff\xfe no newline \0 at the end \xc3\xbc"
+
+
+def test_a_gigabyte_of_output_in_little_memory(runner):
+    size = 1 << 30
+    runner.assign(f"head -c {size} /dev/zero")
+    got, end, began = 0, None, time.monotonic()
+    while not end:
+        kind, payload = runner.stream.next()
+        if kind == frames.STDOUT:
+            got += len(payload)
+        elif kind == frames.EXIT:
+            end = frames.json.loads(payload)
+    took = time.monotonic() - began
+    status = open(f"/proc/{runner_pid(runner)}/status").read()
+    peak = int(status.split("VmHWM:")[1].split()[0])
+    assert got == size
+    assert peak < 16 * 1024, "kB of peak memory"
+    print(f"{size / took / 1e6:.0f} MB/s, peak {peak} kB")
+
+
+def runner_pid(runner):
+    """Seen from outside: unshare's only child is PID 1 of the namespace."""
+    if not runner.pid1:
+        return runner.process.pid
+    pid = runner.process.pid
+    children = open(f"/proc/{pid}/task/{pid}/children").read()
+    return int(children.split()[0])
+
+
+def test_a_reader_that_waits_holds_the_script_back(runner):
+    runner.assign("head -c 64000000 /dev/zero; echo over >&2")
+    runner.stream.expect(frames.STARTED)
+    pid = runner_pid(runner)
+    before = -1
+    while True:  # until the runner has stopped reading: its count stands still
+        counts = open(f"/proc/{pid}/io").read()
+        if counts == before:
+            break
+        before = counts
+        time.sleep(0.2)
+    out, err, end = runner.finish()
+    assert len(out) == 64000000 and err == b"over\n"
+    assert end["exit_code"] == 0
+
+
+def test_children_do_not_outlive_the_script(runner, tmp_path):
+    marker = f"sleep 54{os.getpid()}{int(runner.pid1)}"
+    out, _, end = runner.run(
+        f"{marker} & (setsid setsid {marker} &) ; "
+        f"(trap '' TERM HUP; {marker}) & sleep 0.2; echo bye")
+    assert out == b"bye\n"
+    assert end["exit_code"] == 0
+    assert alive(marker) == []
+
+
+def test_output_that_was_written_before_the_end_is_whole(runner):
+    out, _, _ = runner.run("sleep 100 & for i in {1..20000}; do echo $i; done")
+    assert out.split() == [b"%d" % i for i in range(1, 20001)]
+
+
+def test_a_script_may_close_its_output(runner):
+    out, _, end = runner.run("echo a; exec >&- 2>&-; sleep 0.3; exit 3")
+    assert out == b"a\n"
+    assert end["exit_code"] == 3
+
+
+def test_sigterm_reaches_the_whole_tree(runner):
+    runner.assign("(trap 'echo child; exit' TERM; echo up; "
+                  "while :; do sleep 0.05; done) & "
+                  "trap 'wait; echo parent; exit 5' TERM; wait")
+    assert runner.read_line() == "up"
+    runner.stream.send(frames.SIGNAL,
+                       {"signal": signal.SIGTERM, "grace_ms": 5000})
+    out, _, end = runner.finish()
+    assert out == b"child\nparent\n"
+    assert end["exit_code"] == 5 and end["signal"] is None
+
+
+def test_who_ignores_sigterm_is_killed_after_the_grace(runner):
+    runner.assign("trap '' TERM; echo up; while :; do sleep 1; done")
+    assert runner.read_line() == "up"
+    began = time.monotonic()
+    runner.stream.send(frames.SIGNAL,
+                       {"signal": signal.SIGTERM, "grace_ms": 300})
+    _, _, end = runner.finish()
+    assert (end["signal"], end["exit_code"]) == (signal.SIGKILL, 137)
+    assert 0.25 < time.monotonic() - began < 10
+
+
+def test_a_signal_before_the_script(runner):
+    runner.stream.send(frames.SIGNAL,
+                       {"signal": signal.SIGTERM, "grace_ms": 1000})
+    end = runner.stream.expect(frames.EXIT)
+    assert "before it started" in end["error"]
+
+
+def test_a_script_that_ends_by_a_signal(runner):
+    _, _, end = runner.run("kill -SEGV $$")
+    assert (end["signal"], end["exit_code"]) == (signal.SIGSEGV, 139)
+
+
+def test_a_fork_bomb_ends_in_time(runner):
+    runner.assign("ulimit -u 200; echo up; f() { f | f & }; "
+                  "for i in {1..50}; do f; done 2>/dev/null; sleep 100")
+    assert runner.read_line() == "up"
+    runner.stream.send(frames.SIGNAL,
+                       {"signal": signal.SIGKILL, "grace_ms": 0})
+    _, _, end = runner.finish()
+    assert end["signal"] == signal.SIGKILL
+
+
+def test_losing_the_control_stream_kills_everything(runner):
+    marker = f"sleep 55{os.getpid()}{int(runner.pid1)}"
+    runner.assign(f"trap '' TERM; (setsid {marker} &); echo up; {marker}")
+    assert runner.read_line() == "up"
+    runner.close()
+    assert runner.process.returncode != 0
+    assert alive(marker) == []
+
+
+def test_orphans_are_reaped(pid1):
+    out, _, _ = pid1.run("for i in {1..50}; do (setsid true &) ; done; "
+                         "sleep 0.3; grep -l 'State:.Z' /proc/[0-9]*/status"
+                         " 2>/dev/null | wc -l")
+    assert out == b"0\n"
