@@ -50,7 +50,7 @@ cmd_demo() {
 	if engine_answers; then
 		executor=docker
 		base_image_ensure
-		images_build sidecar python
+		images_build python
 	fi
 	say "build/bin/cronium run --executor $executor" \
 		"examples/hello.py --input '{\"name\":\"Ada\"}'"
@@ -62,7 +62,7 @@ cmd_bench() {
 	cmd_setup
 	packages_install "${PACKAGES_BENCH[@]}"
 	build_release
-	! engine_answers || images_build sidecar python
+	! engine_answers || images_build python
 	CRONIUM_BIN_DIR=build-release/bin \
 		"$(system_python)" bench/run.py "$@"
 }
