@@ -21,17 +21,17 @@ struct backend_call;
 
 struct backend_client_config {
 	/* "unix:/path" or "http://host:port" (HTTP/2 with prior knowledge), or
-	 * "https://host:port" (TLS, verified, ALPN h2). */
+	 * "https://host:port" (TLS, verified, ALPN h2; see tls.h). */
 	const char *endpoint;
 	const char *bearer;  /* sent with every call; NULL for none; copied */
 	const char *ca_file; /* PEM; NULL: the system's */
 	const char *user_agent;
 	uint32_t connect_timeout_ms;
-	uint32_t idle_ping_ms;      /* PING when silent; dead after another */
+	uint32_t idle_ping_ms; /* PING when silent; dead after another */
 	uint32_t backoff_initial_ms, backoff_max_ms;
-	uint32_t breaker_failures;  /* consecutive, until it opens */
-	uint32_t breaker_open_ms;   /* until one trial is let through */
-	uint64_t response_bytes;    /* largest buffered reply */
+	uint32_t breaker_failures; /* consecutive, until it opens */
+	uint32_t breaker_open_ms;  /* until one trial is let through */
+	uint64_t response_bytes;   /* largest buffered reply */
 };
 
 extern const struct backend_client_config BACKEND_CLIENT_CONFIG_DEFAULT;
@@ -45,6 +45,9 @@ int backend_client_new(struct backend_client **out, struct event_base *base,
 void backend_client_free(struct backend_client *c);
 DEFINE_CLEANUP(struct backend_client *, backend_client_free)
 
+/* From the next attempt on; NULL for none. 0 or -ENOMEM. */
+int backend_client_set_bearer(struct backend_client *c,
+			      const char *bearer) MUST_CHECK;
 bool backend_client_connected(const struct backend_client *c);
 enum backend_breaker backend_client_breaker(const struct backend_client *c);
 /* on = 1 connected, 0 lost; for logs and /readyz. */
@@ -58,9 +61,9 @@ struct backend_header {
 };
 
 enum backend_retry {
-	BACKEND_RETRY_NEVER,   /* one attempt */
-	BACKEND_RETRY_UNSENT,  /* only while the backend cannot have seen it */
-	BACKEND_RETRY_SAFE,    /* idempotent: also on 429, 502, 503, 504 */
+	BACKEND_RETRY_NEVER,  /* one attempt */
+	BACKEND_RETRY_UNSENT, /* only while the backend cannot have seen it */
+	BACKEND_RETRY_SAFE,   /* idempotent: also on 429, 502, 503, 504 */
 };
 
 struct backend_request {
@@ -77,11 +80,11 @@ struct backend_request {
 
 enum backend_error {
 	BACKEND_OK = 0,
-	BACKEND_E_UNREACHABLE,  /* cannot connect */
+	BACKEND_E_UNREACHABLE, /* cannot connect */
 	BACKEND_E_DEADLINE,
-	BACKEND_E_BROKEN,       /* connection or stream died under way */
-	BACKEND_E_BREAKER,      /* circuit open: not even tried */
-	BACKEND_E_TOO_LARGE,    /* reply over response_bytes */
+	BACKEND_E_BROKEN,    /* connection or stream died under way */
+	BACKEND_E_BREAKER,   /* circuit open: not even tried */
+	BACKEND_E_TOO_LARGE, /* reply over response_bytes */
 	BACKEND_E_PROTOCOL,
 	BACKEND_E_MEMORY,
 };
@@ -89,7 +92,7 @@ const char *backend_strerror(enum backend_error e);
 
 struct backend_response {
 	enum backend_error error; /* BACKEND_OK: status and the rest are set */
-	const char *detail;       /* for error: a sentence */
+	const char *detail;	  /* for error: a sentence */
 	int status;
 	const struct backend_header *headers;
 	size_t n_headers;
