@@ -16,6 +16,8 @@
 #define DOCKER_PING_TIMEOUT_MS 5000
 #define DOCKER_CONNECT_TIMEOUT_MS 2000
 #define DOCKER_ERROR_MAX_BYTES 512
+#define DOCKER_JSON "Content-Type: application/json"
+#define DOCKER_TAR "Content-Type: application/x-tar"
 
 struct docker_call {
 	LIST_ENTRY(docker_call) link; /* in docker_api.calls */
@@ -243,12 +245,12 @@ static int docker_call_start(struct docker_call *call, const char *version)
 }
 
 static int docker_call_prepare(struct docker_call *call, const char *method,
+			       const char *content_type,
 			       unsigned int timeout_ms)
 {
 	CURL *easy = call->easy = curl_easy_init();
 
-	call->headers = curl_slist_append(NULL,
-					  "Content-Type: application/json");
+	call->headers = curl_slist_append(NULL, content_type);
 	if (!easy || !call->headers)
 		return -ENOMEM;
 	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH,
@@ -273,9 +275,10 @@ static int docker_call_prepare(struct docker_call *call, const char *method,
 	return 0;
 }
 
+/* Takes the bytes of body. */
 static int docker_call_new(struct docker_api *api, const char *method,
-			   const char *path, const json_t *body,
-			   unsigned int timeout_ms,
+			   const char *path, const char *content_type,
+			   struct buf *body, unsigned int timeout_ms,
 			   const struct docker_call_ops *ops, void *ctx,
 			   struct docker_call **out)
 {
@@ -287,13 +290,13 @@ static int docker_call_new(struct docker_api *api, const char *method,
 	call->api = api;
 	call->ops = ops;
 	call->ctx = ctx;
+	call->body = *body;
+	*body = (struct buf){ 0 };
 	LIST_INSERT_HEAD(&api->waiting, call, link);
 	call->path = strdup(path);
-	r = call->path ? 0 : -ENOMEM;
-	if (r == 0 && body)
-		r = json_append(&call->body, body);
-	if (r == 0)
-		r = docker_call_prepare(call, method, timeout_ms);
+	r = call->path ? docker_call_prepare(call, method, content_type,
+					     timeout_ms)
+		       : -ENOMEM;
 	if (r < 0) {
 		docker_call_free(call);
 		return r;
@@ -370,7 +373,8 @@ static int docker_api_ping(struct docker_api *api)
 	static const struct docker_call_ops ops = {
 		.on_done = docker_on_ping_done,
 	};
-	int r = docker_call_new(api, "GET", "/_ping", NULL,
+	struct buf none = { 0 };
+	int r = docker_call_new(api, "GET", "/_ping", DOCKER_JSON, &none,
 				DOCKER_PING_TIMEOUT_MS, &ops, api, &api->ping);
 
 	if (r < 0)
@@ -388,28 +392,50 @@ static int docker_api_ping(struct docker_api *api)
 
 /* --- public -------------------------------------------------------------- */
 
+/* Sends a new call at once, or when the version is known. */
+static int docker_api_send(struct docker_api *api, struct docker_call *call)
+{
+	int r = 0;
+
+	if (api->version[0])
+		r = docker_call_start(call, api->version);
+	else if (!api->ping)
+		r = docker_api_ping(api);
+	if (r < 0)
+		docker_call_free(call);
+	return r;
+}
+
 int docker_api_call(struct docker_api *api, const char *method,
 		    const char *path, const json_t *body,
 		    unsigned int timeout_ms, const struct docker_call_ops *ops,
 		    void *ctx, struct docker_call **out)
 {
 	struct docker_call *call;
-	int r = docker_call_new(api, method, path, body, timeout_ms, ops, ctx,
-				&call);
+	struct buf bytes = { 0 };
+	int r = body ? json_append(&bytes, body) : 0;
 
+	if (r == 0)
+		r = docker_call_new(api, method, path, DOCKER_JSON, &bytes,
+				    timeout_ms, ops, ctx, &call);
+	buf_deinit(&bytes);
 	if (r < 0)
 		return r;
-	if (api->version[0])
-		r = docker_call_start(call, api->version);
-	else if (!api->ping)
-		r = docker_api_ping(api);
-	if (r < 0) {
-		docker_call_free(call);
-		return r;
-	}
-	if (out)
+	r = docker_api_send(api, call);
+	if (r == 0 && out)
 		*out = call;
-	return 0;
+	return r;
+}
+
+int docker_api_upload(struct docker_api *api, const char *path, struct buf *tar,
+		      unsigned int timeout_ms,
+		      const struct docker_call_ops *ops, void *ctx)
+{
+	struct docker_call *call;
+	int r = docker_call_new(api, "POST", path, DOCKER_TAR, tar, timeout_ms,
+				ops, ctx, &call);
+
+	return r < 0 ? r : docker_api_send(api, call);
 }
 
 int docker_api_new(struct docker_api **out, struct event_base *base,

@@ -13,6 +13,7 @@
 
 #include "common/macro.h"
 
+struct buf;
 struct event_base;
 struct docker_api;
 struct docker_call;
@@ -22,8 +23,8 @@ struct docker_call;
 #define DOCKER_API_VERSION_MAX "1.43"
 
 struct docker_reply {
-	int status;        /* HTTP status; 0 when there was no answer */
-	const char *body;  /* NUL-terminated; "" for streamed calls */
+	int status;	  /* HTTP status; 0 when there was no answer */
+	const char *body; /* NUL-terminated; "" for streamed calls */
 	size_t len;
 	const char *error; /* NULL for 2xx and 304; else the engine's words */
 };
@@ -44,10 +45,15 @@ DEFINE_CLEANUP(struct docker_api *, docker_api_free)
 /*
  * path starts with '/', without the version. body may be NULL; it is
  * serialised before the call returns. timeout_ms 0 means none (streams).
+ * Calls must not be made or cancelled from within on_line.
  */
 int docker_api_call(struct docker_api *api, const char *method,
 		    const char *path, const json_t *body,
 		    unsigned int timeout_ms, const struct docker_call_ops *ops,
 		    void *ctx, struct docker_call **out) MUST_CHECK;
+/* POST of a tar archive (an image's build context); tar is emptied. */
+int docker_api_upload(struct docker_api *api, const char *path, struct buf *tar,
+		      unsigned int timeout_ms,
+		      const struct docker_call_ops *ops, void *ctx) MUST_CHECK;
 /* on_done is not called any more; NULL is fine. */
 void docker_call_cancel(struct docker_call *call);

@@ -1,0 +1,145 @@
+#include "orchestrator/docker_spec.h"
+
+#include <stdio.h>
+
+#include "orchestrator/executor.h"
+
+#define DOCKER_SIDECAR_MEMORY_BYTES (256LL * 1024 * 1024)
+#define DOCKER_SIDECAR_PIDS 8
+#define DOCKER_NANO_CPUS_PER_MILLI 1000000LL
+#define DOCKER_TMPFS_MIN_BYTES (16ULL * 1024 * 1024)
+
+static json_t *docker_labels(const struct executor_spec *spec,
+			     const struct docker_names *names, const char *role)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", DOCKER_LABEL_INSTANCE,
+			 names->instance, "cronium.pod", spec->pod,
+			 "cronium.execution", spec->execution, "cronium.job",
+			 spec->job, "cronium.role", role);
+}
+
+json_t *docker_spec_network(const struct executor_spec *spec,
+			    const struct docker_names *names,
+			    const char *subnet)
+{
+	return json_pack("{s:s, s:s, s:b, s:b, s:{s:[{s:s}]}, s:o}", "Name",
+			 names->network, "Driver", "bridge", "CheckDuplicate",
+			 1, "EnableIPv6", 0, "IPAM", "Config", "Subnet", subnet,
+			 "Labels", docker_labels(spec, names, "network"));
+}
+
+/* A bind mount; the engine refuses a source that does not exist instead of
+ * making a directory of that name. */
+static json_t *docker_mount(const char *source, const char *target)
+{
+	return json_pack("{s:s, s:s, s:s, s:b}", "Type", "bind", "Source",
+			 source, "Target", target, "ReadOnly", 1);
+}
+
+/* What both containers share: nothing may be gained, written or logged. */
+static json_t *docker_host_config(const char *network, int64_t memory,
+				  int64_t pids)
+{
+	return json_pack("{s:s, s:b, s:[s], s:[s], s:I, s:I, s:I, s:{s:s}, "
+			 "s:[{s:s, s:i, s:i}], s:{s:s}, s:b}",
+			 "NetworkMode", network, "ReadonlyRootfs", 1, "CapDrop",
+			 "ALL", "SecurityOpt", "no-new-privileges", "Memory",
+			 (json_int_t)memory, "MemorySwap", (json_int_t)memory,
+			 "PidsLimit", (json_int_t)pids, "LogConfig", "Type",
+			 "none", "Ulimits", "Name", "core", "Soft", 0, "Hard",
+			 0, "RestartPolicy", "Name", "no", "AutoRemove", 0);
+}
+
+static json_t *docker_container(const char *image, const char *user,
+				json_t *labels, json_t *host_config)
+{
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o}", "Image",
+			 image, "User", user, "WorkingDir", "/", "AttachStdin",
+			 0, "AttachStdout", 0, "AttachStderr", 0, "Labels",
+			 labels, "HostConfig", host_config);
+}
+
+json_t *docker_spec_sidecar(const struct executor_spec *spec,
+			    const struct docker_names *names,
+			    const struct docker_mounts *mounts)
+{
+	char user[32];
+	json_t *host, *container;
+
+	snprintf(user, sizeof(user), "%d:%d", DOCKER_SIDECAR_UID,
+		 DOCKER_SIDECAR_UID);
+	host = docker_host_config(names->network, DOCKER_SIDECAR_MEMORY_BYTES,
+				  DOCKER_SIDECAR_PIDS);
+	json_object_set_new(host, "Mounts",
+			    json_pack("[o, o]",
+				      docker_mount(mounts->sidecar_dir,
+						   DOCKER_CONTROL_DIR),
+				      docker_mount(mounts->backend_dir,
+						   DOCKER_BACKEND_DIR)));
+	container = docker_container(names->sidecar_image, user,
+				     docker_labels(spec, names, "sidecar"),
+				     host);
+	json_object_set_new(container, "Cmd",
+			    json_pack("[s, s, s, s, s, s]", "--control",
+				      DOCKER_CONTROL_DIR "/control.sock",
+				      "--listen", "localhost:8081", "--backend",
+				      "unix:" DOCKER_BACKEND_DIR
+				      "/backend.sock"));
+	return container;
+}
+
+static json_t *docker_script_mounts(const struct docker_mounts *mounts)
+{
+	json_t *list = json_pack(
+		"[o, o]", docker_mount(mounts->runner_dir, DOCKER_CONTROL_DIR),
+		docker_mount(mounts->bin_dir, DOCKER_RUNNER_DIR));
+
+	if (mounts->sdk_dir) {
+		json_array_append_new(list, docker_mount(mounts->sdk_dir,
+							 DOCKER_SDK_DIR));
+		json_array_append_new(list, docker_mount(mounts->node_sdk_dir,
+							 DOCKER_NODE_SDK_DIR));
+	}
+	return list;
+}
+
+/* The script's places to write; they count towards its memory. Mode 1777
+ * because the runner, root without CAP_DAC_OVERRIDE, writes the script. */
+static json_t *docker_script_tmpfs(uint64_t memory_bytes)
+{
+	char options[96];
+
+	snprintf(options, sizeof(options),
+		 "rw,nosuid,nodev,exec,mode=1777,size=%llu",
+		 (unsigned long long)MAX(memory_bytes, DOCKER_TMPFS_MIN_BYTES));
+	return json_pack("{s:s, s:s}", "/work", options, "/tmp", options);
+}
+
+json_t *docker_spec_script(const struct executor_spec *spec,
+			   const struct docker_names *names,
+			   const struct docker_mounts *mounts)
+{
+	char network[128];
+	json_t *host, *container;
+
+	snprintf(network, sizeof(network), "container:%s", names->sidecar);
+	host = docker_host_config(network, (int64_t)spec->memory_bytes,
+				  spec->pids);
+	json_object_set_new(host, "NanoCpus",
+			    json_integer(spec->cpu_milli *
+					 DOCKER_NANO_CPUS_PER_MILLI));
+	json_object_set_new(host, "CapAdd",
+			    json_pack("[s, s, s]", "SETUID", "SETGID", "KILL"));
+	json_object_set_new(host, "Mounts", docker_script_mounts(mounts));
+	json_object_set_new(host, "Tmpfs",
+			    docker_script_tmpfs(spec->memory_bytes));
+	container = docker_container(spec->image, "0:0",
+				     docker_labels(spec, names, "script"),
+				     host);
+	json_object_set_new(
+		container, "Entrypoint",
+		json_pack("[s, s, s]", DOCKER_RUNNER_DIR "/cronium-runner",
+			  "--control", DOCKER_CONTROL_DIR "/control.sock"));
+	json_object_set_new(container, "Cmd", json_array());
+	return container;
+}

@@ -1,0 +1,396 @@
+/*
+ * The Docker executor: what is shared by its pods, the engine's event stream,
+ * and the removal of what earlier processes left behind.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "orchestrator/docker_api.h"
+#include "orchestrator/docker_host.h"
+#include "orchestrator/docker_image.h"
+#include "orchestrator/docker_pod.h"
+#include "orchestrator/docker_spec.h"
+#include "orchestrator/docker_subnet.h"
+#include "orchestrator/executor.h"
+#include "orchestrator/install.h"
+
+#define DOCKER_CALL_TIMEOUT_MS 60000
+#define DOCKER_EVENTS_RETRY_MS 1000
+#define DOCKER_FILTER_BYTES 512
+
+struct executor {
+	struct docker_shared shared;
+	struct docker_call *events; /* the engine's event stream */
+	struct event *events_retry;
+
+	/* reap() */
+	void (*reaped)(void *ctx);
+	void *reaped_ctx;
+	unsigned int deletes; /* under way */
+	bool listed_networks;
+};
+
+/* --- the engine's events ------------------------------------------------- */
+
+static void docker_watch_events(struct executor *e);
+
+static void docker_on_event_line(void *ctx, const char *line)
+{
+	struct executor *e = ctx;
+	char err[64];
+	_cleanup_json_ json_t *o = json_parse_object(line, strlen(line), err,
+						     sizeof(err));
+	const json_t *labels = json_object_get(json_object_get(o, "Actor"),
+					       "Attributes");
+	struct executor_pod *pod = docker_pod_find(
+		&e->shared, json_get_str(labels, "cronium.pod", ""));
+
+	if (pod)
+		docker_pod_on_engine_event(
+			pod, json_get_str(o, "Action", ""),
+			json_get_str(labels, "cronium.role", ""),
+			json_get_str(labels, "exitCode", "?"));
+}
+
+static void docker_on_events_end(void *ctx, const struct docker_reply *reply)
+{
+	static const struct timeval retry = {
+		.tv_sec = DOCKER_EVENTS_RETRY_MS / 1000,
+		.tv_usec = DOCKER_EVENTS_RETRY_MS % 1000 * 1000,
+	};
+	struct executor *e = ctx;
+
+	e->events = NULL;
+	log_warn("docker", "the engine's event stream ended: %s",
+		 reply->error ? reply->error : "the engine closed it");
+	event_add(e->events_retry, &retry);
+}
+
+/* {"KEY":["VALUE", …]} percent-encoded for a query. */
+static void docker_filter(char out[DOCKER_FILTER_BYTES], const char *json)
+{
+	size_t n = 0;
+
+	for (const char *p = json; *p && n + 4 < DOCKER_FILTER_BYTES; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '0' && c <= '9') || strchr("-._", c))
+			out[n++] = *p;
+		else
+			n += (size_t)snprintf(out + n, 4, "%%%02X", c);
+	}
+	out[n] = '\0';
+}
+
+static void docker_label_filter(struct executor *e, const char *more,
+				char out[DOCKER_FILTER_BYTES])
+{
+	char json[DOCKER_FILTER_BYTES];
+
+	snprintf(json, sizeof(json), "{\"label\":[\"%s=%s\"]%s}",
+		 DOCKER_LABEL_INSTANCE, e->shared.config->instance, more);
+	docker_filter(out, json);
+}
+
+static void docker_watch_events(struct executor *e)
+{
+	static const struct docker_call_ops ops = {
+		.on_line = docker_on_event_line,
+		.on_done = docker_on_events_end,
+	};
+	char filter[DOCKER_FILTER_BYTES], path[DOCKER_FILTER_BYTES + 32];
+
+	docker_label_filter(
+		e, ",\"type\":[\"container\"],\"event\":[\"die\",\"oom\"]",
+		filter);
+	snprintf(path, sizeof(path), "/events?filters=%s", filter);
+	if (docker_api_call(e->shared.api, "GET", path, NULL, 0, &ops, e,
+			    &e->events) < 0)
+		log_error("docker", "cannot follow the engine's events");
+}
+
+static void docker_on_events_retry(evutil_socket_t fd, short what, void *ctx)
+{
+	docker_watch_events(ctx);
+}
+
+/* --- reap ---------------------------------------------------------------- */
+
+static void docker_reap_networks(struct executor *e);
+
+static void docker_reap_end(struct executor *e)
+{
+	if (e->deletes)
+		return;
+	if (!e->listed_networks) {
+		e->listed_networks = true;
+		docker_reap_networks(e);
+		return;
+	}
+	docker_watch_events(e);
+	e->reaped(e->reaped_ctx);
+}
+
+static void docker_on_deleted(void *ctx, const struct docker_reply *reply)
+{
+	struct executor *e = ctx;
+
+	if (reply->error && reply->status != 404)
+		log_warn("docker", "cannot remove a leftover: %s",
+			 reply->error);
+	e->deletes--;
+	docker_reap_end(e);
+}
+
+/* Deletes what a list call found, by PATH/ID. */
+static void docker_reap_listed(struct executor *e, const char *kind,
+			       const char *suffix,
+			       const struct docker_reply *reply)
+{
+	static const struct docker_call_ops ops = {
+		.on_done = docker_on_deleted,
+	};
+	_cleanup_json_ json_t *list = json_loads(reply->body, 0, NULL);
+	const json_t *item;
+	size_t i;
+
+	if (reply->error)
+		log_error("docker", "cannot list leftover %s: %s", kind,
+			  reply->error);
+	json_array_foreach(list, i, item) {
+		const char *id = json_get_str(item, "Id", "");
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "/%s/%s%s", kind, id, suffix) < 0)
+			continue;
+		log_info("docker", "removing leftover %s %.12s", kind, id);
+		if (docker_api_call(e->shared.api, "DELETE", path, NULL,
+				    DOCKER_CALL_TIMEOUT_MS, &ops, e, NULL) == 0)
+			e->deletes++;
+	}
+	docker_reap_end(e);
+}
+
+static void docker_on_networks(void *ctx, const struct docker_reply *reply)
+{
+	docker_reap_listed(ctx, "networks", "", reply);
+}
+
+static void docker_on_containers(void *ctx, const struct docker_reply *reply)
+{
+	docker_reap_listed(ctx, "containers", "?force=1&v=1", reply);
+}
+
+static void docker_reap_list(struct executor *e, const char *what,
+			     const struct docker_call_ops *ops)
+{
+	char filter[DOCKER_FILTER_BYTES], path[DOCKER_FILTER_BYTES + 64];
+
+	docker_label_filter(e, "", filter);
+	snprintf(path, sizeof(path), "%sfilters=%s", what, filter);
+	if (docker_api_call(e->shared.api, "GET", path, NULL,
+			    DOCKER_CALL_TIMEOUT_MS, ops, e, NULL) < 0) {
+		log_error("docker", "cannot look for leftovers");
+		e->listed_networks = true;
+		docker_reap_end(e);
+	}
+}
+
+static void docker_reap_networks(struct executor *e)
+{
+	static const struct docker_call_ops ops = {
+		.on_done = docker_on_networks,
+	};
+
+	docker_reap_list(e, "/networks?", &ops);
+}
+
+static void docker_reap_containers(struct executor *e)
+{
+	static const struct docker_call_ops ops = {
+		.on_done = docker_on_containers,
+	};
+
+	docker_reap_list(e, "/containers/json?all=1&", &ops);
+}
+
+/* --- where the host sees our files --------------------------------------- */
+
+static int docker_set_host_dirs(struct executor *e, const char *run_dir)
+{
+	struct docker_shared *shared = &e->shared;
+
+	shared->host_run_dir = strdup(run_dir);
+	if (!shared->host_run_dir ||
+	    asprintf(&shared->host_backend_dir, "%s/runtime", run_dir) < 0) {
+		shared->host_backend_dir = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void docker_on_self(void *ctx, const struct docker_reply *reply)
+{
+	struct executor *e = ctx;
+	_cleanup_free_ char *host = NULL;
+	const char *run_dir = e->shared.config->run_dir;
+
+	if (reply->error || docker_host_path(reply->body, run_dir, &host) < 0)
+		log_error("docker",
+			  "%s is in no volume of this container, so pods "
+			  "cannot mount it: keep it in a volume (%s)",
+			  run_dir, reply->error ? reply->error : "not mounted");
+	/* An own container's files are in no volume: the SDK stays with the
+	 * images. */
+	free(e->shared.host_sdk_dir);
+	e->shared.host_sdk_dir = NULL;
+	if (docker_set_host_dirs(e, host ? host : run_dir) < 0)
+		log_error("docker", "out of memory");
+	docker_reap_containers(e);
+}
+
+static void docker_reap(struct executor *e, void (*done)(void *ctx), void *ctx)
+{
+	static const struct docker_call_ops ops = {
+		.on_done = docker_on_self,
+	};
+	char id[65], path[96];
+
+	e->reaped = done;
+	e->reaped_ctx = ctx;
+	if (docker_host_container_id(id) == 0) {
+		snprintf(path, sizeof(path), "/containers/%s/json", id);
+		if (docker_api_call(e->shared.api, "GET", path, NULL,
+				    DOCKER_CALL_TIMEOUT_MS, &ops, e, NULL) == 0)
+			return;
+	}
+	if (docker_set_host_dirs(e, e->shared.config->run_dir) < 0)
+		log_error("docker", "out of memory");
+	docker_reap_containers(e);
+}
+
+/* --- set-up -------------------------------------------------------------- */
+
+static int docker_engine_answers(const char *socket_path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (strlen(socket_path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, socket_path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	return 0;
+}
+
+static void docker_free(struct executor *e)
+{
+	struct executor_pod *pod;
+
+	if (!e)
+		return;
+	docker_api_free(e->shared.api);
+	while ((pod = LIST_FIRST(&e->shared.pods)))
+		docker_pod_abandon(pod);
+	docker_images_free(e->shared.images);
+	docker_subnets_free(e->shared.subnets);
+	if (e->events_retry)
+		event_free(e->events_retry);
+	free(e->shared.host_run_dir);
+	free(e->shared.host_backend_dir);
+	free(e->shared.host_sdk_dir);
+	free(e);
+}
+DEFINE_CLEANUP(struct executor *, docker_free)
+
+static int docker_set_up(struct executor *e)
+{
+	struct docker_shared *shared = &e->shared;
+	const struct executor_config *config = shared->config;
+	int r;
+
+	LIST_INIT(&shared->pods);
+	e->events_retry = evtimer_new(config->base, docker_on_events_retry, e);
+	if (!e->events_retry)
+		return -ENOMEM;
+	if (config->sdk_dir) {
+		shared->host_sdk_dir = realpath(config->sdk_dir, NULL);
+		if (!shared->host_sdk_dir)
+			return -errno;
+	}
+	r = docker_api_new(&shared->api, config->base, config->docker_socket);
+	if (r < 0)
+		return r;
+	r = docker_images_new(&shared->images, shared->api, config->sdk_dir,
+			      config->sidecar_path);
+	if (r < 0)
+		return r;
+	shared->sidecar_image = config->sidecar_image && *config->sidecar_image
+					? config->sidecar_image
+					: docker_images_sidecar(shared->images);
+	return install_binary(config->run_dir, "bin", "cronium-runner",
+			      config->runner_path);
+}
+
+static int docker_new(struct executor **out,
+		      const struct executor_config *config, char *err,
+		      size_t err_size)
+{
+	_cleanup_(docker_freep) struct executor *e = NULL;
+	int r = docker_engine_answers(config->docker_socket);
+
+	if (r < 0) {
+		snprintf(err, err_size, "no Docker engine answers on %s: %s",
+			 config->docker_socket, strerror(-r));
+		return r;
+	}
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->shared.config = config;
+	r = docker_subnets_new(&e->shared.subnets, config->subnet_pool);
+	if (r < 0) {
+		snprintf(err, err_size,
+			 "'%s' is no pool of subnets: 10.231.0.0/16 is one",
+			 config->subnet_pool);
+		return r;
+	}
+	r = docker_set_up(e);
+	if (r < 0) {
+		snprintf(err, err_size, "cannot prepare the executor: %s",
+			 strerror(-r));
+		return r;
+	}
+	*out = e;
+	e = NULL;
+	return 0;
+}
+
+static int docker_create(struct executor *e, const struct executor_spec *spec,
+			 const struct executor_events *events, void *ctx,
+			 struct executor_pod **out)
+{
+	return docker_pod_new(&e->shared, spec, events, ctx, out);
+}
+
+const struct executor_ops executor_docker = {
+	.name = "docker",
+	.new = docker_new,
+	.free = docker_free,
+	.reap = docker_reap,
+	.create = docker_create,
+	.place = docker_pod_place,
+	.kill = docker_pod_kill,
+	.oom_killed = docker_pod_oom_killed,
+	.destroy = docker_pod_destroy,
+};

@@ -1,0 +1,197 @@
+/* The pure parts of the Docker executor. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "orchestrator/docker_host.h"
+#include "orchestrator/docker_spec.h"
+#include "orchestrator/docker_subnet.h"
+#include "orchestrator/executor.h"
+
+static void test_subnets_are_distinct_and_come_back(void **state)
+{
+	char first[DOCKER_SUBNET_TEXT_BYTES], text[DOCKER_SUBNET_TEXT_BYTES];
+	struct docker_subnets *s;
+
+	assert_int_equal(docker_subnets_new(&s, "10.231.0.0/27"), 0);
+	assert_int_equal(docker_subnets_take(s, first), 0);
+	assert_string_equal(first, "10.231.0.0/29");
+	assert_int_equal(docker_subnets_take(s, text), 1);
+	assert_string_equal(text, "10.231.0.8/29");
+	docker_subnets_give(s, 0);
+	/* A freed one rests while others are there. */
+	assert_int_equal(docker_subnets_take(s, text), 2);
+	assert_int_equal(docker_subnets_take(s, text), 3);
+	assert_string_equal(text, "10.231.0.24/29");
+	assert_int_equal(docker_subnets_take(s, text), 0);
+	assert_int_equal(docker_subnets_take(s, text), -ENOSPC);
+	docker_subnets_give(s, -1);
+	docker_subnets_free(s);
+}
+
+static void test_subnet_pools_are_checked(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"10.0.0.0",
+		"10.0.0.0/30",
+		"10.0.0.0/7",
+		"10.0.0.1/16",
+		"10.0.0.0/16x",
+		"300.0.0.0/16",
+		"::/64",
+		"10.0.0.0/",
+		"10.0.0.0/-1",
+	};
+	struct docker_subnets *s;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (docker_subnets_new(&s, bad[i]) != -EINVAL)
+			fail_msg("accepted '%s'", bad[i]);
+}
+
+static void test_host_path_takes_the_longest_mount(void **state)
+{
+	static const char inspect[] =
+		"{\"Mounts\":["
+		"{\"Source\":\"/vols/lib\",\"Destination\":\"/var/lib\"},"
+		"{\"Source\":\"/vols/cronium/_data\","
+		"\"Destination\":\"/var/lib/cronium\"},"
+		"{\"Source\":\"/x\",\"Destination\":\"/var/lib/cron\"}]}";
+	char *path;
+
+	assert_int_equal(
+		docker_host_path(inspect, "/var/lib/cronium/run", &path), 0);
+	assert_string_equal(path, "/vols/cronium/_data/run");
+	free(path);
+	assert_int_equal(docker_host_path(inspect, "/var/lib/cronium", &path),
+			 0);
+	assert_string_equal(path, "/vols/cronium/_data");
+	free(path);
+	assert_int_equal(docker_host_path(inspect, "/opt", &path), -ENOENT);
+	assert_int_equal(docker_host_path("[", "/opt", &path), -ENOENT);
+}
+
+static const struct executor_spec spec = {
+	.pod = "pod_1",
+	.execution = "ex_1",
+	.job = "job_1",
+	.runtime = "python",
+	.image = "cronium/python",
+	.memory_bytes = 1 << 29,
+	.cpu_milli = 1500,
+	.pids = 256,
+};
+static const struct docker_names names = {
+	.instance = "i1",
+	.sidecar_image = "cronium/sidecar",
+	.network = "none",
+	.sidecar = "cronium-pod_1-sidecar",
+};
+static const struct docker_mounts mounts = {
+	.sidecar_dir = "/h/s",
+	.runner_dir = "/h/r",
+	.backend_dir = "/h/b",
+	.bin_dir = "/h/bin",
+};
+
+static void assert_hardened(const json_t *host)
+{
+	assert_true(json_is_true(json_object_get(host, "ReadonlyRootfs")));
+	assert_string_equal(json_string_value(json_array_get(
+				    json_object_get(host, "CapDrop"), 0)),
+			    "ALL");
+	assert_string_equal(json_string_value(json_array_get(
+				    json_object_get(host, "SecurityOpt"), 0)),
+			    "no-new-privileges");
+	assert_true(json_integer_value(json_object_get(host, "Memory")) > 0);
+	assert_true(json_integer_value(json_object_get(host, "PidsLimit")) > 0);
+	assert_null(json_object_get(host, "Privileged"));
+	assert_null(json_object_get(host, "PublishAllPorts"));
+}
+
+/* No mount of a container but those that its side may see. */
+static void assert_mounts(const json_t *host, const char *const *sources,
+			  size_t n)
+{
+	const json_t *list = json_object_get(host, "Mounts"), *mount;
+	size_t i;
+
+	assert_int_equal(json_array_size(list), n);
+	json_array_foreach(list, i, mount) {
+		assert_string_equal(json_string_value(
+					    json_object_get(mount, "Source")),
+				    sources[i]);
+		assert_true(json_is_true(json_object_get(mount, "ReadOnly")));
+	}
+}
+
+static void test_sidecar_container(void **state)
+{
+	static const char *const sources[] = { "/h/s", "/h/b" };
+	json_t *c = docker_spec_sidecar(&spec, &names, &mounts);
+	const json_t *host = json_object_get(c, "HostConfig");
+
+	assert_hardened(host);
+	assert_mounts(host, sources, 2);
+	assert_null(json_object_get(host, "CapAdd"));
+	assert_string_equal(json_string_value(json_object_get(c, "User")),
+			    "65532:65532");
+	assert_string_equal(json_string_value(
+				    json_object_get(host, "NetworkMode")),
+			    "none");
+	json_decref(c);
+}
+
+static void test_script_container(void **state)
+{
+	static const char *const sources[] = { "/h/r", "/h/bin" };
+	json_t *c = docker_spec_script(&spec, &names, &mounts);
+	const json_t *host = json_object_get(c, "HostConfig");
+
+	assert_hardened(host);
+	assert_mounts(host, sources, 2);
+	assert_int_equal(json_array_size(json_object_get(host, "CapAdd")), 3);
+	assert_string_equal(json_string_value(
+				    json_object_get(host, "NetworkMode")),
+			    "container:cronium-pod_1-sidecar");
+	assert_int_equal(json_integer_value(json_object_get(host, "NanoCpus")),
+			 1500000000);
+	assert_int_equal(json_integer_value(
+				 json_object_get(host, "MemorySwap")),
+			 1 << 29);
+	json_decref(c);
+}
+
+static void test_network(void **state)
+{
+	json_t *n = docker_spec_network(&spec, &names, "10.231.0.8/29");
+	const json_t *config = json_object_get(json_object_get(n, "IPAM"),
+					       "Config");
+
+	assert_string_equal(json_string_value(json_object_get(
+				    json_array_get(config, 0), "Subnet")),
+			    "10.231.0.8/29");
+	json_decref(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_subnets_are_distinct_and_come_back),
+		cmocka_unit_test(test_subnet_pools_are_checked),
+		cmocka_unit_test(test_host_path_takes_the_longest_mount),
+		cmocka_unit_test(test_sidecar_container),
+		cmocka_unit_test(test_script_container),
+		cmocka_unit_test(test_network),
+	};
+
+	return cmocka_run_group_tests_name("docker", tests, NULL, NULL);
+}
