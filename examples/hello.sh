@@ -1,0 +1,12 @@
+#!/bin/bash
+# Greets whoever the input names, with a secret that never shows.
+set -euo pipefail
+source cronium.sh
+
+name=$(cronium_input | jq -r '.name // "world"')
+greeting=$(cronium_get_variable GREETING '"Hello"' | jq -r .)
+visits=$(cronium_increment_variable visits)
+
+echo "greeting $name, visit $visits"
+jq -n --arg m "$greeting, $name!" --argjson v "$visits" \
+	'{message: $m, visits: $v}' | cronium_output -

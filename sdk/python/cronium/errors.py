@@ -1,0 +1,83 @@
+"""Errors that the SDK raises. All of them are `CroniumError`."""
+
+
+class CroniumError(Exception):
+    """What the runtime answered, or why it could not be asked.
+
+    Attributes:
+        status: HTTP status, 0 when there was no answer.
+        code: short stable word, e.g. ``"not_found"``; see openapi.yaml.
+        detail: a sentence for people.
+        trace_id: finds the request in the logs; ``""`` when unknown.
+    """
+
+    def __init__(self, detail, status=0, code="", trace_id=""):
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.code = code
+        self.trace_id = trace_id
+
+
+class NotInJobError(CroniumError):
+    """The script does not run under Cronium: its environment has no runtime."""
+
+
+class AuthError(CroniumError):
+    """401: the execution token is missing, expired or revoked."""
+
+
+class ForbiddenError(CroniumError):
+    """403: the token does not allow this operation or this variable."""
+
+
+class NotFoundError(CroniumError):
+    """404: there is no such value."""
+
+
+class ConflictError(CroniumError):
+    """412: the variable has changed since the version that was given."""
+
+
+class TooLargeError(CroniumError):
+    """413: the value is over the limit; nothing was stored."""
+
+
+class InvalidError(CroniumError):
+    """400, 409 or 422: the request makes no sense to the runtime."""
+
+
+class RateLimitError(CroniumError):
+    """429: too many calls."""
+
+
+class UnavailableError(CroniumError):
+    """The runtime or its backend did not answer until the deadline."""
+
+
+_BY_STATUS = {
+    400: InvalidError,
+    401: AuthError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: InvalidError,
+    412: ConflictError,
+    413: TooLargeError,
+    422: InvalidError,
+    429: RateLimitError,
+    502: UnavailableError,
+    503: UnavailableError,
+    504: UnavailableError,
+}
+
+
+def from_reply(status, problem):
+    """The error for a reply; `problem` is its problem document (a dict)."""
+    kind = _BY_STATUS.get(status, CroniumError)
+    detail = problem.get("detail") or problem.get("title")
+    return kind(
+        detail or f"the runtime answered {status}",
+        status,
+        problem.get("code", ""),
+        problem.get("trace_id", ""),
+    )
