@@ -1,0 +1,77 @@
+"use strict";
+
+/**
+ * What the runtime answered, or why it could not be asked.
+ *
+ * `status` is the HTTP status (0 without an answer), `code` a short stable
+ * word such as "not_found", `traceId` finds the request in the logs.
+ */
+class CroniumError extends Error {
+  constructor(detail, { status = 0, code = "", traceId = "", cause } = {}) {
+    super(detail, { cause });
+    this.name = this.constructor.name;
+    this.status = status;
+    this.code = code;
+    this.traceId = traceId;
+  }
+}
+
+/** The script does not run under Cronium. */
+class NotInJobError extends CroniumError {}
+/** 401: the execution token is missing, expired or revoked. */
+class AuthError extends CroniumError {}
+/** 403: the token does not allow this operation or this variable. */
+class ForbiddenError extends CroniumError {}
+/** 404: there is no such value. */
+class NotFoundError extends CroniumError {}
+/** 412: the variable has changed since the version that was given. */
+class ConflictError extends CroniumError {}
+/** 413: the value is over the limit; nothing was stored. */
+class TooLargeError extends CroniumError {}
+/** 400, 409, 422: the request makes no sense to the runtime. */
+class InvalidError extends CroniumError {}
+/** 429: too many calls. */
+class RateLimitError extends CroniumError {}
+/** The runtime or its backend did not answer until the deadline. */
+class UnavailableError extends CroniumError {}
+
+const BY_STATUS = {
+  400: InvalidError,
+  401: AuthError,
+  403: ForbiddenError,
+  404: NotFoundError,
+  409: InvalidError,
+  412: ConflictError,
+  413: TooLargeError,
+  422: InvalidError,
+  429: RateLimitError,
+  502: UnavailableError,
+  503: UnavailableError,
+  504: UnavailableError,
+};
+
+/** The error for a reply; `problem` is its problem document. */
+function fromReply(status, problem) {
+  const Kind = BY_STATUS[status] ?? CroniumError;
+  const detail =
+    problem.detail ?? problem.title ?? `the runtime answered ${status}`;
+  return new Kind(detail, {
+    status,
+    code: problem.code,
+    traceId: problem.trace_id,
+  });
+}
+
+module.exports = {
+  CroniumError,
+  NotInJobError,
+  AuthError,
+  ForbiddenError,
+  NotFoundError,
+  ConflictError,
+  TooLargeError,
+  InvalidError,
+  RateLimitError,
+  UnavailableError,
+  fromReply,
+};
