@@ -65,8 +65,8 @@ cronium_set_variable() {
 cronium_variable_version() {
 	local path
 	path=$(_cronium_key "$1") || return
-	_cronium_call GET "$path" '' -o /dev/null -D - |
-		sed -n 's/^[Ee][Tt]ag: "\(.*\)".*$/\1/p'
+	_cronium_call GET "$path" '' >/dev/null || return
+	printf '%s\n' "$_cronium_etag"
 }
 
 # cronium_delete_variable KEY: returns CRONIUM_E_NOT_FOUND when it was not there.
@@ -127,43 +127,59 @@ _cronium_write() {
 	_cronium_call "$method" "$path" "$value" "$@" >/dev/null
 }
 
-# _cronium_call METHOD PATH BODY [CURL_ARG...]: the reply's body on stdout. The
-# token goes to curl through a descriptor, never through its arguments, which
-# anybody can list.
-_cronium_call() {
-	local method=$1 path=$2 body=$3 reply status
-	shift 3
-	[ -n "${CRONIUM_RUNTIME_API-}" ] && [ -n "${CRONIUM_EXECUTION_TOKEN-}" ] || {
+_cronium_in_job() {
+	if [ -z "${CRONIUM_RUNTIME_API-}" ] ||
+		[ -z "${CRONIUM_EXECUTION_TOKEN-}" ]; then
 		_cronium_fail "$CRONIUM_E_NOT_IN_JOB" "this script does not run in a" \
 			"Cronium job (CRONIUM_RUNTIME_API and CRONIUM_EXECUTION_TOKEN" \
 			"are not set): start it with 'cronium run SCRIPT'"
-		return
-	}
+	fi
+}
+
+# _cronium_call METHOD PATH BODY [CURL_ARG...]: the reply's body on stdout, its
+# ETag in _cronium_etag.
+_cronium_call() {
+	local method=$1 path=$2 body=$3 file code=0
+	shift 3
+	_cronium_in_job || return
 	if [ "$method" != GET ]; then
 		set -- "$@" -H "Idempotency-Key: $(</proc/sys/kernel/random/uuid)"
 		[ "$method" = DELETE ] ||
 			set -- "$@" -H 'Content-Type: application/json' --data-binary @-
 	fi
-	reply=$(printf '%s' "$body" | curl -sS -X "$method" \
+	file=$(mktemp) || return
+	_cronium_exchange "$method" "$path" "$body" "$file" "$@" || code=$?
+	rm -f "$file"
+	return "$code"
+}
+
+# _cronium_exchange METHOD PATH BODY FILE [CURL_ARG...]: the token goes to curl
+# through a descriptor, never through its arguments, which anybody can list;
+# the reply goes through a file, because curl keeps the bodies of failed
+# attempts when it writes to a pipe.
+_cronium_exchange() {
+	local method=$1 path=$2 body=$3 file=$4 status
+	shift 4
+	status=$(printf '%s' "$body" | curl -sS -X "$method" -o "$file" \
 		-H @<(printf 'Authorization: Bearer %s\n' "$CRONIUM_EXECUTION_TOKEN") \
 		--retry 20 --retry-connrefused --retry-max-time "$CRONIUM_TIMEOUT" \
-		--max-time "$CRONIUM_TIMEOUT" -w '\n%{http_code}' "$@" \
+		--max-time "$CRONIUM_TIMEOUT" -w '%{http_code} %header{etag}' "$@" \
 		"$CRONIUM_RUNTIME_API$path") || {
 		_cronium_fail "$CRONIUM_E_UNAVAILABLE" \
 			"the runtime at $CRONIUM_RUNTIME_API did not answer"
 		return
 	}
-	status=${reply##*$'\n'}
-	reply=${reply%$'\n'*}
-	_cronium_status "$status" "$reply"
+	_cronium_etag=${status#* }
+	_cronium_etag=${_cronium_etag//\"/}
+	_cronium_status "${status%% *}" "$file"
 }
 
-# _cronium_status STATUS BODY
+# _cronium_status STATUS FILE
 _cronium_status() {
 	local code
 	case $1 in
 	2??)
-		printf '%s' "$2"
+		cat "$2"
 		return
 		;;
 	401) code=$CRONIUM_E_AUTH ;;
@@ -175,6 +191,6 @@ _cronium_status() {
 	5??) code=$CRONIUM_E_UNAVAILABLE ;;
 	*) code=$CRONIUM_E_INVALID ;;
 	esac
-	_cronium_fail "$code" "$(jq -r '.detail // .title' <<<"$2" 2>/dev/null ||
+	_cronium_fail "$code" "$(jq -r '.detail // .title' "$2" 2>/dev/null ||
 		echo "the runtime answered $1")"
 }
