@@ -34,19 +34,13 @@ cronium_output() { _cronium_write POST /output "${1--}"; }
 
 # cronium_get_variable KEY [DEFAULT]
 cronium_get_variable() {
-	local path code=0
+	local path
 	path=$(_cronium_key "$1") || return
 	if [ $# -lt 2 ]; then
 		_cronium_get "$path"
-		return
+	else
+		_cronium_get_or "$path" "$2"
 	fi
-	_cronium_get "$path" 2>/dev/null || code=$?
-	[ "$code" -eq 0 ] && return
-	[ "$code" -eq "$CRONIUM_E_NOT_FOUND" ] || {
-		_cronium_get "$path"
-		return
-	}
-	printf '%s\n' "$2"
 }
 
 # cronium_set_variable KEY VALUE|- [VERSION]: VERSION is the one it must have
@@ -86,11 +80,11 @@ cronium_increment_variable() {
 # cronium_list_variables [PREFIX]: one name a line.
 cronium_list_variables() {
 	_cronium_get "/variables?prefix=$(_cronium_quote "${1-}")" |
-		jq -r '.variables[]'
+		jq -r '.[]'
 }
 
-# cronium_get_condition: prints true or false.
-cronium_get_condition() { _cronium_get /condition; }
+# cronium_get_condition: prints true or false; false until it was set.
+cronium_get_condition() { _cronium_get_or /condition false; }
 
 # cronium_set_condition true|false
 cronium_set_condition() { _cronium_write POST /condition "$1"; }
@@ -117,6 +111,20 @@ _cronium_key() {
 
 _cronium_get() {
 	_cronium_call GET "$1" '' && echo
+}
+
+# _cronium_get_or PATH DEFAULT: DEFAULT where there is no such value.
+_cronium_get_or() {
+	local complaint code=0
+	exec {_cronium_stdout}>&1
+	complaint=$(_cronium_get "$1" 2>&1 >&"$_cronium_stdout") || code=$?
+	exec {_cronium_stdout}>&-
+	if [ "$code" -eq "$CRONIUM_E_NOT_FOUND" ]; then
+		printf '%s\n' "$2"
+	elif [ "$code" -ne 0 ]; then
+		printf '%s\n' "$complaint" >&2
+		return "$code"
+	fi
 }
 
 # _cronium_write METHOD PATH VALUE|- [CURL_ARG...]

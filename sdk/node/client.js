@@ -143,7 +143,7 @@ class Cronium {
   async listVariables(prefix = "") {
     const query = prefix ? `?prefix=${encodeURIComponent(prefix)}` : "";
     const reply = await this.#call("GET", "/variables" + query);
-    return JSON.parse(reply.body).variables;
+    return JSON.parse(reply.body);
   }
 
   /** A variable as an object: variable("k").get(), .set(v), … */
@@ -158,7 +158,12 @@ class Cronium {
 
   /** The workflow condition; false until it was set. */
   async getCondition() {
-    return JSON.parse((await this.#call("GET", "/condition")).body);
+    try {
+      return JSON.parse((await this.#call("GET", "/condition")).body);
+    } catch (error) {
+      if (error instanceof errors.NotFoundError) return false;
+      throw error;
+    }
   }
 
   /** Sets the workflow condition, true or false. */

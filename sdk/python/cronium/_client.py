@@ -149,13 +149,16 @@ class Cronium:
     def list_variables(self, prefix=""):
         """The names that this job may read and that begin with `prefix`."""
         query = f"?prefix={_quote(prefix)}" if prefix else ""
-        return self._json("GET", "/variables" + query)["variables"]
+        return self._json("GET", "/variables" + query)
 
     # --- condition and context ----------------------------------------------
 
     def get_condition(self):
         """The workflow condition; False until it was set."""
-        return self._json("GET", "/condition")
+        try:
+            return self._json("GET", "/condition")
+        except errors.NotFoundError:
+            return False
 
     def set_condition(self, condition):
         """Sets the workflow condition, True or False."""
