@@ -6,6 +6,29 @@
  * breaker).
  *
  * Every call ends in exactly one on_done, unless it is cancelled.
+ *
+ * The connection is kept warm: made at once, and made again when it is lost,
+ * with backoff. A call is sent when the connection is up (the peer's SETTINGS
+ * arrived) and the peer's limit of concurrent streams allows it; until then
+ * it waits here, in order.
+ *
+ * How long a call waits for a backend that is down:
+ *   - BACKEND_RETRY_UNSENT or _SAFE with a deadline: until the deadline, also
+ *     while the breaker is open. Then it ends with the reason for the waiting
+ *     (BACKEND_E_UNREACHABLE, _BROKEN …).
+ *   - every other call: until the attempt to connect under way fails
+ *     (BACKEND_E_UNREACHABLE); not at all while the breaker is open
+ *     (BACKEND_E_BREAKER).
+ *
+ * "Unsent" are: a call whose first byte was not written, a stream above the
+ * last one that GOAWAY names, a stream reset with REFUSED_STREAM. A call
+ * without a deadline makes five attempts at most. Retry-After is honoured. When
+ * no further attempt fits before the deadline, the last reply is handed over as
+ * it is.
+ *
+ * The breaker counts what says that the backend is down: connecting fails, an
+ * attempt or a deadline passes without an answer. Any answer, also a 5xx, closes
+ * it. Half open, one call or connection at a time is let through.
  */
 #pragma once
 
@@ -107,7 +130,8 @@ const char *backend_response_header(const struct backend_response *r,
 
 /* Everything handed over is valid during the call only. */
 struct backend_call_ops {
-	/* Streaming replies only (on_data set): status and headers are in. */
+	/* Streaming replies only (on_data set): status and headers are in.
+	 * on_done has them too. */
 	void (*on_headers)(struct backend_call *call,
 			   const struct backend_response *r, void *ctx);
 	/* NULL buffers the body for on_done. Once it was called there is no
@@ -125,6 +149,7 @@ int backend_client_call(struct backend_client *c,
 			struct backend_call **out) MUST_CHECK;
 /* RST_STREAM; on_done is not called. Fine inside the call's own callbacks. */
 void backend_call_cancel(struct backend_call *call);
-/* Flow control of a streamed reply: while paused, no window is given back. */
+/* Flow control of a streamed reply: while paused, no window is given back; up
+ * to 256 KiB may still arrive. Other calls go on. */
 void backend_call_pause(struct backend_call *call);
 void backend_call_resume(struct backend_call *call);
