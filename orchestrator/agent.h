@@ -1,0 +1,50 @@
+/*
+ * This orchestrator as the backend knows it: claims executions, runs each in
+ * a pod, keeps their leases.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+
+struct agent;
+struct backend_client;
+struct event_base;
+struct executor_set;
+
+#define AGENT_NAME_MAX_BYTES 64
+
+/* Pods in CREATING at a time: more would only slow each other down. */
+#define AGENT_CREATING_PER_CORE 4
+/* Pods that are removed do not take a slot, but there is an end to them. */
+#define AGENT_PODS_PER_SLOT 2
+
+/* agent_stop(): running scripts have this long (grace period included), then
+ * they are killed, and after as much again what is left is left. */
+#define AGENT_STOP_MS 10000
+
+struct agent_config {
+	struct event_base *base;
+	struct backend_client *client;
+	struct executor_set *executors;
+	const char *name;
+	uint32_t slots; /* executions at a time */
+};
+
+/* Letters, digits, '.', '_' and '-'. */
+bool agent_name_valid(const char *name);
+
+/* Connects and begins to claim. 0 or -ENOMEM. */
+int agent_new(struct agent **out, const struct agent_config *config) MUST_CHECK;
+void agent_free(struct agent *a);
+DEFINE_CLEANUP(struct agent *, agent_free)
+
+/*
+ * Claims no more; gives back what has not begun; ends what runs, and reports
+ * it; then calls done, from the loop, within twice AGENT_STOP_MS. Called
+ * again: kills at once.
+ */
+void agent_stop(struct agent *a, void (*done)(void *ctx), void *ctx);

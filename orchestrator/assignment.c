@@ -1,0 +1,243 @@
+#include "orchestrator/assignment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/frame.h"
+#include "common/json.h"
+#include "orchestrator/executor.h"
+#include "orchestrator/runtime.h"
+
+#define ASSIGNMENT_LEASE_MS 30000 /* where the backend says none */
+#define ASSIGNMENT_MEMORY_MB 512
+#define ASSIGNMENT_CPUS 1.0
+#define ASSIGNMENT_PIDS 256
+#define ASSIGNMENT_CPUS_MAX 4096.0
+
+/* What a sidecar keeps and lets through, where the backend says nothing. */
+#define ASSIGNMENT_CACHE_TTL_MS 300000
+#define ASSIGNMENT_CACHE_BYTES (4 * 1024 * 1024)
+#define ASSIGNMENT_OUTPUT_BYTES (10 * 1024 * 1024)
+#define ASSIGNMENT_VALUE_BYTES (1024 * 1024)
+
+void assignment_free(struct assignment *a)
+{
+	if (!a)
+		return;
+	/* jansson has no way to overwrite: the strings are ours alone. */
+	if (a->runtime_token)
+		explicit_bzero((char *)(uintptr_t)a->runtime_token,
+			       strlen(a->runtime_token));
+	if (a->backend_token)
+		explicit_bzero((char *)(uintptr_t)a->backend_token,
+			       strlen(a->backend_token));
+	json_decref(a->json);
+	buf_deinit_secret(&a->script);
+	buf_deinit_secret(&a->input);
+	free(a);
+}
+
+/* A size in [0, FRAME_MESSAGE_MAX_BYTES], or -1. */
+static int64_t assignment_get_size(const json_t *o, const char *key)
+{
+	int64_t n = json_get_int(o, key, 0);
+
+	return n >= 0 && n <= FRAME_MESSAGE_MAX_BYTES ? n : -1;
+}
+
+static uint32_t assignment_get_u32(const json_t *o, const char *key,
+				   uint32_t def)
+{
+	int64_t n = json_get_int(o, key, 0);
+
+	return n > 0 && n <= UINT32_MAX ? (uint32_t)n : def;
+}
+
+static uint32_t assignment_get_cpus(const json_t *spec)
+{
+	const json_t *v = json_object_get(spec, "cpus");
+	double cpus = json_is_number(v) ? json_number_value(v) : 0;
+
+	if (!(cpus > 0))
+		cpus = ASSIGNMENT_CPUS;
+	return (uint32_t)(MIN(cpus, ASSIGNMENT_CPUS_MAX) * 1000 + 0.5);
+}
+
+/* The job's name is free text: what follows its last slash names the file. */
+static const char *assignment_script_name(const json_t *spec)
+{
+	const char *name = json_get_str(spec, "name", "");
+	const char *slash = strrchr(name, '/');
+
+	if (slash)
+		name = slash + 1;
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return "script";
+	return name;
+}
+
+static const char *assignment_parse_spec(struct assignment *a,
+					 const json_t *spec)
+{
+	const char *runtime = json_get_str(spec, "runtime", "");
+	int64_t timeout = json_get_int(spec, "timeout_ms", 0);
+
+	a->name = assignment_script_name(spec);
+	a->runtime = runtime_find(runtime);
+	if (!a->runtime)
+		return "a runtime that is known here (python, node, bash)";
+	a->executor = json_get_str(spec, "executor", "auto");
+	a->image = json_get_str(spec, "image", NULL);
+	a->egress = !strcmp(json_get_str(spec, "network", "none"), "egress");
+	a->timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
+	a->memory_mb = assignment_get_u32(spec, "memory_mb",
+					  ASSIGNMENT_MEMORY_MB);
+	a->cpu_milli = assignment_get_cpus(spec);
+	a->pids = assignment_get_u32(spec, "pids", ASSIGNMENT_PIDS);
+	return NULL;
+}
+
+/* Returns what is missing, or NULL. */
+static const char *assignment_parse(struct assignment *a)
+{
+	const json_t *o = a->json;
+	int64_t script = assignment_get_size(o, "script_bytes");
+	int64_t input = assignment_get_size(o, "input_bytes");
+
+	a->lease_ms = assignment_get_u32(o, "lease_ms", ASSIGNMENT_LEASE_MS);
+	a->job = json_get_str(o, "job", NULL);
+	a->runtime_token = json_get_str(o, "runtime_token", NULL);
+	a->backend_token = json_get_str(o, "backend_token", NULL);
+	if (!a->job || !a->runtime_token || !a->backend_token)
+		return "a job and both tokens";
+	if (script < 0 || input < 0)
+		return "script and input within the limit of a message";
+	a->script_bytes = (size_t)script;
+	a->input_bytes = (size_t)input;
+	return assignment_parse_spec(a, json_object_get(o, "spec"));
+}
+
+int assignment_new(struct assignment **out, const void *data, size_t len,
+		   char *err, size_t err_size)
+{
+	_cleanup_(assignment_freep) struct assignment *a = NULL;
+	const char *missing;
+
+	*out = NULL;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	/* The parser's own message may quote a token: it is not passed on. */
+	a->json = json_parse_object(data, len, err, err_size);
+	if (!a->json) {
+		snprintf(err, err_size, "the assignment is not a JSON object");
+		return -EINVAL;
+	}
+	a->execution = json_get_str(a->json, "execution", NULL);
+	a->epoch = json_get_int(a->json, "epoch", -1);
+	if (!a->execution || a->epoch < 0) {
+		snprintf(err, err_size,
+			 "the assignment names no execution and epoch");
+		return -EINVAL;
+	}
+	missing = assignment_parse(a);
+	if (missing)
+		snprintf(err, err_size, "the assignment lacks %s", missing);
+	*out = a;
+	a = NULL;
+	return missing ? -EINVAL : 0;
+}
+
+void assignment_executor_spec(const struct assignment *a, const char *pod,
+			      struct executor_spec *out)
+{
+	*out = (struct executor_spec){
+		.pod = pod,
+		.execution = a->execution,
+		.job = a->job,
+		.runtime = a->runtime->name,
+		.image = a->image,
+		.egress = a->egress,
+		.memory_bytes = (uint64_t)a->memory_mb * 1024 * 1024,
+		.cpu_milli = a->cpu_milli,
+		.pids = a->pids,
+	};
+}
+
+static json_t *assignment_limits(const struct assignment *a)
+{
+	json_t *limits = json_object_get(a->json, "limits");
+
+	if (json_is_object(limits))
+		return json_incref(limits);
+	return json_pack("{s:i,s:i,s:i,s:i}", "cache_ttl_ms",
+			 ASSIGNMENT_CACHE_TTL_MS, "cache_bytes",
+			 ASSIGNMENT_CACHE_BYTES, "output_bytes",
+			 ASSIGNMENT_OUTPUT_BYTES, "value_bytes",
+			 ASSIGNMENT_VALUE_BYTES);
+}
+
+/* The context as scripts read it: only here is it known who runs them. */
+static json_t *assignment_context(const struct assignment *a,
+				  const char *executor)
+{
+	json_t *context = json_copy(json_object_get(a->json, "context"));
+
+	if (!context)
+		context = json_object();
+	if (json_object_set_new(context, "executor", json_string(executor))) {
+		json_decref(context);
+		return NULL;
+	}
+	return context;
+}
+
+/* o is taken over; NULL means out of memory. */
+static int assignment_append(struct buf *out, json_t *o)
+{
+	_cleanup_json_ json_t *owned = o;
+
+	return owned ? json_append(out, owned) : -ENOMEM;
+}
+
+int assignment_for_sidecar(const struct assignment *a, const char *executor,
+			   struct buf *out)
+{
+	const json_t *o = a->json;
+
+	return assignment_append(
+		out, json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:o}", "execution",
+			       a->execution, "job", a->job, "backend_token",
+			       a->backend_token, "issuer",
+			       json_get_str(o, "issuer", "cronium"),
+			       "public_key", json_get_str(o, "public_key", ""),
+			       "context", assignment_context(a, executor),
+			       "input_bytes", (json_int_t)a->input.len,
+			       "limits", assignment_limits(a)));
+}
+
+int assignment_for_runner(const struct assignment *a,
+			  const struct executor_place *place, struct buf *out)
+{
+	const json_t *spec = json_object_get(a->json, "spec");
+	const struct runtime_identity who = {
+		.execution = a->execution,
+		.job = a->job,
+		.token = a->runtime_token,
+	};
+	json_t *argv, *env;
+
+	argv = runtime_argv(a->runtime, a->name, json_object_get(spec, "args"));
+	env = runtime_env(a->runtime, place, &who,
+			  json_object_get(spec, "env"));
+	return assignment_append(
+		out,
+		json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i}",
+			  "execution", a->execution, "job", a->job, "argv",
+			  argv, "script_name", a->name, "script_bytes",
+			  (json_int_t)a->script.len, "env", env, "work_dir",
+			  place->work_dir, "uid", (json_int_t)place->uid, "gid",
+			  (json_int_t)place->gid, "grace_ms",
+			  ASSIGNMENT_GRACE_MS));
+}

@@ -1,0 +1,64 @@
+/*
+ * One claimed execution: what the backend's ASSIGN, SCRIPT and INPUT say, and
+ * the two ASSIGN messages made of it, for the sidecar and for the runner.
+ * Pure. Holds tokens: its memory is overwritten when it is freed.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/macro.h"
+
+struct executor_place;
+struct executor_spec;
+struct runtime;
+
+/* How long a script has to end by itself after SIGTERM. */
+#define ASSIGNMENT_GRACE_MS 5000
+
+struct assignment {
+	json_t *json; /* the ASSIGN; owns the strings below */
+	const char *execution, *job;
+	int64_t epoch;
+	uint32_t lease_ms;
+	const char *runtime_token, *backend_token;
+	/* From the specification. */
+	const struct runtime *runtime;
+	const char *name;     /* the script's file name */
+	const char *executor; /* auto | docker | sandbox */
+	const char *image;    /* NULL: the runtime's own */
+	bool egress;
+	uint64_t timeout_ms; /* 0: none */
+	uint32_t memory_mb;
+	uint32_t cpu_milli;
+	uint32_t pids;
+	size_t script_bytes, input_bytes; /* announced */
+	struct buf script, input;
+};
+
+/*
+ * Parses an ASSIGN message. 0, -ENOMEM, or -EINVAL with a sentence in err;
+ * then *out is still set, with execution and epoch, when those could be read,
+ * so that the failure can be reported, and NULL when not.
+ */
+int assignment_new(struct assignment **out, const void *data, size_t len,
+		   char *err, size_t err_size) MUST_CHECK;
+void assignment_free(struct assignment *a);
+DEFINE_CLEANUP(struct assignment *, assignment_free)
+
+/* What the executor needs; points into a. pod is taken over. */
+void assignment_executor_spec(const struct assignment *a, const char *pod,
+			      struct executor_spec *out);
+
+/* Appends the ASSIGN for the sidecar; executor is the name of the one that
+ * was chosen, which scripts see in their context. 0 or -ENOMEM. */
+int assignment_for_sidecar(const struct assignment *a, const char *executor,
+			   struct buf *out) MUST_CHECK;
+/* Appends the ASSIGN for the runner. 0 or -ENOMEM. */
+int assignment_for_runner(const struct assignment *a,
+			  const struct executor_place *place,
+			  struct buf *out) MUST_CHECK;

@@ -1,0 +1,245 @@
+#include "orchestrator/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "orchestrator/agent.h"
+
+#define OPT(field) offsetof(struct config_options, field)
+
+const struct option_spec config_specs[] = {
+	{ "data-dir", 'd', OPTION_STRING, OPT(data_dir), "DIR", NULL,
+	  "what must last: the instance's identity" },
+	{ "run-dir", 'r', OPTION_STRING, OPT(run_dir), "DIR", NULL,
+	  "sockets: of the backend, and of pods" },
+	{ "backend", 'b', OPTION_STRING, OPT(backend), "URL", NULL,
+	  "unix:PATH or http(s)://HOST:PORT; default: unix:RUN-DIR/api.sock" },
+	{ "api-key-file", 0, OPTION_STRING, OPT(api_key_file), "FILE", NULL,
+	  "key for a backend on TCP; or $CRONIUM_API_KEY" },
+	{ "ca-file", 0, OPTION_STRING, OPT(ca_file), "FILE", NULL,
+	  "whom to trust for https, instead of the system's list" },
+	{ "name", 'n', OPTION_STRING, OPT(name), "NAME", NULL,
+	  "name of this agent; default: the host's" },
+	{ "slots", 's', OPTION_UINT, OPT(slots), "N", "0",
+	  "executions at a time; 0: 16 for each core" },
+	{ "executors", 'e', OPTION_LIST, OPT(executors), "LIST", NULL,
+	  "docker, sandbox, or both with a comma; default: what works here" },
+	{ "docker-socket", 0, OPTION_STRING, OPT(docker_socket), "PATH",
+	  "/var/run/docker.sock", "the Docker engine's socket" },
+	{ "sidecar-image", 0, OPTION_STRING, OPT(sidecar_image), "IMAGE",
+	  "cronium/sidecar", "image of the sidecar in Docker pods" },
+	{ "subnet-pool", 0, OPTION_STRING, OPT(subnet_pool), "CIDR",
+	  "10.231.0.0/16", "where pods with network egress get their /29" },
+	{ "runner", 0, OPTION_STRING, OPT(runner), "PATH", NULL,
+	  "cronium-runner; default: beside this program" },
+	{ "sidecar", 0, OPTION_STRING, OPT(sidecar), "PATH", NULL,
+	  "cronium-sidecar; default: beside this program" },
+	{ "sdk-dir", 0, OPTION_STRING, OPT(sdk_dir), "DIR", NULL,
+	  "the SDKs for pods without their own; default: found near this "
+	  "program" },
+	{ "log-level", 'l', OPTION_STRING, OPT(log_level), "LEVEL", "info",
+	  "error, warn, info or debug" },
+	{ "help", 'h', OPTION_FLAG, OPT(help), NULL, NULL,
+	  "print this and exit" },
+	{ "version", 0, OPTION_FLAG, OPT(version), NULL, NULL,
+	  "print the version and exit" },
+};
+const size_t config_n_specs = ARRAY_SIZE(config_specs);
+
+static int config_fail(char *err, size_t err_size, const char *option,
+		       const char *value, const char *why)
+{
+	snprintf(err, err_size, "--%s %s: %s", option, value ? value : "", why);
+	return -EINVAL;
+}
+
+/* --- paths ---------------------------------------------------------------- */
+
+/* Makes the directory and its parents as needed; out is absolute. */
+static int config_make_dir(const char *option, const char *dir, mode_t mode,
+			   char out[PATH_MAX], char *err, size_t err_size)
+{
+	char part[PATH_MAX];
+
+	if (!dir)
+		return config_fail(err, err_size, option, "DIR",
+				   "is needed; see --help");
+	if (strlen(dir) >= sizeof(part))
+		return config_fail(err, err_size, option, dir, "is too long");
+	for (const char *p = dir; *p; p++) {
+		p += strspn(p, "/");
+		p += strcspn(p, "/");
+		snprintf(part, sizeof(part), "%.*s", (int)(p - dir), dir);
+		if (mkdir(part, mode) < 0 && errno != EEXIST)
+			return config_fail(err, err_size, option, part,
+					   strerror(errno));
+		if (!*p)
+			break;
+	}
+	if (!realpath(dir, out))
+		return config_fail(err, err_size, option, dir, strerror(errno));
+	return 0;
+}
+
+/* The directory of this program. */
+static int config_exe_dir(char out[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+
+	if (n < 0)
+		return -errno;
+	out[n] = '\0';
+	*strrchr(out, '/') = '\0';
+	return 0;
+}
+
+/* path, or name beside this program; it must be there. */
+static int config_find_program(const char *path, const char *name,
+			       const char *option, char out[PATH_MAX],
+			       char *err, size_t err_size)
+{
+	char dir[PATH_MAX], guess[PATH_MAX + 32];
+
+	if (!path && !config_exe_dir(dir)) {
+		snprintf(guess, sizeof(guess), "%s/%s", dir, name);
+		path = guess;
+	}
+	if (!path || !realpath(path, out) || access(out, X_OK) < 0)
+		return config_fail(err, err_size, option, path ? path : name,
+				   strerror(errno));
+	return 0;
+}
+
+/* Installed under PREFIX/share, or in the source tree around build/bin. */
+static int config_find_sdk(struct config *c, char *err, size_t err_size)
+{
+	static const char *const places[] = { "../share/cronium/sdk",
+					      "../../sdk" };
+	char dir[PATH_MAX], guess[PATH_MAX + 32];
+
+	if (c->opt.sdk_dir && !realpath(c->opt.sdk_dir, c->sdk_dir))
+		return config_fail(err, err_size, "sdk-dir", c->opt.sdk_dir,
+				   strerror(errno));
+	if (c->opt.sdk_dir) {
+		c->opt.sdk_dir = c->sdk_dir;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !config_exe_dir(dir);
+	     i++) {
+		snprintf(guess, sizeof(guess), "%s/%s", dir, places[i]);
+		if (realpath(guess, c->sdk_dir)) {
+			c->opt.sdk_dir = c->sdk_dir;
+			break;
+		}
+	}
+	return 0;
+}
+
+static int config_complete_paths(struct config *c, char *err, size_t err_size)
+{
+	int r;
+
+	r = config_make_dir("data-dir", c->opt.data_dir, 0700, c->data_dir, err,
+			    err_size);
+	if (!r)
+		r = config_make_dir("run-dir", c->opt.run_dir, 0755, c->run_dir,
+				    err, err_size);
+	if (!r)
+		r = config_find_program(c->opt.runner, "cronium-runner",
+					"runner", c->runner, err, err_size);
+	if (!r)
+		r = config_find_program(c->opt.sidecar, "cronium-sidecar",
+					"sidecar", c->sidecar, err, err_size);
+	if (!r)
+		r = config_find_sdk(c, err, err_size);
+	return r;
+}
+
+/* --- the backend ---------------------------------------------------------- */
+
+static int config_read_key_file(struct config *c, char *err, size_t err_size)
+{
+	_cleanup_close_ int fd = open(c->opt.api_key_file,
+				      O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, c->api_key, sizeof(c->api_key) - 1);
+
+	if (n < 0)
+		return config_fail(err, err_size, "api-key-file",
+				   c->opt.api_key_file, strerror(errno));
+	c->api_key[n] = '\0';
+	return 0;
+}
+
+/* From the file, else from the environment, which then forgets it: what is
+ * started from here must not inherit it. */
+static int config_read_key(struct config *c, char *err, size_t err_size)
+{
+	const char *env = getenv("CRONIUM_API_KEY");
+	int r = 0;
+
+	if (c->opt.api_key_file)
+		r = config_read_key_file(c, err, err_size);
+	else if (env)
+		snprintf(c->api_key, sizeof(c->api_key), "%s", env);
+	unsetenv("CRONIUM_API_KEY");
+	c->api_key[strcspn(c->api_key, "\r\n")] = '\0';
+	for (const char *p = c->api_key; !r && *p; p++)
+		if (!isgraph((unsigned char)*p))
+			return config_fail(err, err_size, "api-key-file", "",
+					   "the key has characters that no "
+					   "key has");
+	return r;
+}
+
+static int config_complete(struct config *c, char *err, size_t err_size)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (log_level_parse(c->opt.log_level, &c->log_level) < 0)
+		return config_fail(err, err_size, "log-level", c->opt.log_level,
+				   "give error, warn, info or debug");
+	if (!c->opt.name) {
+		gethostname(c->name, sizeof(c->name) - 1);
+		c->opt.name = c->name;
+	}
+	if (!agent_name_valid(c->opt.name))
+		return config_fail(err, err_size, "name", c->opt.name,
+				   "give 1 to 64 letters, digits, '.', '_' "
+				   "or '-'");
+	if (!c->opt.slots)
+		c->opt.slots = (uint64_t)MAX(cores, 1) * CONFIG_SLOTS_PER_CORE;
+	if (c->opt.slots > CONFIG_SLOTS_MAX)
+		return config_fail(err, err_size, "slots", "",
+				   "give 4096 at most");
+	return config_read_key(c, err, err_size);
+}
+
+int config_parse(struct config *c, int argc, char **argv, char *err,
+		 size_t err_size)
+{
+	int first, r;
+
+	r = options_parse(config_specs, config_n_specs, argc, argv, false,
+			  &c->opt, &first, err, err_size);
+	if (r < 0 || c->opt.help || c->opt.version)
+		return r;
+	if (first < argc) {
+		snprintf(err, err_size, "unexpected word '%s'; see --help",
+			 argv[first]);
+		return -EINVAL;
+	}
+	r = config_complete(c, err, err_size);
+	if (!r)
+		r = config_complete_paths(c, err, err_size);
+	return r;
+}
+
+void config_deinit(struct config *c)
+{
+	explicit_bzero(c->api_key, sizeof(c->api_key));
+	free(c->opt.executors.items);
+}

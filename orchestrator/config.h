@@ -1,0 +1,52 @@
+/*
+ * The command line of cronium-orchestrator, with what follows from it.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/macro.h"
+#include "common/options.h"
+
+/* Default of --slots: scripts wait more than they compute. */
+#define CONFIG_SLOTS_PER_CORE 16
+#define CONFIG_SLOTS_MAX 4096
+#define CONFIG_KEY_MAX_BYTES 512
+
+/* As it was typed. */
+struct config_options {
+	const char *data_dir, *run_dir;
+	const char *backend, *api_key_file, *ca_file;
+	const char *name;
+	uint64_t slots;
+	struct option_list executors;
+	const char *docker_socket, *sidecar_image, *subnet_pool;
+	const char *runner, *sidecar, *sdk_dir;
+	const char *log_level;
+	bool help, version;
+};
+
+extern const struct option_spec config_specs[];
+extern const size_t config_n_specs;
+
+struct config {
+	struct config_options opt; /* strings: see below; no NULL but sdk_dir,
+				      api_key_file and ca_file */
+	char data_dir[PATH_MAX], run_dir[PATH_MAX];
+	char runner[PATH_MAX], sidecar[PATH_MAX], sdk_dir[PATH_MAX];
+	char name[HOST_NAME_MAX + 1];
+	char api_key[CONFIG_KEY_MAX_BYTES]; /* "" for none */
+	enum log_level log_level;
+};
+
+/*
+ * Parses and completes; the directories are made when they are missing, and
+ * made absolute. 0, or -EINVAL with a sentence in err.
+ */
+int config_parse(struct config *c, int argc, char **argv, char *err,
+		 size_t err_size) MUST_CHECK;
+void config_deinit(struct config *c);

@@ -1,0 +1,17 @@
+#include "orchestrator/executor.h"
+
+#include <string.h>
+
+const struct executor_ops *const executors[] = {
+	&executor_docker,
+	&executor_sandbox,
+	NULL,
+};
+
+const struct executor_ops *executor_find(const char *name)
+{
+	for (size_t i = 0; executors[i]; i++)
+		if (!strcmp(executors[i]->name, name))
+			return executors[i];
+	return NULL;
+}

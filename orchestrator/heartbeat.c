@@ -1,0 +1,163 @@
+#include "orchestrator/heartbeat.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backend-client/client.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#define HEARTBEAT_LEASE_MIN_MS 300
+#define HEARTBEAT_LEASE_MAX_MS 3600000
+
+struct heartbeat {
+	struct backend_client *client;
+	char *path;
+	struct event *timer;
+	struct backend_call *call; /* under way */
+	uint32_t lease_ms;
+	const struct heartbeat_ops *ops;
+	void *ctx;
+};
+
+static uint32_t heartbeat_interval_ms(const struct heartbeat *h)
+{
+	return h->lease_ms / HEARTBEAT_PER_LEASE;
+}
+
+static void heartbeat_arm(struct heartbeat *h)
+{
+	uint32_t ms = heartbeat_interval_ms(h);
+	const struct timeval t = { ms / 1000, ms % 1000 * 1000 };
+
+	event_add(h->timer, &t);
+}
+
+void heartbeat_set_lease(struct heartbeat *h, uint32_t lease_ms)
+{
+	uint32_t ms = MAX(lease_ms, HEARTBEAT_LEASE_MIN_MS);
+
+	ms = MIN(ms, HEARTBEAT_LEASE_MAX_MS);
+	if (ms == h->lease_ms)
+		return;
+	h->lease_ms = ms;
+	heartbeat_arm(h);
+}
+
+static void heartbeat_read(struct heartbeat *h, const json_t *o)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "cancel"), i, item)
+		h->ops->on_cancel(h->ctx, json_get_str(item, "id", ""),
+				  json_get_str(item, "reason", "cancelled"));
+	json_array_foreach(json_object_get(o, "lost"), i, item)
+		if (json_is_string(item))
+			h->ops->on_lost(h->ctx, json_string_value(item));
+	heartbeat_set_lease(h,
+			    (uint32_t)json_get_int(o, "lease_ms", h->lease_ms));
+}
+
+static void heartbeat_on_done(struct backend_call *call,
+			      const struct backend_response *r, void *ctx)
+{
+	_cleanup_json_ json_t *o = NULL;
+	struct heartbeat *h = ctx;
+	char err[128];
+
+	h->call = NULL;
+	if (r->error || r->status != 200) {
+		log_warn(NULL, "heartbeat: %s (status %d)",
+			 r->error ? r->detail : "refused", r->status);
+		return;
+	}
+	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
+	if (o)
+		heartbeat_read(h, o);
+	else
+		log_warn(NULL, "heartbeat: the reply is no JSON object");
+}
+
+static void heartbeat_send(struct heartbeat *h, const struct buf *body)
+{
+	static const struct backend_call_ops ops = {
+		.on_done = heartbeat_on_done,
+	};
+	const struct backend_header headers[] = {
+		{ "content-type", "application/json" },
+	};
+	const struct backend_request req = {
+		.method = "POST",
+		.path = h->path,
+		.headers = headers,
+		.n_headers = ARRAY_SIZE(headers),
+		.body = body->data,
+		.body_len = body->len,
+		.deadline_ms = heartbeat_interval_ms(h),
+		.retry = BACKEND_RETRY_SAFE,
+	};
+
+	if (backend_client_call(h->client, &req, &ops, h, &h->call) < 0) {
+		h->call = NULL;
+		log_error(NULL, "heartbeat: out of memory");
+	}
+}
+
+static void heartbeat_on_timer(int fd, short what, void *ctx)
+{
+	_cleanup_json_ json_t *o = NULL;
+	struct heartbeat *h = ctx;
+	struct buf body = { 0 };
+	json_t *list;
+
+	heartbeat_arm(h);
+	if (h->call)
+		return;
+	list = h->ops->list(h->ctx);
+	if (!list)
+		return;
+	o = json_pack("{s:o}", "executions", list);
+	if (o && !json_append(&body, o))
+		heartbeat_send(h, &body);
+	buf_deinit(&body);
+}
+
+int heartbeat_new(struct heartbeat **out, struct event_base *base,
+		  struct backend_client *client, const char *name,
+		  const struct heartbeat_ops *ops, void *ctx)
+{
+	struct heartbeat *h = calloc(1, sizeof(*h));
+
+	*out = NULL;
+	if (!h)
+		return -ENOMEM;
+	h->client = client;
+	h->lease_ms = HEARTBEAT_LEASE_MS;
+	h->ops = ops;
+	h->ctx = ctx;
+	h->timer = evtimer_new(base, heartbeat_on_timer, h);
+	if (asprintf(&h->path, "/v1/agents/%s/heartbeat", name) < 0)
+		h->path = NULL;
+	if (!h->timer || !h->path) {
+		heartbeat_free(h);
+		return -ENOMEM;
+	}
+	heartbeat_arm(h);
+	*out = h;
+	return 0;
+}
+
+void heartbeat_free(struct heartbeat *h)
+{
+	if (!h)
+		return;
+	if (h->call)
+		backend_call_cancel(h->call);
+	if (h->timer)
+		event_free(h->timer);
+	free(h->path);
+	free(h);
+}

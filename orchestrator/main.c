@@ -1,0 +1,311 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "backend-client/client.h"
+#include "common/id.h"
+#include "orchestrator/agent.h"
+#include "orchestrator/config.h"
+#include "orchestrator/executor_set.h"
+
+#define MAIN_ERROR_BYTES 512
+/* How long reaping may take on the way out. */
+#define MAIN_LAST_REAP_MS 10000
+
+struct main_state {
+	struct config config;
+	int lock_fd;
+	char instance[ID_MAX_BYTES];
+	char backend_dir[PATH_MAX + 16], endpoint[PATH_MAX + 32];
+	struct event_base *base;
+	struct event *signals[2];
+	struct event *last_reap;
+	struct backend_client *client;
+	struct executor_set *executors;
+	struct agent *agent;
+	bool stopping;
+};
+
+/* --- the process ---------------------------------------------------------- */
+
+/* Tokens pass through this memory: nobody may read it. */
+static void main_harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* the leak check traces itself */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+/* Every pod has a few descriptors. */
+static void main_raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		log_warn(NULL, "the limit of open files stays as it is: %s",
+			 strerror(errno));
+}
+
+/* --- identity ------------------------------------------------------------- */
+
+/* Two orchestrators on one directory would reap each other's pods. */
+static int main_lock(struct main_state *m)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/orchestrator.lock",
+		 m->config.data_dir);
+	m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (m->lock_fd >= 0 && !flock(m->lock_fd, LOCK_EX | LOCK_NB))
+		return 0;
+	log_error(NULL, "%s: %s", path,
+		  errno == EWOULDBLOCK ? "another orchestrator uses this "
+					 "directory; stop it, or give another "
+					 "--data-dir"
+				       : strerror(errno));
+	return -1;
+}
+
+/* The lock's content is the instance: what pods are labelled with, so that a
+ * later process knows them for its own. */
+static int main_read_instance(struct main_state *m)
+{
+	ssize_t n = pread(m->lock_fd, m->instance, sizeof(m->instance) - 1, 0);
+
+	m->instance[MAX(n, 0)] = '\0';
+	if (id_valid("in", m->instance))
+		return 0;
+	id_new("in", m->instance);
+	if (pwrite(m->lock_fd, m->instance, strlen(m->instance), 0) > 0)
+		return 0;
+	log_error(NULL, "cannot write the instance's identity: %s",
+		  strerror(errno));
+	return -1;
+}
+
+/* --- set up --------------------------------------------------------------- */
+
+static void main_on_client_state(int on, const char *why, void *ctx)
+{
+	log_info(NULL, "backend: %s%s%s", on ? "connected" : "disconnected",
+		 why ? ": " : "", why ? why : "");
+}
+
+static int main_set_up_client(struct main_state *m)
+{
+	const struct config_options *opt = &m->config.opt;
+	struct backend_client_config c = BACKEND_CLIENT_CONFIG_DEFAULT;
+	int r;
+
+	snprintf(m->endpoint, sizeof(m->endpoint), "unix:%s/api.sock",
+		 m->config.run_dir);
+	c.endpoint = opt->backend ? opt->backend : m->endpoint;
+	c.bearer = *m->config.api_key ? m->config.api_key : NULL;
+	c.ca_file = opt->ca_file;
+	c.user_agent = "cronium-orchestrator/" CRONIUM_VERSION;
+	r = backend_client_new(&m->client, m->base, &c);
+	if (r < 0) {
+		log_error(NULL, "--backend %s: %s", c.endpoint, strerror(-r));
+		return -1;
+	}
+	backend_client_on_state(m->client, main_on_client_state, m);
+	return 0;
+}
+
+static int main_set_up_executors(struct main_state *m)
+{
+	const struct config_options *opt = &m->config.opt;
+	const struct executor_config c = {
+		.base = m->base,
+		.run_dir = m->config.run_dir,
+		.backend_dir = m->backend_dir,
+		.runner_path = m->config.runner,
+		.sidecar_path = m->config.sidecar,
+		.docker_socket = opt->docker_socket,
+		.sidecar_image = opt->sidecar_image,
+		.sdk_dir = opt->sdk_dir,
+		.subnet_pool = opt->subnet_pool,
+		.instance = m->instance,
+	};
+	char err[MAIN_ERROR_BYTES] = "out of memory";
+
+	snprintf(m->backend_dir, sizeof(m->backend_dir), "%s/runtime",
+		 m->config.run_dir);
+	/* The backend makes it, too: who comes first. */
+	if (mkdir(m->backend_dir, 0755) < 0 && errno != EEXIST) {
+		log_error(NULL, "%s: %s", m->backend_dir, strerror(errno));
+		return -1;
+	}
+	if (!executor_set_new(&m->executors, &c, &opt->executors, err,
+			      sizeof(err)))
+		return 0;
+	log_error(NULL, "%s", err);
+	return -1;
+}
+
+static void main_on_signal(int fd, short what, void *ctx);
+
+static int main_set_up_loop(struct main_state *m)
+{
+	static const int signals[] = { SIGTERM, SIGINT };
+
+	signal(SIGPIPE, SIG_IGN);
+	m->base = event_base_new();
+	if (!m->base)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		m->signals[i] = evsignal_new(m->base, signals[i],
+					     main_on_signal, m);
+		if (!m->signals[i] || event_add(m->signals[i], NULL) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int main_set_up(struct main_state *m)
+{
+	main_raise_files();
+	if (main_lock(m) < 0 || main_read_instance(m) < 0)
+		return -1;
+	if (main_set_up_loop(m) < 0) {
+		log_error(NULL, "cannot set up the event loop");
+		return -1;
+	}
+	if (main_set_up_client(m) < 0)
+		return -1;
+	return main_set_up_executors(m);
+}
+
+/* --- run ------------------------------------------------------------------ */
+
+static void main_on_all_reaped(void *ctx)
+{
+	struct main_state *m = ctx;
+
+	event_base_loopbreak(m->base);
+}
+
+static void main_on_last_reap_late(int fd, short what, void *ctx)
+{
+	log_warn(NULL, "reaping takes too long; the next start goes on");
+	main_on_all_reaped(ctx);
+}
+
+static void main_on_agent_stopped(void *ctx)
+{
+	const struct timeval t = { MAIN_LAST_REAP_MS / 1000, 0 };
+	struct main_state *m = ctx;
+
+	m->last_reap = evtimer_new(m->base, main_on_last_reap_late, m);
+	if (m->last_reap)
+		event_add(m->last_reap, &t);
+	executor_set_reap(m->executors, main_on_all_reaped, m);
+}
+
+static void main_on_signal(int fd, short what, void *ctx)
+{
+	struct main_state *m = ctx;
+
+	log_info(NULL, "%s: stopping", fd == SIGINT ? "SIGINT" : "SIGTERM");
+	m->stopping = true;
+	if (m->agent)
+		agent_stop(m->agent, main_on_agent_stopped, m);
+	else
+		event_base_loopbreak(m->base);
+}
+
+/* Nothing is claimed before the remains of earlier processes are gone. */
+static void main_on_reaped(void *ctx)
+{
+	struct main_state *m = ctx;
+	const struct agent_config c = {
+		.base = m->base,
+		.client = m->client,
+		.executors = m->executors,
+		.name = m->config.opt.name,
+		.slots = (uint32_t)m->config.opt.slots,
+	};
+
+	if (m->stopping)
+		return;
+	log_info(NULL, "agent %s, %u slots, executors %s", c.name, c.slots,
+		 executor_set_names(m->executors));
+	if (agent_new(&m->agent, &c) < 0) {
+		log_error(NULL, "out of memory");
+		event_base_loopbreak(m->base);
+	}
+}
+
+static int main_run(struct main_state *m)
+{
+	executor_set_reap(m->executors, main_on_reaped, m);
+	event_base_dispatch(m->base);
+	return m->stopping ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void main_tear_down(struct main_state *m)
+{
+	agent_free(m->agent);
+	executor_set_free(m->executors);
+	backend_client_free(m->client);
+	for (size_t i = 0; i < ARRAY_SIZE(m->signals); i++)
+		if (m->signals[i])
+			event_free(m->signals[i]);
+	if (m->last_reap)
+		event_free(m->last_reap);
+	if (m->base)
+		event_base_free(m->base);
+	if (m->lock_fd >= 0)
+		close(m->lock_fd);
+	config_deinit(&m->config);
+	libevent_global_shutdown();
+}
+
+static void main_help(void)
+{
+	puts("Usage: cronium-orchestrator --data-dir DIR --run-dir DIR "
+	     "[OPTION]...\n"
+	     "Claims jobs from the backend and runs each in a pod.\n");
+	options_help(config_specs, config_n_specs);
+}
+
+int main(int argc, char **argv)
+{
+	struct main_state m = { .lock_fd = -1 };
+	char err[MAIN_ERROR_BYTES];
+	int r = EXIT_FAILURE;
+
+	main_harden();
+	log_init("orchestrator", LOG_LEVEL_INFO);
+	if (config_parse(&m.config, argc, argv, err, sizeof(err)) < 0) {
+		fprintf(stderr, "cronium-orchestrator: %s\n", err);
+		config_deinit(&m.config);
+		return 2;
+	}
+	if (m.config.opt.help || m.config.opt.version) {
+		if (m.config.opt.help)
+			main_help();
+		else
+			puts(CRONIUM_VERSION);
+		config_deinit(&m.config);
+		return EXIT_SUCCESS;
+	}
+	log_init("orchestrator", m.config.log_level);
+	if (!main_set_up(&m))
+		r = main_run(&m);
+	main_tear_down(&m);
+	return r;
+}

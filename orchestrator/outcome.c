@@ -1,0 +1,110 @@
+#include "orchestrator/outcome.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+
+int outcome_exit_parse(struct outcome_exit *out, const void *data, size_t len)
+{
+	_cleanup_json_ json_t *o = NULL;
+	char err[128];
+
+	o = json_parse_object(data, len, err, sizeof(err));
+	if (!o)
+		return -EINVAL;
+	*out = (struct outcome_exit){
+		.exited = true,
+		.exit_code = (int)json_get_int(o, "exit_code", -1),
+		.signal = (int)json_get_int(o, "signal", 0),
+		.oom_killed = json_get_bool(o, "oom_killed", false),
+		.user_us = json_get_int(o, "user_us", 0),
+		.system_us = json_get_int(o, "system_us", 0),
+		.max_rss_kb = json_get_int(o, "max_rss_kb", 0),
+	};
+	snprintf(out->error, sizeof(out->error), "%s",
+		 json_get_str(o, "error", ""));
+	return 0;
+}
+
+/* "30 s", "1.5 s", "250 ms". */
+static void outcome_print_duration(char *out, size_t cap, uint64_t ms)
+{
+	if (ms < 1000)
+		snprintf(out, cap, "%u ms", (unsigned int)ms);
+	else if (ms % 1000)
+		snprintf(out, cap, "%.3g s", (double)ms / 1000);
+	else
+		snprintf(out, cap, "%llu s", (unsigned long long)ms / 1000);
+}
+
+static void outcome_judge_timeout(const struct outcome_facts *facts,
+				  struct outcome *out)
+{
+	char duration[32];
+
+	out->state = "timed_out";
+	outcome_print_duration(duration, sizeof(duration), facts->timeout_ms);
+	snprintf(out->reason, sizeof(out->reason), "timed out after %s",
+		 duration);
+}
+
+static void outcome_judge_oom(const struct outcome_facts *facts,
+			      struct outcome *out)
+{
+	out->state = "failed";
+	snprintf(out->reason, sizeof(out->reason),
+		 "out of memory: the limit is %u MB (raise it with --memory)",
+		 facts->memory_mb);
+}
+
+static void outcome_judge_signal(struct outcome *out)
+{
+	const char *name = sigabbrev_np(out->exit.signal);
+
+	out->state = "failed";
+	snprintf(out->reason, sizeof(out->reason),
+		 "killed by signal %d (SIG%s)", out->exit.signal,
+		 name ? name : "?");
+}
+
+static void outcome_judge_exit(struct outcome *out)
+{
+	if (out->exit.exit_code == 0) {
+		out->state = "succeeded";
+		return;
+	}
+	out->state = "failed";
+	snprintf(out->reason, sizeof(out->reason), "exit code %d",
+		 out->exit.exit_code);
+}
+
+void outcome_judge(const struct outcome_facts *facts, struct outcome *out)
+{
+	const struct outcome_exit *ex = &facts->exit;
+
+	*out = (struct outcome){ .exit = *ex };
+	out->oom_killed = ex->oom_killed || facts->oom_killed;
+	if (!ex->exited)
+		out->exit.exit_code = -1;
+	if (facts->cause == OUTCOME_CAUSE_TIMEOUT) {
+		outcome_judge_timeout(facts, out);
+	} else if (facts->cause == OUTCOME_CAUSE_CANCEL) {
+		out->state = "cancelled";
+		snprintf(out->reason, sizeof(out->reason), "%s", facts->detail);
+	} else if (out->oom_killed && !(ex->exited && ex->exit_code == 0)) {
+		outcome_judge_oom(facts, out);
+	} else if (facts->cause == OUTCOME_CAUSE_FAILURE) {
+		out->state = "failed";
+		snprintf(out->reason, sizeof(out->reason), "%s", facts->detail);
+	} else if (*ex->error) {
+		out->state = "failed";
+		snprintf(out->reason, sizeof(out->reason), "%s", ex->error);
+	} else if (ex->signal) {
+		outcome_judge_signal(out);
+	} else {
+		outcome_judge_exit(out);
+	}
+}

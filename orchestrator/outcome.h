@@ -1,0 +1,54 @@
+/*
+ * How an execution ended, in the words of the job's states and of a person.
+ * Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+
+#define OUTCOME_REASON_MAX_BYTES 512
+
+/* What the runner's EXIT says. Zero-initialised is "has not exited". */
+struct outcome_exit {
+	bool exited;
+	int exit_code; /* 128 + signal when a signal ended it; -1: none */
+	int signal;    /* 0: none */
+	bool oom_killed;
+	char error
+		[OUTCOME_REASON_MAX_BYTES]; /* why the script could not be started; "" */
+	int64_t user_us, system_us, max_rss_kb;
+};
+
+/* 0, or -EINVAL for what is no EXIT message. */
+int outcome_exit_parse(struct outcome_exit *out, const void *data,
+		       size_t len) MUST_CHECK;
+
+/* Why the orchestrator ended it; the first cause is the one that counts. */
+enum outcome_cause {
+	OUTCOME_CAUSE_NONE,    /* it ended by itself */
+	OUTCOME_CAUSE_TIMEOUT, /* detail is not used */
+	OUTCOME_CAUSE_CANCEL,  /* detail: who or why */
+	OUTCOME_CAUSE_FAILURE, /* detail: what broke, a sentence */
+};
+
+struct outcome_facts {
+	enum outcome_cause cause;
+	const char *detail;
+	uint64_t timeout_ms;
+	uint32_t memory_mb;
+	bool oom_killed; /* the executor says so */
+	struct outcome_exit exit;
+};
+
+struct outcome {
+	const char *state; /* succeeded | failed | timed_out | cancelled */
+	char reason[OUTCOME_REASON_MAX_BYTES]; /* "" when it succeeded */
+	bool oom_killed;
+	struct outcome_exit exit;
+};
+
+void outcome_judge(const struct outcome_facts *facts, struct outcome *out);

@@ -1,0 +1,139 @@
+#include "orchestrator/runner_link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/buf.h"
+#include "common/frame_stream.h"
+#include "orchestrator/assignment.h"
+#include "orchestrator/outcome.h"
+
+struct runner_link {
+	struct frame_stream *stream;
+	const struct runner_link_ops *ops;
+	void *ctx;
+};
+
+static void runner_link_handle_exit(struct runner_link *l,
+				    const struct frame *f)
+{
+	struct outcome_exit how;
+
+	if (outcome_exit_parse(&how, f->payload, f->len) < 0)
+		l->ops->on_lost(l->ctx, "its EXIT message is not JSON");
+	else
+		l->ops->on_exit(l->ctx, &how);
+}
+
+static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
+				 void *ctx)
+{
+	struct runner_link *l = ctx;
+
+	switch (f->type) {
+	case FRAME_READY:
+		l->ops->on_ready(l->ctx);
+		break;
+	case FRAME_STARTED:
+		l->ops->on_started(l->ctx);
+		break;
+	case FRAME_STDOUT:
+	case FRAME_STDERR:
+		l->ops->on_output(l->ctx, f->type, f->payload, f->len);
+		break;
+	case FRAME_EXIT:
+		runner_link_handle_exit(l, f);
+		break;
+	default: /* of a newer runner */
+		break;
+	}
+}
+
+static void runner_link_on_close(struct frame_stream *s, const char *reason,
+				 void *ctx)
+{
+	struct runner_link *l = ctx;
+
+	l->ops->on_lost(l->ctx, reason);
+}
+
+int runner_link_new(struct runner_link **out, struct event_base *base, int fd,
+		    const struct runner_link_ops *ops, void *ctx)
+{
+	static const struct frame_stream_ops stream_ops = {
+		.on_frame = runner_link_on_frame,
+		.on_close = runner_link_on_close,
+	};
+	struct runner_link *l = calloc(1, sizeof(*l));
+	int r;
+
+	*out = NULL;
+	if (!l) {
+		close(fd);
+		return -ENOMEM;
+	}
+	l->ops = ops;
+	l->ctx = ctx;
+	r = frame_stream_new(&l->stream, base, fd, &stream_ops, l);
+	if (r < 0) {
+		free(l);
+		return r;
+	}
+	*out = l;
+	return 0;
+}
+
+/* The stream lives on until its callback returns, the link is not used by it
+ * any more. */
+void runner_link_free(struct runner_link *l)
+{
+	if (!l)
+		return;
+	frame_stream_close(l->stream);
+	free(l);
+}
+
+static int runner_link_send(struct runner_link *l, enum frame_type type,
+			    const void *payload, size_t len)
+{
+	int r = frame_stream_send(l->stream, type, payload, len);
+
+	return r == -EPIPE ? 0 : r;
+}
+
+int runner_link_assign(struct runner_link *l, const struct assignment *a,
+		       const struct executor_place *place)
+{
+	struct buf message = { 0 };
+	int r;
+
+	r = assignment_for_runner(a, place, &message);
+	if (!r)
+		r = runner_link_send(l, FRAME_ASSIGN, message.data,
+				     message.len);
+	if (!r)
+		r = runner_link_send(l, FRAME_SCRIPT, a->script.data,
+				     a->script.len);
+	buf_deinit_secret(&message);
+	return r;
+}
+
+int runner_link_signal(struct runner_link *l, int signal, unsigned int grace_ms)
+{
+	char message[64];
+	int n = snprintf(message, sizeof(message),
+			 "{\"signal\":%d,\"grace_ms\":%u}", signal, grace_ms);
+
+	return runner_link_send(l, FRAME_SIGNAL, message, (size_t)n);
+}
+
+void runner_link_pause(struct runner_link *l)
+{
+	frame_stream_pause(l->stream);
+}
+
+void runner_link_resume(struct runner_link *l)
+{
+	frame_stream_resume(l->stream);
+}

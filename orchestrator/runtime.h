@@ -1,0 +1,48 @@
+/*
+ * What a runtime needs: its interpreter, its image, the environment of its
+ * scripts. Pure.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "common/macro.h"
+
+struct executor_place;
+
+#define RUNTIME_PREFIX_MAX 2
+
+struct runtime {
+	const char *name;  /* as in the job specification */
+	const char *image; /* where the job names none */
+	/* In front of the script's name; ends in NULL. */
+	const char *interpreter[RUNTIME_PREFIX_MAX + 1];
+	/* The search path that the pod's SDK directory is put in front of, and
+	 * what it is when the user sets none; NULL for none. */
+	const char *sdk_variable, *sdk_default;
+};
+
+/* NULL when there is none of this name. */
+const struct runtime *runtime_find(const char *name);
+
+/* ["python3","-u",script,args…]; args is an array of strings or NULL. A new
+ * reference, NULL when out of memory. */
+json_t *runtime_argv(const struct runtime *rt, const char *script,
+		     const json_t *args);
+
+/* Who runs, for its environment. */
+struct runtime_identity {
+	const char *execution;
+	const char *job;
+	const char *token; /* aud=runtime */
+};
+
+/*
+ * The script's environment: what the user asked for (env, an object of
+ * strings or NULL), then what Cronium promises, which wins. What is not set
+ * here (PATH, HOME, LANG) is the runner's or the image's. A new reference,
+ * NULL when out of memory.
+ */
+json_t *runtime_env(const struct runtime *rt,
+		    const struct executor_place *place,
+		    const struct runtime_identity *who, const json_t *env);
