@@ -283,6 +283,8 @@ struct store_complete {
 	int signal;
 	bool oom_killed;
 	struct store_usage usage;
+	int64_t log_dropped_bytes; /* that the agent did not send, because the
+				    * log was full: added to the job's */
 	struct store_audit audit;
 };
 /* result->job; a repeat with the same epoch is 0 with result->repeated and
@@ -328,7 +330,8 @@ struct store_log_append {
 	const char *limit_notice;
 };
 /*
- * result->log_append. Bytes that were stored before are dropped; those over
+ * result->log_append, and the job's id in result->job.id. Bytes that were
+ * stored before are dropped; those over
  * the limit are counted in the job's log_dropped_bytes. STORE_E_LOG_GAP when
  * bytes are missing before offset; STORE_E_STALE_EPOCH, STORE_E_ENDED.
  */
@@ -351,6 +354,7 @@ int store_log_read(struct store *s, const struct store_log_query *query,
  * created variable never gets an old version again. */
 #define STORE_EXPECT_ANY INT64_C(-1)
 #define STORE_EXPECT_ABSENT INT64_C(0)
+#define STORE_EXPECT_PRESENT INT64_C(-2) /* any version, but it exists */
 
 enum store_secret {
 	STORE_SECRET_KEEP = 0, /* as it is; a new variable is no secret */
@@ -525,6 +529,8 @@ struct store_result {
 		struct {
 			int64_t next; /* offset expected next */
 			bool stored;  /* something new can be read */
+			bool full;    /* the limit was passed: nothing more
+				       * will be kept */
 		} log_append;
 		struct {
 			const struct store_log_chunk *chunks;
@@ -551,3 +557,12 @@ struct store_result {
 	};
 	bool created; /* put: the variable is new */
 };
+
+/* ------------------------------------------------------------- statistics */
+
+struct store_stats {
+	uint64_t calls_total, commits_total;
+	size_t queued_calls, queued_bytes; /* not carried out yet */
+};
+/* For /metrics; at once, from the loop thread. */
+void store_get_stats(const struct store *s, struct store_stats *out);

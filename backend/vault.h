@@ -41,3 +41,10 @@ enum {
  * or negative errno. */
 int vault_open(const struct vault *v, const char *context, const void *sealed,
 	       size_t len, struct buf *out) MUST_CHECK;
+
+#define VAULT_DIGEST_BYTES 32
+
+/* A keyed digest (HMAC-SHA-256): tells whether two values are the same, and
+ * nothing else to whoever has not the key. 0 or negative errno. */
+int vault_digest(const struct vault *v, const char *context, const void *data,
+		 size_t len, uint8_t out[VAULT_DIGEST_BYTES]) MUST_CHECK;

@@ -1,0 +1,135 @@
+#include "backend/data_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define DATA_DIR_PID_MAX_BYTES 32
+
+struct data_dir {
+	char *path;
+	int lock;
+};
+
+void data_dir_close(struct data_dir *d)
+{
+	if (!d)
+		return;
+	/* The file stays: removing it would race with the next backend. */
+	closep(&d->lock);
+	free(d->path);
+	free(d);
+}
+DEFINE_CLEANUP(struct data_dir *, data_dir_close)
+
+const char *data_dir_path(const struct data_dir *d)
+{
+	return d->path;
+}
+
+/* mkdir -p, each 0700. */
+static int data_dir_make(const char *path, char *err, size_t err_size)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	struct stat st;
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST) {
+			int r = -errno;
+
+			snprintf(err, err_size, "cannot make %s: %s", copy,
+				 strerror(-r));
+			return r;
+		}
+		*p = c;
+		if (!c)
+			break;
+	}
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		snprintf(err, err_size, "%s is not a directory", path);
+		return -ENOTDIR;
+	}
+	return 0;
+}
+
+static void data_dir_read_pid(int fd, char out[DATA_DIR_PID_MAX_BYTES])
+{
+	ssize_t n = pread(fd, out, DATA_DIR_PID_MAX_BYTES - 1, 0);
+
+	out[MAX(n, 0)] = '\0';
+	out[strspn(out, "0123456789")] = '\0';
+	if (!*out)
+		strcpy(out, "?");
+}
+
+static int data_dir_take_lock(struct data_dir *d, char *err, size_t err_size)
+{
+	_cleanup_free_ char *file = NULL;
+	char pid[DATA_DIR_PID_MAX_BYTES];
+	int r;
+
+	if (asprintf(&file, "%s/lock", d->path) < 0)
+		return -ENOMEM;
+	d->lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (d->lock < 0) {
+		r = -errno;
+		snprintf(err, err_size, "cannot write to %s: %s", file,
+			 strerror(-r));
+		return r;
+	}
+	if (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
+		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		data_dir_read_pid(d->lock, pid);
+		snprintf(err, err_size,
+			 r == -EBUSY ? "%s is in use by the backend with "
+				       "process id %s; stop that one first, "
+				       "or choose another --data-dir"
+				     : "cannot lock %s (process id %s)",
+			 d->path, pid);
+		return r;
+	}
+	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(d->lock, 0) < 0 ||
+	    pwrite(d->lock, pid, strlen(pid), 0) < 0) {
+		r = -errno;
+		snprintf(err, err_size, "cannot write to %s: %s", file,
+			 strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+int data_dir_open(struct data_dir **out, const char *path, char *err,
+		  size_t err_size)
+{
+	_cleanup_(data_dir_closep) struct data_dir *d = calloc(1, sizeof(*d));
+	int r;
+
+	snprintf(err, err_size, "out of memory");
+	if (!d)
+		return -ENOMEM;
+	d->lock = -1;
+	d->path = strdup(path);
+	if (!d->path)
+		return -ENOMEM;
+	r = data_dir_make(path, err, err_size);
+	if (r < 0)
+		return r;
+	r = data_dir_take_lock(d, err, err_size);
+	if (r < 0)
+		return r;
+	*out = d;
+	d = NULL;
+	return 0;
+}

@@ -1,0 +1,240 @@
+/* The operations of store.h as calls; see store_call.c for their life. */
+#include "backend/store.h"
+
+#include "backend/store_call.h"
+
+const char *store_outcome_name(int e)
+{
+	static const char *const names[] = {
+		[0] = "ok",
+		[STORE_E_NOT_FOUND] = "not_found",
+		[STORE_E_EXISTS] = "exists",
+		[STORE_E_CONFLICT] = "conflict",
+		[STORE_E_STALE_EPOCH] = "stale_epoch",
+		[STORE_E_ENDED] = "ended",
+		[STORE_E_LIMIT] = "limit",
+		[STORE_E_LOG_GAP] = "log_gap",
+		[STORE_E_TYPE] = "type",
+		[STORE_E_RANGE] = "range",
+		[STORE_E_KEY_REUSED] = "key_reused",
+		[STORE_E_STATE] = "state",
+	};
+
+	if (e < 0 || (size_t)e >= ARRAY_SIZE(names))
+		return "error";
+	return names[e];
+}
+
+void store_close(struct store *s)
+{
+	if (s)
+		s->ops->close(s);
+}
+
+/* ------------------------------------------------------------------- jobs */
+
+int store_job_submit(struct store *s, const struct store_job_new *job,
+		     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_JOB_SUBMIT, job, done);
+}
+
+int store_job_get(struct store *s, const char *job, struct store_done done)
+{
+	struct store_request_id request = { job };
+
+	return store_call_start(s, STORE_OP_JOB_GET, &request, done);
+}
+
+int store_job_list(struct store *s, const struct store_job_query *query,
+		   struct store_done done)
+{
+	return store_call_start(s, STORE_OP_JOB_LIST, query, done);
+}
+
+int store_job_count(struct store *s, struct store_done done)
+{
+	return store_call_start(s, STORE_OP_JOB_COUNT, NULL, done);
+}
+
+int store_job_read(struct store *s, const char *job, enum store_payload kind,
+		   struct store_done done)
+{
+	struct store_request_payload request = { job, kind };
+
+	return store_call_start(s, STORE_OP_JOB_READ, &request, done);
+}
+
+int store_job_cancel(struct store *s, const struct store_job_cancel *cancel,
+		     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_JOB_CANCEL, cancel, done);
+}
+
+/* ------------------------------------------------------------------ queue */
+
+int store_queue_claim(struct store *s, const struct store_claim *claim,
+		      struct store_done done)
+{
+	return store_call_start(s, STORE_OP_QUEUE_CLAIM, claim, done);
+}
+
+int store_queue_give_back(struct store *s, const struct store_lease *lease,
+			  struct store_done done)
+{
+	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, lease, done);
+}
+
+int store_queue_started(struct store *s, const struct store_started *started,
+			struct store_done done)
+{
+	return store_call_start(s, STORE_OP_QUEUE_STARTED, started, done);
+}
+
+int store_queue_heartbeat(struct store *s,
+			  const struct store_heartbeat *heartbeat,
+			  struct store_done done)
+{
+	return store_call_start(s, STORE_OP_QUEUE_HEARTBEAT, heartbeat, done);
+}
+
+int store_queue_complete(struct store *s, const struct store_complete *complete,
+			 struct store_done done)
+{
+	return store_call_start(s, STORE_OP_QUEUE_COMPLETE, complete, done);
+}
+
+int store_queue_expire(struct store *s, int64_t now_ms, struct store_done done)
+{
+	struct store_request_ms request = { now_ms };
+
+	return store_call_start(s, STORE_OP_QUEUE_EXPIRE, &request, done);
+}
+
+int store_queue_grace(struct store *s, int64_t lease_ms, struct store_done done)
+{
+	struct store_request_ms request = { lease_ms };
+
+	return store_call_start(s, STORE_OP_QUEUE_GRACE, &request, done);
+}
+
+/* ------------------------------------------------------------------- logs */
+
+int store_log_append(struct store *s, const struct store_log_append *append,
+		     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_LOG_APPEND, append, done);
+}
+
+int store_log_read(struct store *s, const struct store_log_query *query,
+		   struct store_done done)
+{
+	return store_call_start(s, STORE_OP_LOG_READ, query, done);
+}
+
+/* -------------------------------------------------------------- variables */
+
+int store_variable_get(struct store *s, const char *key, struct store_done done)
+{
+	struct store_request_id request = { key };
+
+	return store_call_start(s, STORE_OP_VARIABLE_GET, &request, done);
+}
+
+int store_variable_list(struct store *s,
+			const struct store_variable_query *query,
+			struct store_done done)
+{
+	return store_call_start(s, STORE_OP_VARIABLE_LIST, query, done);
+}
+
+int store_variable_put(struct store *s, const struct store_variable_put *put,
+		       struct store_done done)
+{
+	return store_call_start(s, STORE_OP_VARIABLE_PUT, put, done);
+}
+
+int store_variable_delete(struct store *s,
+			  const struct store_variable_delete *del,
+			  struct store_done done)
+{
+	return store_call_start(s, STORE_OP_VARIABLE_DELETE, del, done);
+}
+
+int store_variable_increment(struct store *s,
+			     const struct store_variable_increment *inc,
+			     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_VARIABLE_INCREMENT, inc, done);
+}
+
+/* ---------------------------------------------------------------- runtime */
+
+int store_execution_get(struct store *s, const char *execution,
+			struct store_done done)
+{
+	struct store_request_id request = { execution };
+
+	return store_call_start(s, STORE_OP_EXECUTION_GET, &request, done);
+}
+
+int store_output_set(struct store *s, const struct store_output_set *set,
+		     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_OUTPUT_SET, set, done);
+}
+
+int store_condition_set(struct store *s, const struct store_condition_set *set,
+			struct store_done done)
+{
+	return store_call_start(s, STORE_OP_CONDITION_SET, set, done);
+}
+
+int store_condition_get(struct store *s, const char *execution,
+			struct store_done done)
+{
+	struct store_request_id request = { execution };
+
+	return store_call_start(s, STORE_OP_CONDITION_GET, &request, done);
+}
+
+/* --------------------------------------------------------- audit, API keys */
+
+int store_audit_append(struct store *s, const struct store_audit *entry,
+		       struct store_done done)
+{
+	struct store_request_audit request = { *entry };
+
+	return store_call_start(s, STORE_OP_AUDIT_APPEND, &request, done);
+}
+
+int store_audit_list(struct store *s, const struct store_audit_query *query,
+		     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_AUDIT_LIST, query, done);
+}
+
+int store_api_key_add(struct store *s, const struct store_api_key_new *add,
+		      struct store_done done)
+{
+	return store_call_start(s, STORE_OP_API_KEY_ADD, add, done);
+}
+
+int store_api_key_delete(struct store *s,
+			 const struct store_api_key_delete *del,
+			 struct store_done done)
+{
+	return store_call_start(s, STORE_OP_API_KEY_DELETE, del, done);
+}
+
+int store_api_key_touch(struct store *s, const char *id, struct store_done done)
+{
+	struct store_request_id request = { id };
+
+	return store_call_start(s, STORE_OP_API_KEY_TOUCH, &request, done);
+}
+
+int store_api_key_list(struct store *s, struct store_done done)
+{
+	return store_call_start(s, STORE_OP_API_KEY_LIST, NULL, done);
+}

@@ -1,0 +1,120 @@
+/*
+ * What an implementation of the store sees: calls to carry out. See store.h
+ * for what the operations mean.
+ *
+ * A call is made in the loop thread (store_call.c), which copies its request;
+ * it then belongs to the implementation, in any thread, until that hands it
+ * back with store_call_finish(). Callbacks and owners stay with the loop.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "backend/arena.h"
+#include "backend/store.h"
+
+struct event;
+
+enum store_op {
+	STORE_OP_JOB_SUBMIT,	     /* struct store_job_new */
+	STORE_OP_JOB_GET,	     /* struct store_request_id */
+	STORE_OP_JOB_LIST,	     /* struct store_job_query */
+	STORE_OP_JOB_COUNT,	     /* none */
+	STORE_OP_JOB_READ,	     /* struct store_request_payload */
+	STORE_OP_JOB_CANCEL,	     /* struct store_job_cancel */
+	STORE_OP_QUEUE_CLAIM,	     /* struct store_claim */
+	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_lease */
+	STORE_OP_QUEUE_STARTED,	     /* struct store_started */
+	STORE_OP_QUEUE_HEARTBEAT,    /* struct store_heartbeat */
+	STORE_OP_QUEUE_COMPLETE,     /* struct store_complete */
+	STORE_OP_QUEUE_EXPIRE,	     /* struct store_request_ms */
+	STORE_OP_QUEUE_GRACE,	     /* struct store_request_ms */
+	STORE_OP_LOG_APPEND,	     /* struct store_log_append */
+	STORE_OP_LOG_READ,	     /* struct store_log_query */
+	STORE_OP_VARIABLE_GET,	     /* struct store_request_id */
+	STORE_OP_VARIABLE_LIST,	     /* struct store_variable_query */
+	STORE_OP_VARIABLE_PUT,	     /* struct store_variable_put */
+	STORE_OP_VARIABLE_DELETE,    /* struct store_variable_delete */
+	STORE_OP_VARIABLE_INCREMENT, /* struct store_variable_increment */
+	STORE_OP_EXECUTION_GET,	     /* struct store_request_id */
+	STORE_OP_OUTPUT_SET,	     /* struct store_output_set */
+	STORE_OP_CONDITION_SET,	     /* struct store_condition_set */
+	STORE_OP_CONDITION_GET,	     /* struct store_request_id */
+	STORE_OP_AUDIT_APPEND,	     /* struct store_request_audit */
+	STORE_OP_AUDIT_LIST,	     /* struct store_audit_query */
+	STORE_OP_API_KEY_ADD,	     /* struct store_api_key_new */
+	STORE_OP_API_KEY_DELETE,     /* struct store_api_key_delete */
+	STORE_OP_API_KEY_TOUCH,	     /* struct store_request_id */
+	STORE_OP_API_KEY_LIST,	     /* none */
+	STORE_OPS,
+};
+
+struct store_request_id {
+	const char *id;
+};
+struct store_request_payload {
+	const char *job;
+	enum store_payload kind;
+};
+struct store_request_ms {
+	int64_t ms;
+};
+struct store_request_audit {
+	struct store_audit audit;
+};
+
+struct store_call {
+	STAILQ_ENTRY(store_call) queued;
+	enum store_op op;
+	const void *request; /* a copy, of the type given with the op */
+	size_t bytes;	     /* how much memory the request takes */
+	atomic_bool cancelled;
+	struct arena arena; /* of the request, and for the result */
+	struct store_result result;
+	int r;
+
+	/* The loop's. */
+	struct store *store;
+	struct store_done done;
+	LIST_ENTRY(store_call) owned;
+};
+STAILQ_HEAD(store_calls, store_call);
+
+/* An implementation. It embeds struct store as its first member. */
+struct store_ops {
+	const char *name;
+	/* Takes the call; never fails and never finishes it at once. */
+	void (*start)(struct store *s, struct store_call *call);
+	/* Finishes every call that it has, then frees itself. */
+	void (*close)(struct store *s);
+};
+
+struct store {
+	const struct store_ops *ops;
+	struct event *completion;
+	int completion_fd;     /* eventfd */
+	size_t n_calls, bytes; /* under way */
+	pthread_mutex_t lock;
+	struct store_calls finished; /* under lock */
+};
+
+/* For the implementation's constructor and destructor. */
+int store_init(struct store *s, const struct store_ops *ops,
+	       struct event_base *base) MUST_CHECK;
+void store_deinit(struct store *s);
+
+/* True for an operation that changes something. */
+bool store_op_writes(enum store_op op);
+/* The audit member of the call's request, NULL when there is none to write. */
+const struct store_audit *store_call_audit(const struct store_call *call);
+
+/* Starts an operation: copies the request and hands it to the store. */
+int store_call_start(struct store *s, enum store_op op, const void *request,
+		     struct store_done done) MUST_CHECK;
+/* Sets the result's sentence and returns r. */
+int store_call_fail(struct store_call *call, int r, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+/* Hand the calls back, with r and result filled in. From any thread. */
+void store_call_finish(struct store *s, struct store_calls *calls);

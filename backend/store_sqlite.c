@@ -1,0 +1,427 @@
+#include "backend/store_sqlite.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backend/store_sqlite_schema.h"
+
+/* One transaction: bounds how long the first of a batch waits for the last,
+ * and how much is repeated when the disk is full. */
+#define SQLITE_BATCH_MAX_CALLS 512
+#define SQLITE_BATCH_MAX_BYTES (16 * 1024 * 1024)
+
+#define SQLITE_FILE "cronium.db"
+
+struct sqlite_store;
+
+/* A thread with its connection and the calls that wait for it. */
+struct sqlite_worker {
+	struct sqlite_store *store;
+	struct db db;
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct store_calls queue; /* under lock */
+	bool closing;		  /* under lock */
+};
+
+struct sqlite_store {
+	struct store base;
+	char *path;
+	struct sqlite_worker writer, reader;
+	bool failed; /* the writer's: an fsync failed, see writer_commit() */
+};
+
+static sqlite_op_fn *const sqlite_ops[STORE_OPS] = {
+	[STORE_OP_JOB_SUBMIT] = sqlite_job_submit,
+	[STORE_OP_JOB_GET] = sqlite_job_get,
+	[STORE_OP_JOB_LIST] = sqlite_job_list,
+	[STORE_OP_JOB_COUNT] = sqlite_job_count,
+	[STORE_OP_JOB_READ] = sqlite_job_read,
+	[STORE_OP_JOB_CANCEL] = sqlite_job_cancel,
+	[STORE_OP_QUEUE_CLAIM] = sqlite_queue_claim,
+	[STORE_OP_QUEUE_GIVE_BACK] = sqlite_queue_give_back,
+	[STORE_OP_QUEUE_STARTED] = sqlite_queue_started,
+	[STORE_OP_QUEUE_HEARTBEAT] = sqlite_queue_heartbeat,
+	[STORE_OP_QUEUE_COMPLETE] = sqlite_queue_complete,
+	[STORE_OP_QUEUE_EXPIRE] = sqlite_queue_expire,
+	[STORE_OP_QUEUE_GRACE] = sqlite_queue_grace,
+	[STORE_OP_LOG_APPEND] = sqlite_log_append,
+	[STORE_OP_LOG_READ] = sqlite_log_read,
+	[STORE_OP_VARIABLE_GET] = sqlite_variable_get,
+	[STORE_OP_VARIABLE_LIST] = sqlite_variable_list,
+	[STORE_OP_VARIABLE_PUT] = sqlite_variable_put,
+	[STORE_OP_VARIABLE_DELETE] = sqlite_variable_delete,
+	[STORE_OP_VARIABLE_INCREMENT] = sqlite_variable_increment,
+	[STORE_OP_EXECUTION_GET] = sqlite_execution_get,
+	[STORE_OP_OUTPUT_SET] = sqlite_output_set,
+	[STORE_OP_CONDITION_SET] = sqlite_condition_set,
+	[STORE_OP_CONDITION_GET] = sqlite_condition_get,
+	[STORE_OP_AUDIT_APPEND] = sqlite_audit_append,
+	[STORE_OP_AUDIT_LIST] = sqlite_audit_list,
+	[STORE_OP_API_KEY_ADD] = sqlite_api_key_add,
+	[STORE_OP_API_KEY_DELETE] = sqlite_api_key_delete,
+	[STORE_OP_API_KEY_TOUCH] = sqlite_api_key_touch,
+	[STORE_OP_API_KEY_LIST] = sqlite_api_key_list,
+};
+
+/* ------------------------------------------------------------- operations */
+
+/* Gives a failed call its sentence: its own, or the database's. */
+static int call_failed(struct db *db, struct store_call *call, int r)
+{
+	if (call->result.message)
+		return r;
+	if (*db->message)
+		return store_call_fail(call, r, "%s", db->message);
+	return store_call_fail(call, r, "%s: %s", db->path, strerror(-r));
+}
+
+static int call_run(struct db *db, struct store_call *call)
+{
+	int r;
+
+	call->result = (struct store_result){ 0 };
+	*db->message = '\0';
+	r = sqlite_ops[call->op](db, call);
+	db_reset(db);
+	if (call->arena.failed)
+		r = -ENOMEM;
+	return r < 0 ? call_failed(db, call, r) : r;
+}
+
+/* ----------------------------------------------------------------- writer */
+
+static int call_note_audit(struct db *db, struct store_call *call, int r)
+{
+	const struct store_audit *audit = store_call_audit(call);
+
+	if (!audit || (r == 0 && call->result.repeated))
+		return 0;
+	return sqlite_audit_note(db, audit, r);
+}
+
+/* Runs a call in its savepoint. Negative only when the whole transaction is
+ * lost; else the verdict is in call->r. */
+static int writer_run(struct db *db, struct store_call *call)
+{
+	int r = db_exec(db, "SAVEPOINT call", DB_NO_ARGS);
+
+	if (r < 0)
+		return r;
+	call->r = call_run(db, call);
+	if (sqlite3_get_autocommit(db->handle))
+		return call->r < 0 ? call->r : -EIO;
+	r = 0;
+	if (call->r)
+		r = db_exec(db, "ROLLBACK TO call", DB_NO_ARGS);
+	if (r == 0 && call->r >= 0)
+		r = call_note_audit(db, call, call->r);
+	if (r == 0)
+		r = db_exec(db, "RELEASE call", DB_NO_ARGS);
+	db_reset(db);
+	return r;
+}
+
+/*
+ * After a failed fsync the kernel may have dropped the pages, so that a later
+ * fsync would succeed without them. Only a fresh start reads what is really
+ * on the disk: until then nothing is acknowledged any more.
+ */
+static int writer_commit(struct sqlite_store *s)
+{
+	struct db *db = &s->writer.db;
+	int r = db_exec(db, "COMMIT", DB_NO_ARGS);
+
+	db_reset(db);
+	if (r < 0 && (db->code == SQLITE_IOERR_FSYNC ||
+		      db->code == SQLITE_IOERR_DIR_FSYNC))
+		s->failed = true;
+	return r;
+}
+
+static void writer_fail_all(struct db *db, struct store_calls *calls, int r)
+{
+	struct store_call *call;
+
+	STAILQ_FOREACH(call, calls, queued) {
+		call->result = (struct store_result){ 0 };
+		call->r = call_failed(db, call, r);
+	}
+}
+
+/* One transaction for all calls; all of them failed when it is negative. */
+static int writer_transact(struct sqlite_store *s, struct store_calls *calls)
+{
+	struct db *db = &s->writer.db;
+	struct store_call *call;
+	int r;
+
+	*db->message = '\0';
+	if (s->failed) {
+		snprintf(db->message, sizeof(db->message),
+			 "%s: the disk failed to store what it was given; "
+			 "restart the backend once the disk is mended",
+			 db->path);
+		return -EIO;
+	}
+	r = db_exec(db, "BEGIN IMMEDIATE", DB_NO_ARGS);
+	STAILQ_FOREACH(call, calls, queued) {
+		if (r < 0)
+			break;
+		r = writer_run(db, call);
+	}
+	if (r == 0)
+		r = writer_commit(s);
+	db_reset(db);
+	if (r < 0 && !sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+static void writer_run_single(struct sqlite_store *s, struct store_call *call)
+{
+	struct store_calls one = STAILQ_HEAD_INITIALIZER(one);
+	int r;
+
+	STAILQ_INSERT_TAIL(&one, call, queued);
+	r = writer_transact(s, &one);
+	if (r < 0)
+		writer_fail_all(&s->writer.db, &one, r);
+	store_call_finish(&s->base, &one);
+}
+
+/* Group commit. Where it fails (one big write does not fit on the disk any
+ * more) each call gets a transaction and a verdict of its own. */
+static void writer_run_batch(struct sqlite_store *s, struct store_calls *calls)
+{
+	struct store_call *call;
+	int r = writer_transact(s, calls);
+
+	if (r == 0) {
+		store_call_finish(&s->base, calls);
+		return;
+	}
+	while ((call = STAILQ_FIRST(calls))) {
+		STAILQ_REMOVE_HEAD(calls, queued);
+		writer_run_single(s, call);
+	}
+}
+
+/* ----------------------------------------------------------------- reader */
+
+static int reader_transact(struct db *db, struct store_call *call)
+{
+	int r;
+
+	if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
+		return -ECANCELED;
+	*db->message = '\0';
+	r = db_exec(db, "BEGIN", DB_NO_ARGS);
+	if (r < 0)
+		return call_failed(db, call, r);
+	r = call_run(db, call);
+	if (sqlite3_get_autocommit(db->handle))
+		return r;
+	if (db_exec(db, "COMMIT", DB_NO_ARGS) < 0)
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	db_reset(db);
+	return r;
+}
+
+static void reader_run_batch(struct sqlite_store *s, struct store_calls *calls)
+{
+	struct store_call *call;
+
+	while ((call = STAILQ_FIRST(calls))) {
+		struct store_calls one = STAILQ_HEAD_INITIALIZER(one);
+
+		STAILQ_REMOVE_HEAD(calls, queued);
+		call->r = reader_transact(&s->reader.db, call);
+		STAILQ_INSERT_TAIL(&one, call, queued);
+		store_call_finish(&s->base, &one);
+	}
+}
+
+/* ---------------------------------------------------------------- workers */
+
+/* Waits for calls and takes one batch. False when closing and none is left. */
+static bool worker_take(struct sqlite_worker *w, struct store_calls *batch)
+{
+	struct store_call *call;
+	size_t n = 0, bytes = 0;
+
+	STAILQ_INIT(batch);
+	pthread_mutex_lock(&w->lock);
+	while (STAILQ_EMPTY(&w->queue) && !w->closing)
+		pthread_cond_wait(&w->wake, &w->lock);
+	while (n < SQLITE_BATCH_MAX_CALLS && bytes < SQLITE_BATCH_MAX_BYTES &&
+	       (call = STAILQ_FIRST(&w->queue))) {
+		STAILQ_REMOVE_HEAD(&w->queue, queued);
+		STAILQ_INSERT_TAIL(batch, call, queued);
+		bytes += call->bytes;
+		n++;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return n > 0;
+}
+
+static void *writer_main(void *arg)
+{
+	struct sqlite_worker *w = arg;
+	struct store_calls batch;
+
+	while (worker_take(w, &batch))
+		writer_run_batch(w->store, &batch);
+	return NULL;
+}
+
+static void *reader_main(void *arg)
+{
+	struct sqlite_worker *w = arg;
+	struct store_calls batch;
+
+	while (worker_take(w, &batch))
+		reader_run_batch(w->store, &batch);
+	return NULL;
+}
+
+static void worker_init(struct sqlite_worker *w, struct sqlite_store *s)
+{
+	w->store = s;
+	STAILQ_INIT(&w->queue);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->wake, NULL);
+}
+
+/* Signals belong to the loop's thread. */
+static int worker_start(struct sqlite_worker *w, void *(*main)(void *))
+{
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = -pthread_create(&w->thread, NULL, main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	w->running = r == 0;
+	return r;
+}
+
+static void worker_stop(struct sqlite_worker *w)
+{
+	if (w->running) {
+		pthread_mutex_lock(&w->lock);
+		w->closing = true;
+		pthread_cond_signal(&w->wake);
+		pthread_mutex_unlock(&w->lock);
+		pthread_join(w->thread, NULL);
+	}
+	db_close(&w->db);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->wake);
+}
+
+/* ------------------------------------------------------------------ store */
+
+static void sqlite_start(struct store *base, struct store_call *call)
+{
+	struct sqlite_store *s = (struct sqlite_store *)base;
+	struct sqlite_worker *w = store_op_writes(call->op) ? &s->writer
+							    : &s->reader;
+
+	pthread_mutex_lock(&w->lock);
+	STAILQ_INSERT_TAIL(&w->queue, call, queued);
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void sqlite_close(struct store *base)
+{
+	struct sqlite_store *s = (struct sqlite_store *)base;
+
+	worker_stop(&s->reader);
+	worker_stop(&s->writer); /* last: it folds the log into the file */
+	store_deinit(&s->base);
+	free(s->path);
+	free(s);
+}
+
+static const struct store_ops sqlite_store_ops = {
+	.name = "sqlite",
+	.start = sqlite_start,
+	.close = sqlite_close,
+};
+
+static int sqlite_open_writer(struct sqlite_store *s,
+			      const struct store_config *config, char *err,
+			      size_t err_size)
+{
+	struct db *db = &s->writer.db;
+	int r = db_open(db, s->path, config->vault);
+
+	if (r == 0)
+		r = schema_migrate(db);
+	if (r == 0)
+		r = schema_check_key(db);
+	if (r < 0)
+		snprintf(err, err_size, "%s",
+			 *db->message ? db->message : strerror(-r));
+	return r;
+}
+
+static int sqlite_open_reader(struct sqlite_store *s,
+			      const struct store_config *config, char *err,
+			      size_t err_size)
+{
+	int r = db_open(&s->reader.db, s->path, config->vault);
+
+	if (r < 0)
+		snprintf(err, err_size, "%s", s->reader.db.message);
+	return r;
+}
+
+static int sqlite_start_workers(struct sqlite_store *s, char *err,
+				size_t err_size)
+{
+	int r = worker_start(&s->writer, writer_main);
+
+	if (r == 0)
+		r = worker_start(&s->reader, reader_main);
+	if (r < 0)
+		snprintf(err, err_size, "cannot start a thread: %s",
+			 strerror(-r));
+	return r;
+}
+
+int store_open(struct store **out, struct event_base *base,
+	       const struct store_config *config, char *err, size_t err_size)
+{
+	struct sqlite_store *s = calloc(1, sizeof(*s));
+	int r;
+
+	snprintf(err, err_size, "out of memory");
+	if (!s)
+		return -ENOMEM;
+	worker_init(&s->writer, s);
+	worker_init(&s->reader, s);
+	r = store_init(&s->base, &sqlite_store_ops, base);
+	if (r == 0 &&
+	    asprintf(&s->path, "%s/" SQLITE_FILE, config->data_dir) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = sqlite_open_writer(s, config, err, err_size);
+	if (r == 0)
+		r = sqlite_open_reader(s, config, err, err_size);
+	if (r == 0)
+		r = sqlite_start_workers(s, err, err_size);
+	if (r < 0) {
+		sqlite_close(&s->base);
+		return r;
+	}
+	*out = &s->base;
+	return 0;
+}

@@ -1,0 +1,435 @@
+#include "backend/store_sqlite_job.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+/* ---------------------------------------------------------------- loading */
+
+#define JOB_COLUMNS \
+	"j.seq, coalesce(e.seq, 0), coalesce(e.state, 0), j.id, j.name, " \
+	"j.runtime, coalesce(e.executor, j.executor), e.id, e.agent, e.pod, " \
+	"j.reason, j.state, j.cancel_requested, j.cancel_reason, " \
+	"coalesce(e.epoch, 0), coalesce(e.attempt, 1), j.created_ms, " \
+	"coalesce(e.claimed_ms, 0), coalesce(e.started_ms, 0), j.ended_ms, " \
+	"coalesce(e.lease_until_ms, 0), e.exit_code, coalesce(e.signal, 0), " \
+	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), " \
+	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), " \
+	"j.script_bytes, j.input_bytes, j.output_bytes, " \
+	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels"
+#define JOB_WITH_LATEST \
+	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
+	"j.epoch "
+#define JOB_SPEC ", (SELECT data FROM payloads WHERE job = j.seq AND kind = 0)"
+
+/* Reads JOB_COLUMNS: in their order. */
+static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
+				struct sqlite_job *out)
+{
+	struct store_job *j = &out->job;
+	int i = 0;
+
+	out->seq = sqlite3_column_int64(row, i++);
+	out->execution_seq = sqlite3_column_int64(row, i++);
+	out->execution_state = (enum job_state)sqlite3_column_int(row, i++);
+	j->id = db_column_str(row, i++, a);
+	j->name = db_column_str(row, i++, a);
+	j->runtime = db_column_str(row, i++, a);
+	j->executor = db_column_str(row, i++, a);
+	j->execution = db_column_str(row, i++, a);
+	j->agent = db_column_str(row, i++, a);
+	j->pod = db_column_str(row, i++, a);
+	j->reason = db_column_str(row, i++, a);
+	j->state = (enum job_state)sqlite3_column_int(row, i++);
+	j->cancel_requested = sqlite3_column_int(row, i++);
+	j->cancel_reason = db_column_str(row, i++, a);
+	j->epoch = sqlite3_column_int64(row, i++);
+	j->attempt = sqlite3_column_int64(row, i++);
+	j->created_ms = sqlite3_column_int64(row, i++);
+	j->claimed_ms = sqlite3_column_int64(row, i++);
+	j->started_ms = sqlite3_column_int64(row, i++);
+	j->ended_ms = sqlite3_column_int64(row, i++);
+	j->lease_until_ms = sqlite3_column_int64(row, i++);
+	j->has_exit_code = sqlite3_column_type(row, i) != SQLITE_NULL;
+	j->exit_code = sqlite3_column_int(row, i++);
+	j->signal = sqlite3_column_int(row, i++);
+	j->oom_killed = sqlite3_column_int(row, i++);
+	j->usage.user_us = sqlite3_column_int64(row, i++);
+	j->usage.system_us = sqlite3_column_int64(row, i++);
+	j->usage.max_rss_kb = sqlite3_column_int64(row, i++);
+	j->script_bytes = sqlite3_column_int64(row, i++);
+	j->input_bytes = sqlite3_column_int64(row, i++);
+	j->output_bytes = sqlite3_column_int64(row, i++);
+	j->log_bytes = sqlite3_column_int64(row, i++);
+	j->log_dropped_bytes = sqlite3_column_int64(row, i++);
+	j->labels = db_column_blob(row, i++, a);
+	if (i < sqlite3_column_count(row))
+		j->spec = db_column_blob(row, i, a);
+}
+
+static int sqlite_job_load_by(struct db *db, struct store_call *call,
+			      const char *sql, struct db_arg key,
+			      struct sqlite_job *out)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db, sql, DB_ARGS(key), &row);
+
+	*out = (struct sqlite_job){ 0 };
+	if (r == 0)
+		sqlite_job_read_row(row, &call->arena, out);
+	return r;
+}
+
+int sqlite_job_load(struct db *db, struct store_call *call, const char *id,
+		    struct sqlite_job *out)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
+				  "WHERE j.id = ?1";
+	int r = sqlite_job_load_by(db, call, sql, db_str(id), out);
+
+	if (r == STORE_E_NOT_FOUND)
+		return store_call_fail(call, r, "there is no job %s", id);
+	return r;
+}
+
+int sqlite_job_load_seq(struct db *db, struct store_call *call, int64_t seq,
+			struct sqlite_job *out)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
+				  "WHERE j.seq = ?1";
+
+	return sqlite_job_load_by(db, call, sql, db_int(seq), out);
+}
+
+int sqlite_job_load_execution(struct db *db, struct store_call *call,
+			      const char *execution, struct sqlite_job *out)
+{
+	static const char sql[] =
+		"SELECT " JOB_COLUMNS JOB_SPEC
+		" FROM executions e JOIN jobs j ON j.seq = e.job "
+		"WHERE e.id = ?1";
+	int r = sqlite_job_load_by(db, call, sql, db_str(execution), out);
+
+	if (r == STORE_E_NOT_FOUND)
+		return store_call_fail(call, r, "there is no execution %s",
+				       execution);
+	return r;
+}
+
+int sqlite_payload_load(struct db *db, struct store_call *call, int64_t job,
+			int kind, struct store_blob *out)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db,
+			 "SELECT data FROM payloads "
+			 "WHERE job = ?1 AND kind = ?2",
+			 DB_ARGS(db_int(job), db_int(kind)), &row);
+
+	if (r == 0)
+		*out = db_column_blob(row, 0, &call->arena);
+	return r;
+}
+
+int sqlite_payload_save(struct db *db, int64_t job, int kind,
+			const struct store_blob *data)
+{
+	return db_exec(db,
+		       "INSERT INTO payloads VALUES (?1, ?2, ?3) "
+		       "ON CONFLICT DO UPDATE SET data = excluded.data",
+		       DB_ARGS(db_int(job), db_int(kind),
+			       db_blob(data->data, data->len)));
+}
+
+/* ------------------------------------------------------------ state moves */
+
+int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
+			 enum job_state state, const char *reason)
+{
+	int64_t ended_ms = job_state_ended(state) ? clock_wall_ms() : 0;
+
+	assert(job_state_may_move(job->job.state, state));
+	return db_exec(db,
+		       "UPDATE jobs SET state = ?2, reason = ?3, "
+		       "ended_ms = ?4 WHERE seq = ?1",
+		       DB_ARGS(db_int(job->seq), db_int(state), db_str(reason),
+			       db_int(ended_ms)));
+}
+
+int sqlite_execution_end(struct db *db, const struct sqlite_job *job,
+			 enum job_state state)
+{
+	int r = db_exec(db,
+			"UPDATE executions SET state = ?2, ended_ms = ?3, "
+			"lease_until_ms = NULL WHERE seq = ?1",
+			DB_ARGS(db_int(job->execution_seq), db_int(state),
+				db_int(clock_wall_ms())));
+
+	if (r < 0)
+		return r;
+	return db_exec(db, "DELETE FROM repeats WHERE execution = ?1",
+		       DB_ARGS(db_int(job->execution_seq)));
+}
+
+/* ----------------------------------------------------------------- submit */
+
+static int submit_same(struct db *db, struct store_call *call, int64_t job,
+		       int kind, const struct store_blob *data, bool *same)
+{
+	struct store_blob first = { NULL, 0 };
+	int r = sqlite_payload_load(db, call, job, kind, &first);
+
+	if (r < 0)
+		return r;
+	if (!first.data != !data->data || first.len != data->len ||
+	    (first.len && memcmp(first.data, data->data, first.len)))
+		*same = false;
+	return 0;
+}
+
+/* 0 with result->repeated when this request was stored before. */
+static int submit_find(struct db *db, struct store_call *call,
+		       const struct store_job_new *new)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
+				  "WHERE j.idempotency_key = ?1";
+	struct sqlite_job job;
+	bool same = true;
+	int r;
+
+	if (!new->idempotency_key)
+		return STORE_E_NOT_FOUND;
+	r = sqlite_job_load_by(db, call, sql, db_str(new->idempotency_key),
+			       &job);
+	if (r == 0)
+		r = submit_same(db, call, job.seq, SQLITE_PAYLOAD_SPEC,
+				&new->spec, &same);
+	if (r == 0)
+		r = submit_same(db, call, job.seq, STORE_SCRIPT, &new->script,
+				&same);
+	if (r == 0)
+		r = submit_same(db, call, job.seq, STORE_INPUT, &new->input,
+				&same);
+	if (r)
+		return r;
+	if (!same)
+		return store_call_fail(call, STORE_E_KEY_REUSED,
+				       "this Idempotency-Key belongs to "
+				       "another request, that made %s",
+				       job.job.id);
+	call->result.job = job.job;
+	call->result.repeated = true;
+	return 0;
+}
+
+static int submit_check_room(struct db *db, struct store_call *call,
+			     int64_t max_queued)
+{
+	sqlite3_stmt *row;
+	int r;
+
+	if (!max_queued)
+		return 0;
+	r = db_query(db,
+		     "SELECT 1 FROM jobs WHERE state = 0 "
+		     "LIMIT 1 OFFSET ?1",
+		     DB_ARGS(db_int(max_queued - 1)), &row);
+	if (r == STORE_E_NOT_FOUND)
+		return 0;
+	if (r < 0)
+		return r;
+	return store_call_fail(call, STORE_E_LIMIT,
+			       "%lld jobs are waiting already, which is the "
+			       "limit; try again later",
+			       (long long)max_queued);
+}
+
+static int submit_insert(struct db *db, const struct store_job_new *new,
+			 int64_t *seq)
+{
+	int r = db_exec(
+		db,
+		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
+		"executor, state, created_ms, script_bytes, input_bytes, "
+		"labels) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9)",
+		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
+			db_str(new->name), db_str(new->runtime),
+			db_str(new->executor), db_int(clock_wall_ms()),
+			db_int((int64_t) new->script.len),
+			db_int((int64_t) new->input.len),
+			new->labels.data
+				? db_blob(new->labels.data, new->labels.len)
+				: db_null()));
+
+	*seq = sqlite3_last_insert_rowid(db->handle);
+	if (r == 0 && new->spec.data)
+		r = sqlite_payload_save(db, *seq, SQLITE_PAYLOAD_SPEC,
+					&new->spec);
+	if (r == 0 && new->script.data)
+		r = sqlite_payload_save(db, *seq, STORE_SCRIPT, &new->script);
+	if (r == 0 && new->input.data)
+		r = sqlite_payload_save(db, *seq, STORE_INPUT, &new->input);
+	return r;
+}
+
+int sqlite_job_submit(struct db *db, struct store_call *call)
+{
+	const struct store_job_new *new = call->request;
+	struct sqlite_job job;
+	int64_t seq;
+	int r = submit_find(db, call, new);
+
+	if (r != STORE_E_NOT_FOUND)
+		return r;
+	r = submit_check_room(db, call, new->max_queued);
+	if (r)
+		return r;
+	r = submit_insert(db, new, &seq);
+	if (r == 0)
+		r = sqlite_job_load_seq(db, call, seq, &job);
+	if (r == 0)
+		call->result.job = job.job;
+	return r;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+int sqlite_job_get(struct db *db, struct store_call *call)
+{
+	const struct store_request_id *request = call->request;
+	struct sqlite_job job;
+	int r = sqlite_job_load(db, call, request->id, &job);
+
+	if (r == 0)
+		call->result.job = job.job;
+	return r;
+}
+
+static int list_start(struct db *db, struct store_call *call, const char *id,
+		      int64_t *seq)
+{
+	sqlite3_stmt *row;
+	int r;
+
+	*seq = INT64_MAX;
+	if (!id)
+		return 0;
+	r = db_query(db, "SELECT seq FROM jobs WHERE id = ?1",
+		     DB_ARGS(db_str(id)), &row);
+	if (r == 0)
+		*seq = sqlite3_column_int64(row, 0);
+	if (r == STORE_E_NOT_FOUND)
+		return store_call_fail(call, r, "there is no job %s", id);
+	return r;
+}
+
+int sqlite_job_list(struct db *db, struct store_call *call)
+{
+	static const char sql_all[] = "SELECT " JOB_COLUMNS JOB_WITH_LATEST
+				      "WHERE j.seq < ?1 "
+				      "ORDER BY j.seq DESC LIMIT ?2";
+	static const char sql_state[] = "SELECT " JOB_COLUMNS JOB_WITH_LATEST
+					"WHERE j.seq < ?1 AND j.state = ?3 "
+					"ORDER BY j.seq DESC LIMIT ?2";
+	const struct store_job_query *q = call->request;
+	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 0;
+	struct store_job *jobs;
+	sqlite3_stmt *row;
+	int64_t before;
+	int r = list_start(db, call, q->before, &before);
+
+	if (r)
+		return r;
+	jobs = arena_alloc(&call->arena, limit * sizeof(*jobs));
+	if (!jobs)
+		return -ENOMEM;
+	if (q->state < 0)
+		r = db_query(db, sql_all,
+			     DB_ARGS(db_int(before),
+				     db_int((int64_t)limit + 1)),
+			     &row);
+	else
+		r = db_query(db, sql_state,
+			     DB_ARGS(db_int(before), db_int((int64_t)limit + 1),
+				     db_int(q->state)),
+			     &row);
+	for (; r == 0 && n < limit; r = db_next(db, row)) {
+		struct sqlite_job job = { 0 };
+
+		sqlite_job_read_row(row, &call->arena, &job);
+		jobs[n++] = job.job;
+	}
+	call->result.jobs.items = jobs;
+	call->result.jobs.n = n;
+	call->result.jobs.more = r == 0;
+	return MIN(r, 0);
+}
+
+int sqlite_job_count(struct db *db, struct store_call *call)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db, "SELECT state, count(*) FROM jobs GROUP BY state",
+			 DB_NO_ARGS, &row);
+
+	for (; r == 0; r = db_next(db, row)) {
+		unsigned int state = (unsigned int)sqlite3_column_int(row, 0);
+
+		if (state < JOB_STATES)
+			call->result.counts[state] = sqlite3_column_int64(row,
+									  1);
+	}
+	return MIN(r, 0);
+}
+
+int sqlite_job_read(struct db *db, struct store_call *call)
+{
+	static const char *const names[] = { [STORE_SCRIPT] = "script",
+					     [STORE_INPUT] = "input",
+					     [STORE_OUTPUT] = "output" };
+	const struct store_request_payload *request = call->request;
+	struct sqlite_job job;
+	int r = sqlite_job_load(db, call, request->job, &job);
+
+	if (r)
+		return r;
+	call->result.job = job.job;
+	r = sqlite_payload_load(db, call, job.seq, request->kind,
+				&call->result.blob);
+	if (r == STORE_E_NOT_FOUND)
+		return store_call_fail(call, r, "job %s has no %s",
+				       request->job, names[request->kind]);
+	return r;
+}
+
+/* ----------------------------------------------------------------- cancel */
+
+int sqlite_job_cancel(struct db *db, struct store_call *call)
+{
+	const struct store_job_cancel *cancel = call->request;
+	struct sqlite_job job;
+	int r = sqlite_job_load(db, call, cancel->job, &job);
+
+	if (r)
+		return r;
+	call->result.job = job.job;
+	if (job_state_ended(job.job.state))
+		return store_call_fail(call, STORE_E_ENDED,
+				       "job %s has ended: it is %s",
+				       cancel->job,
+				       job_state_name(job.job.state));
+	if (job.job.cancel_requested)
+		return 0; /* the first reason stays */
+	r = db_exec(db,
+		    "UPDATE jobs SET cancel_requested = 1, "
+		    "cancel_reason = ?2 WHERE seq = ?1",
+		    DB_ARGS(db_int(job.seq), db_str(cancel->reason)));
+	if (r == 0 && job.job.state == JOB_QUEUED)
+		r = sqlite_job_set_state(db, &job, JOB_CANCELLED,
+					 cancel->reason);
+	if (r == 0)
+		r = sqlite_job_load_seq(db, call, job.seq, &job);
+	if (r == 0)
+		call->result.job = job.job;
+	return r;
+}

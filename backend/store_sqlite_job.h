@@ -1,0 +1,37 @@
+/* Loading a job, and ending it: shared by the operations. */
+#pragma once
+
+#include "backend/store_sqlite.h"
+
+struct sqlite_job {
+	struct store_job job;
+	int64_t seq;
+	int64_t execution_seq;		/* 0: none */
+	enum job_state execution_state; /* queued: it was given back */
+};
+
+/* Payload of the specification, beside enum store_payload. */
+#define SQLITE_PAYLOAD_SPEC 0
+
+/* Load the job with its latest execution, or as seen by one execution. 0,
+ * STORE_E_NOT_FOUND with a message, or negative errno. */
+int sqlite_job_load(struct db *db, struct store_call *call, const char *id,
+		    struct sqlite_job *out) MUST_CHECK;
+int sqlite_job_load_seq(struct db *db, struct store_call *call, int64_t seq,
+			struct sqlite_job *out) MUST_CHECK;
+int sqlite_job_load_execution(struct db *db, struct store_call *call,
+			      const char *execution,
+			      struct sqlite_job *out) MUST_CHECK;
+
+/* 0 or STORE_E_NOT_FOUND, or negative errno. */
+int sqlite_payload_load(struct db *db, struct store_call *call, int64_t job,
+			int kind, struct store_blob *out) MUST_CHECK;
+int sqlite_payload_save(struct db *db, int64_t job, int kind,
+			const struct store_blob *data) MUST_CHECK;
+
+/* Moves the job to another state. */
+int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
+			 enum job_state state, const char *reason) MUST_CHECK;
+/* Ends the latest execution: its lease, and what it could repeat. */
+int sqlite_execution_end(struct db *db, const struct sqlite_job *job,
+			 enum job_state state) MUST_CHECK;

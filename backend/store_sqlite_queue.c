@@ -1,0 +1,401 @@
+/* Claims, leases, completions. The state machine is in job_state.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "backend/store_sqlite_job.h"
+#include "common/clock.h"
+
+#define CLAIM_EXECUTOR_MAX_BYTES 64
+
+/* ------------------------------------------------------------------ claim */
+
+/* The oldest queued job for this executor, if it is older than *seq. */
+static int claim_find(struct db *db, const char *executor, size_t len,
+		      int64_t *seq)
+{
+	char name[CLAIM_EXECUTOR_MAX_BYTES];
+	sqlite3_stmt *row;
+	int r;
+
+	if (!len || len >= sizeof(name))
+		return 0;
+	memcpy(name, executor, len);
+	name[len] = '\0';
+	r = db_query(db,
+		     "SELECT seq FROM jobs WHERE state = 0 AND executor = ?1 "
+		     "ORDER BY seq LIMIT 1",
+		     DB_ARGS(db_str(name)), &row);
+	if (r == 0)
+		*seq = MIN(*seq, sqlite3_column_int64(row, 0));
+	return MIN(r, 0);
+}
+
+static int claim_find_oldest(struct db *db, const char *executors, int64_t *seq)
+{
+	int r;
+
+	*seq = INT64_MAX;
+	r = claim_find(db, "auto", strlen("auto"), seq);
+	while (r == 0 && *executors) {
+		size_t len = strcspn(executors, ",");
+
+		r = claim_find(db, executors, len, seq);
+		executors += len + (executors[len] == ',');
+	}
+	return r;
+}
+
+static int claim_insert(struct db *db, const struct store_claim *claim,
+			const struct sqlite_job *job)
+{
+	int64_t now_ms = clock_wall_ms();
+	int r = db_exec(
+		db,
+		"INSERT INTO executions (id, job, epoch, attempt, state, "
+		"agent, claimed_ms, lease_until_ms, log_bytes, log_dropped) "
+		"VALUES (?1, ?2, ?3, 1 + (SELECT count(*) FROM executions "
+		"WHERE job = ?2 AND started_ms > 0), ?4, ?5, ?6, ?7, ?8, ?9)",
+		DB_ARGS(db_str(claim->execution), db_int(job->seq),
+			db_int(job->job.epoch + 1), db_int(JOB_CLAIMED),
+			db_str(claim->agent), db_int(now_ms),
+			db_int(now_ms + claim->lease_ms),
+			db_int(job->job.log_bytes),
+			db_int(job->job.log_dropped_bytes)));
+
+	if (r < 0)
+		return r;
+	return db_exec(db,
+		       "UPDATE jobs SET state = ?2, epoch = ?3, reason = NULL "
+		       "WHERE seq = ?1",
+		       DB_ARGS(db_int(job->seq), db_int(JOB_CLAIMED),
+			       db_int(job->job.epoch + 1)));
+}
+
+static int claim_load(struct db *db, struct store_call *call, int64_t seq)
+{
+	struct sqlite_job job;
+	int r = sqlite_job_load_seq(db, call, seq, &job);
+
+	if (r)
+		return r;
+	call->result.job = job.job;
+	r = sqlite_payload_load(db, call, seq, STORE_SCRIPT,
+				&call->result.claim.script);
+	if (r >= 0)
+		r = sqlite_payload_load(db, call, seq, STORE_INPUT,
+					&call->result.claim.input);
+	return MIN(r, 0);
+}
+
+int sqlite_queue_claim(struct db *db, struct store_call *call)
+{
+	const struct store_claim *claim = call->request;
+	struct sqlite_job job;
+	int64_t seq;
+	int r = claim_find_oldest(db, claim->executors, &seq);
+
+	if (r < 0)
+		return r;
+	if (seq == INT64_MAX)
+		return store_call_fail(call, STORE_E_NOT_FOUND,
+				       "no job is waiting for %s",
+				       claim->executors);
+	r = sqlite_job_load_seq(db, call, seq, &job);
+	if (r == 0)
+		r = claim_insert(db, claim, &job);
+	if (r == 0)
+		r = claim_load(db, call, seq);
+	return r;
+}
+
+/* ----------------------------------------------------------------- leases */
+
+static int lease_refuse(struct store_call *call,
+			const struct store_lease *lease)
+{
+	return store_call_fail(call, STORE_E_STALE_EPOCH,
+			       "epoch %lld of execution %s is over: its lease "
+			       "ran out, or it was given back",
+			       (long long)lease->epoch, lease->execution);
+}
+
+/* Loads the job of a lease that is out: 0; STORE_E_STALE_EPOCH; STORE_E_ENDED
+ * when this very lease was completed, with the job loaded. */
+static int lease_load(struct db *db, struct store_call *call,
+		      const struct store_lease *lease, struct sqlite_job *job)
+{
+	int r = sqlite_job_load_execution(db, call, lease->execution, job);
+
+	if (r)
+		return r;
+	if (job->job.epoch != lease->epoch ||
+	    job->execution_state == JOB_QUEUED ||
+	    job->execution_state == JOB_LOST)
+		return lease_refuse(call, lease);
+	if (job_state_ended(job->execution_state))
+		return store_call_fail(call, STORE_E_ENDED,
+				       "execution %s has ended: it is %s",
+				       lease->execution,
+				       job_state_name(job->execution_state));
+	return 0;
+}
+
+/* Loads the job again after a change, as the result. */
+static int lease_reload(struct db *db, struct store_call *call, int64_t seq)
+{
+	struct sqlite_job job;
+	int r = sqlite_job_load_seq(db, call, seq, &job);
+
+	if (r == 0)
+		call->result.job = job.job;
+	return r;
+}
+
+/* A claim that came to nothing. */
+static int lease_return(struct db *db, const struct sqlite_job *job)
+{
+	bool cancel = job->job.cancel_requested;
+	int r = sqlite_execution_end(db, job, JOB_QUEUED);
+
+	if (r < 0)
+		return r;
+	return sqlite_job_set_state(db, job,
+				    cancel ? JOB_CANCELLED : JOB_QUEUED,
+				    cancel ? job->job.cancel_reason : NULL);
+}
+
+int sqlite_queue_give_back(struct db *db, struct store_call *call)
+{
+	const struct store_lease *lease = call->request;
+	struct sqlite_job job;
+	int r = lease_load(db, call, lease, &job);
+
+	if (r)
+		return r == STORE_E_ENDED ? lease_refuse(call, lease) : r;
+	if (job.job.state != JOB_CLAIMED)
+		return store_call_fail(call, STORE_E_STATE,
+				       "execution %s was started: it can only "
+				       "be completed",
+				       lease->execution);
+	r = lease_return(db, &job);
+	if (r == 0)
+		r = lease_reload(db, call, job.seq);
+	return r;
+}
+
+int sqlite_queue_started(struct db *db, struct store_call *call)
+{
+	const struct store_started *started = call->request;
+	struct sqlite_job job;
+	int r = lease_load(db, call, &started->lease, &job);
+
+	if (r)
+		return r == STORE_E_ENDED ? lease_refuse(call, &started->lease)
+					  : r;
+	if (job.job.state == JOB_RUNNING) {
+		call->result.job = job.job;
+		call->result.repeated = true;
+		return 0;
+	}
+	r = db_exec(db,
+		    "UPDATE executions SET state = ?2, started_ms = ?3, "
+		    "pod = ?4, executor = ?5 WHERE seq = ?1",
+		    DB_ARGS(db_int(job.execution_seq), db_int(JOB_RUNNING),
+			    db_int(clock_wall_ms()), db_str(started->pod),
+			    db_str(started->executor)));
+	if (r == 0)
+		r = sqlite_job_set_state(db, &job, JOB_RUNNING, NULL);
+	if (r == 0)
+		r = lease_reload(db, call, job.seq);
+	return r;
+}
+
+/* -------------------------------------------------------------- heartbeat */
+
+struct heartbeat {
+	struct store_stop *cancel;
+	const char **lost;
+	size_t n_cancel, n_lost;
+};
+
+static int heartbeat_extend(struct db *db, struct store_call *call,
+			    const struct store_lease *lease, int64_t until_ms,
+			    struct heartbeat *out)
+{
+	sqlite3_stmt *row;
+	int r = db_query(
+		db,
+		"SELECT e.seq, j.cancel_requested, j.cancel_reason "
+		"FROM executions e JOIN jobs j ON j.seq = e.job "
+		"WHERE e.id = ?1 AND e.epoch = ?2 "
+		"AND e.lease_until_ms IS NOT NULL",
+		DB_ARGS(db_str(lease->execution), db_int(lease->epoch)), &row);
+
+	if (r == STORE_E_NOT_FOUND) {
+		out->lost[out->n_lost++] = lease->execution;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (sqlite3_column_int(row, 1))
+		out->cancel[out->n_cancel++] = (struct store_stop){
+			lease->execution, db_column_str(row, 2, &call->arena)
+		};
+	return db_exec(db,
+		       "UPDATE executions SET lease_until_ms = "
+		       "max(lease_until_ms, ?2) WHERE seq = ?1",
+		       DB_ARGS(db_int(sqlite3_column_int64(row, 0)),
+			       db_int(until_ms)));
+}
+
+int sqlite_queue_heartbeat(struct db *db, struct store_call *call)
+{
+	const struct store_heartbeat *h = call->request;
+	struct arena *a = &call->arena;
+	struct heartbeat out = { 0 };
+	int r = 0;
+
+	if (h->n > STORE_HEARTBEAT_MAX)
+		return store_call_fail(call, STORE_E_LIMIT,
+				       "a heartbeat is for at most %d "
+				       "executions",
+				       STORE_HEARTBEAT_MAX);
+	out.cancel = arena_alloc(a, h->n * sizeof(*out.cancel));
+	out.lost = arena_alloc(a, h->n * sizeof(*out.lost));
+	if (a->failed)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < h->n; i++)
+		r = heartbeat_extend(db, call, &h->leases[i],
+				     clock_wall_ms() + h->lease_ms, &out);
+	call->result.heartbeat.cancel = out.cancel;
+	call->result.heartbeat.n_cancel = out.n_cancel;
+	call->result.heartbeat.lost = out.lost;
+	call->result.heartbeat.n_lost = out.n_lost;
+	return r;
+}
+
+/* --------------------------------------------------------------- complete */
+
+static int complete_store(struct db *db, const struct sqlite_job *job,
+			  const struct store_complete *c)
+{
+	const char *reason = c->reason;
+	int r;
+
+	if (!reason && c->state == JOB_CANCELLED)
+		reason = job->job.cancel_reason;
+	r = db_exec(db,
+		    "UPDATE executions SET exit_code = ?2, signal = ?3, "
+		    "oom_killed = ?4, user_us = ?5, system_us = ?6, "
+		    "max_rss_kb = ?7 WHERE seq = ?1",
+		    DB_ARGS(db_int(job->execution_seq),
+			    c->has_exit_code ? db_int(c->exit_code) : db_null(),
+			    db_int(c->signal), db_int(c->oom_killed),
+			    db_int(c->usage.user_us),
+			    db_int(c->usage.system_us),
+			    db_int(c->usage.max_rss_kb)));
+	if (r == 0)
+		r = sqlite_execution_end(db, job, c->state);
+	if (r == 0)
+		r = sqlite_job_set_state(db, job, c->state, reason);
+	return r;
+}
+
+int sqlite_queue_complete(struct db *db, struct store_call *call)
+{
+	const struct store_complete *complete = call->request;
+	struct sqlite_job job;
+	int r;
+
+	if (!job_state_ended(complete->state) || complete->state == JOB_LOST)
+		return store_call_fail(call, STORE_E_STATE,
+				       "%s is no state to complete with",
+				       job_state_name(complete->state));
+	r = lease_load(db, call, &complete->lease, &job);
+	if (r == STORE_E_ENDED) {
+		call->result.message = NULL;
+		call->result.repeated = true;
+		call->result.job = job.job;
+		return 0;
+	}
+	if (r == 0)
+		r = complete_store(db, &job, complete);
+	if (r == 0)
+		r = lease_reload(db, call, job.seq);
+	return r;
+}
+
+/* ----------------------------------------------------------------- expiry */
+
+static int expire_one(struct db *db, struct store_call *call, int64_t seq,
+		      struct store_job *out)
+{
+	struct sqlite_job job;
+	int r = sqlite_job_load_seq(db, call, seq, &job);
+
+	if (r == 0 && job.job.state == JOB_CLAIMED) {
+		r = lease_return(db, &job);
+	} else if (r == 0) {
+		r = sqlite_execution_end(db, &job, JOB_LOST);
+		if (r == 0)
+			r = sqlite_job_set_state(
+				db, &job, JOB_LOST,
+				"its agent stopped answering: the lease ran "
+				"out");
+	}
+	if (r == 0)
+		r = sqlite_job_load_seq(db, call, seq, &job);
+	*out = job.job;
+	return r;
+}
+
+static int expire_next(struct db *db, struct store_call *call)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db,
+			 "SELECT min(lease_until_ms) FROM executions "
+			 "WHERE lease_until_ms IS NOT NULL",
+			 DB_NO_ARGS, &row);
+
+	if (r == 0)
+		call->result.jobs.next_ms = sqlite3_column_int64(row, 0);
+	return MIN(r, 0);
+}
+
+int sqlite_queue_expire(struct db *db, struct store_call *call)
+{
+	const struct store_request_ms *now = call->request;
+	struct store_job *jobs = arena_alloc(&call->arena,
+					     STORE_LIST_MAX * sizeof(*jobs));
+	int64_t *seqs = arena_alloc(&call->arena,
+				    STORE_LIST_MAX * sizeof(*seqs));
+	size_t n = 0;
+	sqlite3_stmt *row;
+	int r;
+
+	if (call->arena.failed)
+		return -ENOMEM;
+	r = db_query(db,
+		     "SELECT job FROM executions WHERE lease_until_ms < ?1 "
+		     "ORDER BY lease_until_ms LIMIT ?2",
+		     DB_ARGS(db_int(now->ms), db_int(STORE_LIST_MAX)), &row);
+	for (; r == 0; r = db_next(db, row))
+		seqs[n++] = sqlite3_column_int64(row, 0);
+	r = MIN(r, 0);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = expire_one(db, call, seqs[i], &jobs[i]);
+	call->result.jobs.items = jobs;
+	call->result.jobs.n = n;
+	return r < 0 ? r : expire_next(db, call);
+}
+
+int sqlite_queue_grace(struct db *db, struct store_call *call)
+{
+	const struct store_request_ms *lease = call->request;
+
+	return db_exec(db,
+		       "UPDATE executions SET lease_until_ms = "
+		       "max(lease_until_ms, ?1) "
+		       "WHERE lease_until_ms IS NOT NULL",
+		       DB_ARGS(db_int(clock_wall_ms() + lease->ms)));
+}
