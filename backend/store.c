@@ -25,6 +25,16 @@ const char *store_outcome_name(int e)
 	return names[e];
 }
 
+void store_get_stats(const struct store *s, struct store_stats *out)
+{
+	*out = (struct store_stats){
+		.calls_total = s->calls_total,
+		.commits_total = atomic_load(&s->commits_total),
+		.queued_calls = s->n_calls,
+		.queued_bytes = s->bytes,
+	};
+}
+
 void store_close(struct store *s)
 {
 	if (s)

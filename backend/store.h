@@ -331,9 +331,9 @@ struct store_log_append {
 };
 /*
  * result->log_append, and the job's id in result->job.id. Bytes that were
- * stored before are dropped; those over
- * the limit are counted in the job's log_dropped_bytes. STORE_E_LOG_GAP when
- * bytes are missing before offset; STORE_E_STALE_EPOCH, STORE_E_ENDED.
+ * stored before are dropped; those over the limit are counted in the job's
+ * log_dropped_bytes. STORE_E_LOG_GAP when bytes are missing before offset;
+ * STORE_E_NOT_FOUND, STORE_E_STALE_EPOCH, STORE_E_ENDED.
  */
 int store_log_append(struct store *s, const struct store_log_append *append,
 		     struct store_done done) MUST_CHECK;

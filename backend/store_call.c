@@ -282,6 +282,7 @@ int store_call_start(struct store *s, enum store_op op, const void *request,
 	}
 	if (done.owner)
 		LIST_INSERT_HEAD(&done.owner->calls, call, owned);
+	s->calls_total++;
 	s->n_calls++;
 	s->bytes += call->bytes;
 	s->ops->start(s, call);

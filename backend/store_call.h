@@ -96,6 +96,8 @@ struct store {
 	struct event *completion;
 	int completion_fd;     /* eventfd */
 	size_t n_calls, bytes; /* under way */
+	uint64_t calls_total;
+	_Atomic uint64_t commits_total; /* the implementation counts */
 	pthread_mutex_t lock;
 	struct store_calls finished; /* under lock */
 };

@@ -140,6 +140,8 @@ static int writer_commit(struct sqlite_store *s)
 	if (r < 0 && (db->code == SQLITE_IOERR_FSYNC ||
 		      db->code == SQLITE_IOERR_DIR_FSYNC))
 		s->failed = true;
+	if (r == 0)
+		atomic_fetch_add(&s->base.commits_total, 1);
 	return r;
 }
 

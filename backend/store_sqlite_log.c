@@ -23,8 +23,10 @@ static int log_load(struct db *db, struct store_call *call, const char *id,
 {
 	sqlite3_stmt *row;
 	int r = db_query(db,
-			 "SELECT seq, job, epoch, state, log_received, "
-			 "log_bytes, log_dropped FROM executions WHERE id = ?1",
+			 "SELECT e.seq, e.job, e.epoch, e.state, "
+			 "e.log_received, e.log_bytes, e.log_dropped, j.id "
+			 "FROM executions e JOIN jobs j ON j.seq = e.job "
+			 "WHERE e.id = ?1",
 			 DB_ARGS(db_str(id)), &row);
 
 	if (r == STORE_E_NOT_FOUND)
@@ -38,6 +40,9 @@ static int log_load(struct db *db, struct store_call *call, const char *id,
 	t->received = sqlite3_column_int64(row, 4);
 	t->bytes = sqlite3_column_int64(row, 5);
 	t->dropped = sqlite3_column_int64(row, 6);
+	call->result.job.id = db_column_str(row, 7, &call->arena);
+	call->result.log_append.next = t->received;
+	call->result.log_append.full = t->dropped > 0;
 	return 0;
 }
 
@@ -191,7 +196,6 @@ int sqlite_log_append(struct db *db, struct store_call *call)
 
 	if (r)
 		return r;
-	call->result.log_append.next = t.received;
 	r = log_check(call, append, &t);
 	if (r || log_end(append) <= t.received)
 		return r;
@@ -201,6 +205,7 @@ int sqlite_log_append(struct db *db, struct store_call *call)
 		return r;
 	call->result.log_append.next = t.received;
 	call->result.log_append.stored = t.bytes > stored;
+	call->result.log_append.full = t.dropped > 0;
 	return db_exec(db,
 		       "UPDATE executions SET log_received = ?2, "
 		       "log_bytes = ?3, log_dropped = ?4 WHERE seq = ?1",

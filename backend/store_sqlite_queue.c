@@ -287,13 +287,15 @@ static int complete_store(struct db *db, const struct sqlite_job *job,
 	r = db_exec(db,
 		    "UPDATE executions SET exit_code = ?2, signal = ?3, "
 		    "oom_killed = ?4, user_us = ?5, system_us = ?6, "
-		    "max_rss_kb = ?7 WHERE seq = ?1",
+		    "max_rss_kb = ?7, log_dropped = log_dropped + ?8 "
+		    "WHERE seq = ?1",
 		    DB_ARGS(db_int(job->execution_seq),
 			    c->has_exit_code ? db_int(c->exit_code) : db_null(),
 			    db_int(c->signal), db_int(c->oom_killed),
 			    db_int(c->usage.user_us),
 			    db_int(c->usage.system_us),
-			    db_int(c->usage.max_rss_kb)));
+			    db_int(c->usage.max_rss_kb),
+			    db_int(MAX(c->log_dropped_bytes, 0))));
 	if (r == 0)
 		r = sqlite_execution_end(db, job, c->state);
 	if (r == 0)

@@ -186,9 +186,13 @@ static int variable_check_version(struct store_call *call,
 				  const struct store_variable *v,
 				  int64_t expect)
 {
-	if (expect == STORE_EXPECT_ANY || expect == v->version)
+	if (expect == STORE_EXPECT_ANY || expect == v->version ||
+	    (expect == STORE_EXPECT_PRESENT && v->version))
 		return 0;
 	call->result.variable = *v;
+	if (!v->version)
+		return store_call_fail(call, STORE_E_CONFLICT,
+				       "variable %s does not exist", v->key);
 	if (expect == STORE_EXPECT_ABSENT)
 		return store_call_fail(call, STORE_E_EXISTS,
 				       "variable %s exists", v->key);
