@@ -10,11 +10,13 @@ export type Json =
 export interface EventContext {
   job: string;
   execution: string;
+  name: string | null;
   event: Json;
   attempt: number;
   trigger: string;
   executor: string;
-  deadline: Json;
+  /** Milliseconds since the epoch; null without a timeout. */
+  deadline_ms: number | null;
   labels: Record<string, string>;
   session: string | null;
   dry_run: boolean;

@@ -169,9 +169,9 @@ class Cronium:
         self._call("POST", "/condition", condition)
 
     def get_event_context(self):
-        """What caused the job: a dict with `job`, `execution`, `event`,
-        `attempt`, `trigger`, `executor`, `deadline`, `labels`, `session`,
-        `dry_run`."""
+        """What caused the job: a dict with `job`, `execution`, `name`,
+        `event`, `attempt`, `trigger`, `executor`, `deadline_ms` (since the
+        epoch; None without a timeout), `labels`, `session`, `dry_run`."""
         return self._json("GET", "/context")
 
     # --- the call -----------------------------------------------------------

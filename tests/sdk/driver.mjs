@@ -1,0 +1,4 @@
+import * as cronium from "cronium";
+import main from "./run.js";
+
+await main(cronium);

@@ -1,0 +1,64 @@
+#!/bin/bash
+# Makes the calls of vector steps with the Bash SDK; see driver.py.
+set -euo pipefail
+source cronium.sh
+
+declare -A saved=()
+declare -A errors=(
+	[$CRONIUM_E_AUTH]=Auth [$CRONIUM_E_FORBIDDEN]=Forbidden
+	[$CRONIUM_E_NOT_FOUND]=NotFound [$CRONIUM_E_CONFLICT]=Conflict
+	[$CRONIUM_E_TOO_LARGE]=TooLarge [$CRONIUM_E_INVALID]=Invalid
+	[$CRONIUM_E_RATE]=RateLimit [$CRONIUM_E_UNAVAILABLE]=Unavailable
+)
+# Which argument of which call is JSON; the others are text.
+declare -A json_argument=(
+	[output]=0 [set_variable]=1 [get_variable]=1 [set_condition]=0
+	[increment_variable]=1
+)
+
+argument() { # STEP INDEX
+	local call filter=.args[$2] text
+	call=$(jq -r .call <<<"$1")
+	if [ "${json_argument[$call]-none}" = "$2" ]; then
+		jq -c "$filter" <<<"$1"
+		return
+	fi
+	text=$(jq -r "$filter" <<<"$1")
+	[[ $text == \$* ]] && text=${saved[${text#\$}]}
+	printf '%s\n' "$text"
+}
+
+result_json() { # CALL TEXT
+	case $1 in
+	list_variables) jq -Rn '[inputs | select(. != "")]' <<<"$2" ;;
+	variable_version) jq -n --arg v "$2" '$v' ;;
+	delete_variable) echo true ;;
+	*) [ -n "$2" ] && printf '%s\n' "$2" || echo null ;;
+	esac
+}
+
+run() { # STEP
+	local call count args=() text code=0 name
+	call=$(jq -r .call <<<"$1")
+	count=$(jq '.args | length' <<<"$1")
+	for ((i = 0; i < count; i++)); do
+		args+=("$(argument "$1" "$i")")
+	done
+	text=$("cronium_$call" "${args[@]}") || code=$?
+	if [ "$call:$code" = "delete_variable:$CRONIUM_E_NOT_FOUND" ]; then
+		printf '{"result":false}\n'
+	elif [ "$code" -ne 0 ]; then
+		printf '{"error":"%s"}\n' "${errors[$code]}"
+	else
+		name=$(jq -r '.save // ""' <<<"$1")
+		[ -z "$name" ] || saved[$name]=$text
+		result_json "$call" "$text" | jq -c '{result: .}'
+	fi
+}
+
+results=$(mktemp)
+while IFS= read -r step; do
+	run "$step" >>"$results"
+done < <(jq -c '.[]' "$1")
+jq -cs . "$results"
+rm -f "$results"
