@@ -15,6 +15,8 @@ int outcome_exit_parse(struct outcome_exit *out, const void *data, size_t len)
 	o = json_parse_object(data, len, err, sizeof(err));
 	if (!o)
 		return -EINVAL;
+	if (!json_is_integer(json_object_get(o, "exit_code")))
+		return -EINVAL;
 	*out = (struct outcome_exit){
 		.exited = true,
 		.exit_code = (int)json_get_int(o, "exit_code", -1),
@@ -35,7 +37,7 @@ static void outcome_print_duration(char *out, size_t cap, uint64_t ms)
 	if (ms < 1000)
 		snprintf(out, cap, "%u ms", (unsigned int)ms);
 	else if (ms % 1000)
-		snprintf(out, cap, "%.3g s", (double)ms / 1000);
+		snprintf(out, cap, "%.10g s", (double)ms / 1000);
 	else
 		snprintf(out, cap, "%llu s", (unsigned long long)ms / 1000);
 }
@@ -63,11 +65,14 @@ static void outcome_judge_oom(const struct outcome_facts *facts,
 static void outcome_judge_signal(struct outcome *out)
 {
 	const char *name = sigabbrev_np(out->exit.signal);
+	int n;
 
 	out->state = "failed";
-	snprintf(out->reason, sizeof(out->reason),
-		 "killed by signal %d (SIG%s)", out->exit.signal,
-		 name ? name : "?");
+	n = snprintf(out->reason, sizeof(out->reason), "killed by signal %d",
+		     out->exit.signal);
+	if (name)
+		snprintf(out->reason + n, sizeof(out->reason) - (size_t)n,
+			 " (SIG%s)", name);
 }
 
 static void outcome_judge_exit(struct outcome *out)

@@ -1,0 +1,243 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "orchestrator/assignment.h"
+#include "orchestrator/executor.h"
+#include "orchestrator/pod_impl.h"
+#include "orchestrator/record.h"
+#include "orchestrator/runner_link.h"
+#include "orchestrator/sidecar_link.h"
+
+/* --- the sidecar's side --------------------------------------------------- */
+
+static void pod_check_assign(struct pod *p)
+{
+	struct executor_place place;
+
+	if (p->state == POD_CREATING && p->sidecar_ready && p->runner_ready) {
+		pod_set_state(p, POD_READY);
+		pod_set_deadline(p, POD_ASSIGN_MS);
+	}
+	if (p->state != POD_READY || !p->sidecar_assigned)
+		return;
+	p->config.executor_ops->place(p->place, &place);
+	pod_set_state(p, POD_ASSIGNED);
+	pod_set_deadline(p, POD_START_MS);
+	if (runner_link_assign(p->runner, p->a, &place) < 0)
+		pod_fail_oom(p);
+	buf_deinit_secret(&p->a->script);
+	buf_deinit_secret(&p->a->input);
+}
+
+static void pod_on_sidecar_ready(void *ctx)
+{
+	struct pod *p = ctx;
+
+	if (p->sidecar_ready)
+		return;
+	p->sidecar_ready = true;
+	if (sidecar_link_assign(p->sidecar, p->a,
+				p->config.executor_ops->name) < 0)
+		pod_fail_oom(p);
+	else
+		pod_check_assign(p);
+}
+
+static void pod_on_sidecar_assigned(void *ctx)
+{
+	struct pod *p = ctx;
+
+	p->sidecar_assigned = true;
+	pod_check_assign(p);
+}
+
+/* Without an ACK the sidecar does not tell the secret. */
+static void pod_on_sidecar_secret(void *ctx, uint32_t id, const void *value,
+				  size_t len)
+{
+	struct pod *p = ctx;
+
+	if (record_secret(p->record, value, len) &&
+	    sidecar_link_ack(p->sidecar, id) < 0)
+		pod_fail_oom(p);
+}
+
+static void pod_on_sidecar_drained(void *ctx)
+{
+	struct pod *p = ctx;
+
+	if (p->state != POD_STOPPING)
+		return;
+	p->drained = true;
+	pod_report(p);
+}
+
+static void pod_on_sidecar_lost(void *ctx, const char *reason)
+{
+	char detail[OUTCOME_REASON_MAX_BYTES];
+	struct pod *p = ctx;
+
+	sidecar_link_free(p->sidecar);
+	p->sidecar = NULL;
+	snprintf(detail, sizeof(detail),
+		 "the job's sidecar ended unexpectedly (%s); run the job again",
+		 reason);
+	if (p->state == POD_STOPPING) {
+		p->drained = true;
+		pod_report(p);
+	} else if (!*p->doom) {
+		pod_set_doom(p, detail, POD_POSTMORTEM_MS);
+	}
+}
+
+/* --- the runner's side ---------------------------------------------------- */
+
+static void pod_on_runner_ready(void *ctx)
+{
+	struct pod *p = ctx;
+
+	p->runner_ready = true;
+	pod_check_assign(p);
+}
+
+static void pod_on_runner_started(void *ctx)
+{
+	struct pod *p = ctx;
+
+	if (p->state != POD_ASSIGNED)
+		return;
+	pod_set_state(p, POD_RUNNING);
+	if (p->a->timeout_ms)
+		pod_set_deadline(p, p->a->timeout_ms);
+	if (record_started(p->record, p->id, p->config.executor_ops->name) < 0)
+		pod_fail_oom(p);
+}
+
+static void pod_on_runner_output(void *ctx, enum frame_type type,
+				 const void *data, size_t len)
+{
+	struct pod *p = ctx;
+
+	if (record_output(p->record, type, data, len) < 0)
+		pod_fail_oom(p);
+}
+
+static void pod_on_runner_exit(void *ctx, const struct outcome_exit *how)
+{
+	struct pod *p = ctx;
+
+	p->facts.exit = *how;
+	if (p->state != POD_RUNNING) {
+		/* It could not be started, or is not wanted any more. */
+		pod_fail(p, OUTCOME_CAUSE_NONE, "");
+		if (p->runner)
+			pod_finish_runner(p);
+		return;
+	}
+	pod_set_state(p, POD_STOPPING);
+	pod_set_deadline(p, POD_DRAIN_MS);
+	p->drained = !p->sidecar;
+	if (p->sidecar && sidecar_link_drain(p->sidecar) < 0)
+		p->drained = true;
+	pod_finish_runner(p);
+}
+
+static void pod_on_runner_lost(void *ctx, const char *reason)
+{
+	char detail[OUTCOME_REASON_MAX_BYTES];
+	struct pod *p = ctx;
+
+	runner_link_free(p->runner);
+	p->runner = NULL;
+	snprintf(detail, sizeof(detail),
+		 "the pod died: the script's runner ended unexpectedly (%s)",
+		 reason);
+	if (p->state == POD_FAILED)
+		pod_finish_runner(p);
+	else if (p->facts.cause != OUTCOME_CAUSE_NONE)
+		pod_fail(p, OUTCOME_CAUSE_FAILURE, detail);
+	else if (!*p->doom)
+		pod_set_doom(p, detail, POD_POSTMORTEM_MS);
+	else
+		pod_fail(p, OUTCOME_CAUSE_FAILURE, p->doom);
+}
+
+/* --- the executor --------------------------------------------------------- */
+
+static void pod_connect_sidecar(struct pod *p, int fd)
+{
+	static const struct sidecar_link_ops ops = {
+		.on_ready = pod_on_sidecar_ready,
+		.on_assigned = pod_on_sidecar_assigned,
+		.on_secret = pod_on_sidecar_secret,
+		.on_drained = pod_on_sidecar_drained,
+		.on_lost = pod_on_sidecar_lost,
+	};
+
+	if (sidecar_link_new(&p->sidecar, p->config.base, fd, &ops, p) < 0)
+		pod_fail_oom(p);
+}
+
+static void pod_connect_runner(struct pod *p, int fd)
+{
+	static const struct runner_link_ops ops = {
+		.on_ready = pod_on_runner_ready,
+		.on_started = pod_on_runner_started,
+		.on_output = pod_on_runner_output,
+		.on_exit = pod_on_runner_exit,
+		.on_lost = pod_on_runner_lost,
+	};
+
+	if (runner_link_new(&p->runner, p->config.base, fd, &ops, p) < 0)
+		pod_fail_oom(p);
+}
+
+static void pod_on_stream(void *ctx, enum executor_side side, int fd)
+{
+	struct pod *p = ctx;
+	bool taken = side == EXECUTOR_SIDECAR ? p->sidecar != NULL
+					      : p->runner != NULL;
+
+	/* A second connection can only be an impostor's. */
+	if (taken || p->state != POD_CREATING || *p->doom) {
+		log_warn(p->a->execution, "a surplus control stream is closed");
+		close(fd);
+	} else if (side == EXECUTOR_SIDECAR) {
+		pod_connect_sidecar(p, fd);
+	} else {
+		pod_connect_runner(p, fd);
+	}
+}
+
+static void pod_on_progress(void *ctx, const char *text)
+{
+	struct pod *p = ctx;
+
+	log_info(p->a->execution, "%s", text);
+	if (p->state != POD_CREATING)
+		return;
+	pod_set_deadline(p, POD_CREATE_MS);
+	record_notice(p->record, text);
+}
+
+static void pod_on_failed(void *ctx, const char *reason)
+{
+	struct pod *p = ctx;
+
+	if (p->state >= POD_STOPPING)
+		return;
+	log_warn(p->a->execution, "executor: %s", reason);
+	pod_note_oom(p);
+	if (!p->runner || p->state < POD_ASSIGNED) {
+		pod_fail(p, OUTCOME_CAUSE_FAILURE, reason);
+		return;
+	}
+	pod_set_doom(p, reason, POD_KILL_WAIT_MS);
+}
+
+const struct executor_events pod_executor_events = {
+	.on_stream = pod_on_stream,
+	.on_progress = pod_on_progress,
+	.on_failed = pod_on_failed,
+};

@@ -1,0 +1,81 @@
+/*
+ * Shared by the files of the pod: pod.c (states, deadlines, life),
+ * pod_events.c (what sidecar, runner and executor say) and pod_end.c (every
+ * way to end). Nobody else includes it.
+ */
+#pragma once
+
+#include "common/id.h"
+#include "orchestrator/outcome.h"
+#include "orchestrator/pod.h"
+
+struct assignment;
+struct event;
+struct executor_events;
+struct executor_pod;
+struct record;
+struct runner_link;
+struct sidecar_link;
+
+/* How far the ending of a running script has come. */
+enum pod_stopping {
+	POD_NOT_STOPPING,
+	POD_SIGNALLED, /* SIGTERM is with the runner */
+	POD_KILLED,    /* the executor has killed */
+};
+
+struct pod {
+	enum pod_state state;
+	struct pod_config config;
+	const struct pod_ops *ops;
+	void *ctx;
+	char id[ID_MAX_BYTES];
+	struct assignment *a;
+	struct executor_pod *place; /* NULL: not made, or being destroyed */
+	struct event *deadline;	    /* of the state */
+	enum pod_stopping stopping;
+	struct outcome_facts facts;
+	char detail[OUTCOME_REASON_MAX_BYTES]; /* facts.detail */
+	char doom[OUTCOME_REASON_MAX_BYTES];   /* it died of this; "" */
+
+	struct sidecar_link *sidecar;
+	struct runner_link *runner;
+	bool sidecar_ready, runner_ready;
+	bool sidecar_assigned;
+	bool drained;
+
+	struct record *record; /* NULL after pod_abandon() */
+	bool give_back;	       /* released instead of ended */
+	bool reported, ended, destroyed;
+};
+
+/* What executors are given; their context is the pod. */
+extern const struct executor_events pod_executor_events;
+
+/* Asserts that the move is legal; the old state's deadline is off. */
+void pod_set_state(struct pod *p, enum pod_state state);
+void pod_set_deadline(struct pod *p, uint64_t ms);
+
+/* Before STOPPING: there is no orderly end. The first cause that is set is
+ * the one that counts. What the runner had sent before it was killed is still
+ * read for a while, so that the log has the script's last words. */
+void pod_fail(struct pod *p, enum outcome_cause cause, const char *detail);
+void pod_fail_oom(struct pod *p);
+/* Something of the pod died. The executor may know better why, and what the
+ * runner had sent may hold an orderly end: both have a moment. */
+void pod_set_doom(struct pod *p, const char *reason, uint64_t wait_ms);
+
+/* RUNNING: SIGTERM to the script. */
+void pod_end_script(struct pod *p, enum outcome_cause cause,
+		    const char *detail);
+/* The runner did not end the script in time, so the executor does. */
+void pod_kill_script(struct pod *p);
+
+/* The script's side is over: its log ends here. */
+void pod_finish_runner(struct pod *p);
+/* Tells how it ended, once both sides are done. */
+void pod_report(struct pod *p);
+/* The backend knows all there is to know. */
+void pod_end(struct pod *p);
+void pod_destroy(struct pod *p);
+void pod_note_oom(struct pod *p);

@@ -1,0 +1,131 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/json.h"
+#include "orchestrator/executor.h"
+#include "orchestrator/runtime.h"
+
+static const struct runtime_identity who = {
+	.execution = "ex_1",
+	.job = "job_1",
+	.token = "tok",
+};
+
+static const struct executor_place bare = {
+	.work_dir = "/work",
+	.runtime_api = "http://localhost:8081",
+	.mode = "container",
+};
+
+static const struct executor_place with_sdk = {
+	.work_dir = "/work",
+	.runtime_api = "http://localhost:8081",
+	.mode = "sandbox",
+	.sdk_dir = "/opt/cronium/sdk",
+};
+
+static void test_argv(void **state)
+{
+	static const char *const expected[][4] = {
+		{ "python", "python3", "-u", "s" },
+		{ "node", "node", "s", "--x" },
+		{ "bash", "bash", "s", "--x" },
+	};
+	_cleanup_json_ json_t *args = json_pack("[s,s]", "--x", "a b");
+
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		const struct runtime *rt = runtime_find(expected[i][0]);
+		_cleanup_json_ json_t *argv = runtime_argv(rt, "s", args);
+
+		for (size_t k = 0; k < 3; k++)
+			assert_string_equal(json_string_value(
+						    json_array_get(argv, k)),
+					    expected[i][k + 1]);
+		assert_string_equal(json_string_value(json_array_get(
+					    argv, json_array_size(argv) - 1)),
+				    "a b");
+	}
+}
+
+static void test_argv_without_args(void **state)
+{
+	_cleanup_json_ json_t *argv = runtime_argv(runtime_find("bash"), "s.sh",
+						   NULL);
+
+	assert_int_equal(json_array_size(argv), 2);
+}
+
+static void test_unknown(void **state)
+{
+	assert_null(runtime_find("perl"));
+	assert_null(runtime_find(""));
+}
+
+static void assert_env(const json_t *env, const char *key, const char *value)
+{
+	const char *is = json_get_str(env, key, NULL);
+
+	if (!value) {
+		assert_null(is);
+		return;
+	}
+	assert_non_null(is);
+	assert_string_equal(is, value);
+}
+
+static void test_env_ours_wins(void **state)
+{
+	_cleanup_json_ json_t *user = json_pack("{s:s,s:s,s:s}", "A", "1",
+						"CRONIUM_JOB_ID", "forged",
+						"PATH", "/mine");
+	_cleanup_json_ json_t *env = runtime_env(runtime_find("python"), &bare,
+						 &who, user);
+
+	assert_env(env, "A", "1");
+	assert_env(env, "PATH", "/mine");
+	assert_env(env, "CRONIUM_JOB_ID", "job_1");
+	assert_env(env, "CRONIUM_EXECUTION_ID", "ex_1");
+	assert_env(env, "CRONIUM_EXECUTION_TOKEN", "tok");
+	assert_env(env, "CRONIUM_EXECUTION_MODE", "container");
+	assert_env(env, "CRONIUM_RUNTIME_API", "http://localhost:8081");
+	assert_env(env, "PYTHONPATH", NULL);
+	/* The user's own object is untouched. */
+	assert_env(user, "CRONIUM_JOB_ID", "forged");
+}
+
+static void test_env_sdk(void **state)
+{
+	_cleanup_json_ json_t *user = json_pack("{s:s}", "PYTHONPATH",
+						"/lib/mine");
+	_cleanup_json_ json_t *python = runtime_env(runtime_find("python"),
+						    &with_sdk, &who, user);
+	_cleanup_json_ json_t *bash = runtime_env(runtime_find("bash"),
+						  &with_sdk, &who, NULL);
+	_cleanup_json_ json_t *node = runtime_env(runtime_find("node"),
+						  &with_sdk, &who, NULL);
+
+	assert_env(python, "PYTHONPATH", "/opt/cronium/sdk/python:/lib/mine");
+	assert_env(python, "PATH", NULL);
+	assert_env(bash, "PATH",
+		   "/opt/cronium/sdk/bash:/usr/local/sbin:/usr/local/bin:"
+		   "/usr/sbin:/usr/bin:/sbin:/bin");
+	assert_env(node, "PATH", NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_argv),
+		cmocka_unit_test(test_argv_without_args),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_env_ours_wins),
+		cmocka_unit_test(test_env_sdk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
