@@ -40,6 +40,8 @@ RUN apt-get -qq update \
 		>/dev/null \
 	&& rm -rf /var/lib/apt/lists/*
 COPY --from=build /build/bin/ /usr/local/bin/
+COPY sdk /usr/local/share/cronium/sdk
+COPY docker /usr/local/share/cronium/docker
 # A library that was forgotten above is found here, not by a user.
 RUN ! ldd /usr/local/bin/cronium* 2>/dev/null | grep 'not found'
 ENV CRONIUM_DATA_DIR=/var/lib/cronium \
