@@ -4,6 +4,7 @@
 #include "common/macro.h"
 
 struct http_exchange;
+struct http_header;
 
 /*
  * Ends the exchange. code is a short stable word ("not_found"); detail a
@@ -11,8 +12,14 @@ struct http_exchange;
  * may be NULL: the request's traceparent or a fresh id is used.
  */
 void http_problem(struct http_exchange *ex, int status, const char *code,
-		  const char *trace_id, const char *fmt, ...)
-	PRINTF_LIKE(5, 6);
+		  const char *trace_id, const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+/* The same with up to PROBLEM_HEADERS_MAX headers of the caller's (Allow,
+ * Retry-After …). */
+#define PROBLEM_HEADERS_MAX 6
+void http_problem_with(struct http_exchange *ex, int status, const char *code,
+		       const struct http_header *headers, size_t n_headers,
+		       const char *fmt, ...) PRINTF_LIKE(6, 7);
 
 /* The standard reason phrase, "Not Found"; "Unknown" where there is none. */
 const char *http_status_phrase(int status);

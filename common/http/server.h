@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/http/header.h"
 #include "common/macro.h"
 
 struct event_base;
@@ -22,19 +23,19 @@ struct http_exchange; /* one request and its reply */
 struct http_tls;      /* tls.h */
 
 struct http_limits {
-	uint32_t connections;          /* over it: refused with 503 */
-	uint32_t header_bytes;         /* request line and headers; 431 */
-	uint32_t header_count;         /* 431 */
-	uint64_t body_bytes;           /* 413 */
+	uint32_t connections;	       /* over it: refused with 503 */
+	uint32_t header_bytes;	       /* request line and headers; 431 */
+	uint32_t header_count;	       /* 431 */
+	uint64_t body_bytes;	       /* 413 */
 	uint32_t header_timeout_ms;    /* first byte to last header byte; 408 */
 	uint32_t body_idle_timeout_ms; /* between two pieces of a body; 408 */
 	uint32_t idle_timeout_ms;      /* between two requests */
-	uint32_t write_idle_timeout_ms; /* peer takes nothing of a reply */
-	uint32_t concurrent_streams;   /* HTTP/2, per connection */
-	uint32_t resets_per_10s;       /* RST_STREAM flood; GOAWAY */
+	uint32_t write_idle_timeout_ms;	 /* peer takes nothing of a reply */
+	uint32_t concurrent_streams;	 /* HTTP/2, per connection */
+	uint32_t resets_per_10s;	 /* RST_STREAM flood; GOAWAY */
 	uint32_t control_frames_per_10s; /* PING, SETTINGS flood; GOAWAY */
-	uint32_t pipelined;            /* HTTP/1.1 requests read ahead */
-	uint32_t write_backlog_bytes;  /* http_respond_write() says "full" */
+	uint32_t pipelined;	      /* HTTP/1.1 requests between two writes */
+	uint32_t write_backlog_bytes; /* http_respond_write() says "full" */
 };
 
 extern const struct http_limits HTTP_LIMITS_DEFAULT;
@@ -50,11 +51,6 @@ enum http_method {
 	HTTP_OTHER, /* answered with 501 before a handler sees it */
 };
 
-struct http_header {
-	const char *name;  /* lower case in requests */
-	const char *value; /* NUL-terminated, no control characters */
-};
-
 struct http_peer {
 	bool is_unix;
 	bool is_tls;
@@ -62,7 +58,7 @@ struct http_peer {
 	gid_t gid;
 	pid_t pid;
 	const void *listener_tag; /* as given to http_server_listen_*() */
-	char address[64];         /* "127.0.0.1:4321" or "unix:PID" */
+	char address[64];	  /* "127.0.0.1:4321" or "unix:PID" */
 };
 
 /* Owned by the exchange; valid until the exchange ends. */
@@ -99,8 +95,8 @@ DEFINE_CLEANUP(struct http_server *, http_server_free)
 /* host: a name or address; port 0 lets the kernel choose, *bound says which.
  * tls NULL is cleartext. tag shows up in http_peer. 0 or negative errno. */
 int http_server_listen_tcp(struct http_server *s, const char *host,
-			   uint16_t port, struct http_tls *tls,
-			   const void *tag, uint16_t *bound) MUST_CHECK;
+			   uint16_t port, struct http_tls *tls, const void *tag,
+			   uint16_t *bound) MUST_CHECK;
 /* Replaces a stale socket file; -EADDRINUSE if somebody answers on it. */
 int http_server_listen_unix(struct http_server *s, const char *path,
 			    mode_t mode, const void *tag) MUST_CHECK;
@@ -148,8 +144,7 @@ void http_exchange_stream(struct http_exchange *ex,
 			  void (*on_data)(struct http_exchange *ex,
 					  const uint8_t *piece, size_t len,
 					  void *data),
-			  void (*on_end)(struct http_exchange *ex,
-					 void *data));
+			  void (*on_end)(struct http_exchange *ex, void *data));
 /* Back-pressure on the request body. */
 void http_exchange_pause(struct http_exchange *ex);
 void http_exchange_resume(struct http_exchange *ex);
@@ -169,8 +164,7 @@ void http_respond_start(struct http_exchange *ex, int status,
 			const struct http_header *headers, size_t n_headers);
 /* True while more may be written; false: wait for on_drain (the data was
  * taken all the same). */
-bool http_respond_write(struct http_exchange *ex, const void *data,
-			size_t len);
+bool http_respond_write(struct http_exchange *ex, const void *data, size_t len);
 void http_exchange_on_drain(struct http_exchange *ex,
 			    void (*fn)(struct http_exchange *ex, void *data));
 void http_respond_end(struct http_exchange *ex);

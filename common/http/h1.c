@@ -1,0 +1,514 @@
+#include "common/http/h1.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/http/conn.h"
+#include "common/http/exchange.h"
+#include "common/http/h1_reply.h"
+#include "common/http/problem.h"
+#include "common/http/server_state.h"
+
+/* So much of a body that nobody wants is read to keep the connection. */
+#define H1_DISCARD_MAX_BYTES 65536
+
+/* --- the end of an exchange ------------------------------------------------- */
+
+static void h1_bury(struct http_conn *c)
+{
+	TAILQ_INSERT_TAIL(&c->server->dead_exchanges, c->h1.ex, link);
+	c->h1.ex = NULL;
+	server_schedule(c->server);
+}
+
+/* Request and reply are complete, or the connection ends after the reply. */
+static void h1_next(struct http_conn *c)
+{
+	struct h1 *h1 = &c->h1;
+	bool unread = h1->state != H1_REPLY || c->in.len;
+
+	h1_bury(c);
+	c->active_ms = c->server->now_ms;
+	if (!h1->keep_alive) {
+		conn_finish(c, unread, "the last reply was sent");
+		return;
+	}
+	h1->state = H1_HEAD;
+	h1->scan = (struct head_scan){ 0 };
+	if (c->in.len && !c->in_input)
+		conn_kick(c);
+	if (c->server->draining)
+		conn_finish(c, true, "draining");
+}
+
+static void h1_replied(struct http_exchange *ex)
+{
+	struct http_conn *c = ex->conn;
+	struct h1 *h1 = &c->h1;
+
+	conn_mark(c);
+	if (c->state != CONN_OPEN)
+		return;
+	if (h1->state == H1_BODY && h1->keep_alive) {
+		ex->body_mode = EXCHANGE_BODY_DISCARD;
+		ex->paused = false;
+		conn_kick(c);
+		return;
+	}
+	h1_next(c);
+}
+
+/* --- replying ----------------------------------------------------------------- */
+
+/* A body that nobody reads to its end costs the connection. */
+static bool h1_body_in_the_way(const struct http_conn *c)
+{
+	const struct h1 *h1 = &c->h1;
+
+	if (h1->state != H1_BODY)
+		return false;
+	return h1->is_chunked || h1->ex->expect_continue ||
+	       h1->body_left > H1_DISCARD_MAX_BYTES;
+}
+
+static void h1_render(struct http_exchange *ex, struct h1_reply *r)
+{
+	struct http_conn *c = ex->conn;
+	struct h1 *h1 = &c->h1;
+
+	if (c->server->draining)
+		h1->keep_alive = false;
+	r->close = !h1->keep_alive;
+	r->keep_alive = h1->keep_alive && h1->http_1_0;
+	r->date = server_date(c->server);
+	r->date_len = c->server->date_len;
+	if (h1_reply_render(&c->out, r) < 0)
+		conn_close(c, "out of memory");
+}
+
+static void h1_respond(struct http_exchange *ex, int status,
+		       const struct http_header *headers, size_t n_headers,
+		       const void *body, size_t len)
+{
+	struct h1_reply r = {
+		.status = status,
+		.headers = headers,
+		.n_headers = n_headers,
+		.length = (int64_t)len,
+		.body = body,
+		.body_len = ex->no_body ? 0 : len,
+	};
+
+	if (ex->no_body && ex->req.method != HTTP_HEAD)
+		r.length = -1;
+	if (h1_body_in_the_way(ex->conn))
+		ex->conn->h1.keep_alive = false;
+	h1_render(ex, &r);
+	h1_replied(ex);
+}
+
+static void h1_start(struct http_exchange *ex, int status,
+		     const struct http_header *headers, size_t n_headers)
+{
+	struct h1 *h1 = &ex->conn->h1;
+	struct h1_reply r = {
+		.status = status,
+		.headers = headers,
+		.n_headers = n_headers,
+	};
+
+	ex->reply_left = reply_content_length(headers, n_headers);
+	r.length = ex->reply_left;
+	if (ex->no_body && ex->req.method != HTTP_HEAD)
+		r.length = -1;
+	ex->chunked = !ex->no_body && r.length < 0 && !h1->http_1_0;
+	r.chunked = ex->chunked;
+	if (!ex->no_body && r.length < 0 && h1->http_1_0)
+		h1->keep_alive = false;
+	h1_render(ex, &r);
+	conn_mark(ex->conn);
+}
+
+static bool h1_write(struct http_exchange *ex, const void *data, size_t len)
+{
+	struct http_conn *c = ex->conn;
+	int r;
+
+	if (ex->chunked)
+		r = h1_reply_chunk(&c->out, data, len);
+	else
+		r = buf_append(&c->out, data, len);
+	if (r < 0)
+		conn_close(c, "out of memory");
+	conn_mark(c);
+	return c->out.len < c->server->limits.write_backlog_bytes;
+}
+
+static void h1_end(struct http_exchange *ex)
+{
+	struct http_conn *c = ex->conn;
+
+	if (ex->chunked && buf_append_str(&c->out, "0\r\n\r\n") < 0)
+		conn_close(c, "out of memory");
+	if (h1_body_in_the_way(c))
+		c->h1.keep_alive = false;
+	h1_replied(ex);
+}
+
+static void h1_abort(struct http_exchange *ex)
+{
+	conn_close(ex->conn, "the reply was broken off");
+}
+
+static void h1_want_body(struct http_exchange *ex)
+{
+	if (!ex->conn->in_input)
+		conn_kick(ex->conn);
+}
+
+/* --- refusing ------------------------------------------------------------------ */
+
+static const char *h1_code(int status)
+{
+	switch (status) {
+	case 408:
+		return "timeout";
+	case 413:
+		return "body_too_large";
+	case 417:
+		return "expectation_failed";
+	case 431:
+		return "headers_too_large";
+	case 501:
+		return "method_not_implemented";
+	case 505:
+		return "version_not_supported";
+	default:
+		return "bad_request";
+	}
+}
+
+/* Answers what no handler sees, or sees no more, and ends the connection. */
+static void h1_refuse(struct http_conn *c, int status, const char *why)
+{
+	struct h1 *h1 = &c->h1;
+
+	h1->keep_alive = false;
+	c->server->stats.refused_total++;
+	if (!h1->ex)
+		h1->ex = exchange_new(c, 0, 0);
+	if (!h1->ex)
+		conn_close(c, "out of memory");
+	else if (h1->ex->reply == EXCHANGE_REPLY_ENDED)
+		conn_close(c, "the request went wrong after its reply");
+	else
+		exchange_fail(h1->ex, status, h1_code(status), why);
+}
+
+/* --- reading ------------------------------------------------------------------- */
+
+static void h1_take_head(struct http_conn *c, struct http_exchange *ex,
+			 const struct head *head)
+{
+	struct h1 *h1 = &c->h1;
+
+	ex->req.method = head->method;
+	ex->req.path = head->path;
+	ex->req.query = head->query;
+	ex->req.headers = ex->headers;
+	ex->req.n_headers = head->n_headers;
+	ex->req.content_length = head->content_length;
+	ex->req.has_body = head->chunked || head->content_length > 0;
+	ex->expect_continue = head->expect_continue && ex->req.has_body;
+	h1->is_chunked = head->chunked;
+	h1->chunked = (struct chunked){ 0 };
+	h1->body_left = (uint64_t)MAX(head->content_length, 0);
+	h1->discarded_bytes = 0;
+	h1->http_1_0 = head->http_1_0;
+	h1->keep_alive = !head->close && (!head->http_1_0 || head->keep_alive);
+	h1->state = ex->req.has_body ? H1_BODY : H1_REPLY;
+	ex->body_ended = !ex->req.has_body;
+}
+
+/* "OPTIONS *" is about the server as such. */
+static void h1_answer_asterisk(struct http_exchange *ex)
+{
+	static const struct http_header allow = {
+		"Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
+	};
+
+	http_respond(ex, 204, &allow, 1, NULL, 0);
+}
+
+/* A complete head of len bytes: makes the exchange, shows it to the handler. */
+static void h1_begin(struct http_conn *c, const uint8_t *data, size_t len)
+{
+	struct head_scan *scan = &c->h1.scan;
+	const char *why = NULL;
+	struct http_exchange *ex;
+	struct head head;
+	char *text;
+	int status;
+
+	if (scan->lines - 1 > c->server->limits.header_count) {
+		h1_refuse(c, 431, "there are too many headers");
+		return;
+	}
+	len -= scan->start;
+	ex = exchange_new(c, scan->lines - 1, len + 1);
+	if (!ex) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	c->h1.ex = ex;
+	head.headers = ex->headers;
+	text = (char *)&ex->headers[scan->lines - 1];
+	memcpy(text, data + scan->start, len);
+	status = head_parse(&head, text, len, &why);
+	if (status) {
+		h1_refuse(c, status, why);
+		return;
+	}
+	h1_take_head(c, ex, &head);
+	if (head.content_length > (int64_t)c->server->limits.body_bytes)
+		h1_refuse(c, 413, "the body is larger than the limit");
+	else if (head.asterisk)
+		h1_answer_asterisk(ex);
+	else
+		exchange_dispatch(ex);
+}
+
+static size_t h1_read_head(struct http_conn *c, const uint8_t *data, size_t len)
+{
+	struct h1 *h1 = &c->h1;
+	const char *why = NULL;
+	ssize_t n;
+
+	if (!len)
+		return 0;
+	if (!h1->scan.pos)
+		h1->head_ms = c->server->now_ms;
+	n = head_scan(&h1->scan, data, len, c->server->limits.header_bytes,
+		      &why);
+	if (n > 0)
+		h1_begin(c, data, (size_t)n);
+	else if (n < 0)
+		h1_refuse(c, (int)-n, why);
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Hands one piece on. False when it was refused. */
+static bool h1_receive(struct http_conn *c, const uint8_t *piece, size_t n,
+		       bool last)
+{
+	struct h1 *h1 = &c->h1;
+	struct http_exchange *ex = h1->ex;
+	int r;
+
+	if (ex->body_mode == EXCHANGE_BODY_DISCARD) {
+		h1->discarded_bytes += n;
+		if (h1->discarded_bytes > H1_DISCARD_MAX_BYTES) {
+			conn_close(c, "too much of a body to throw away");
+			return false;
+		}
+	}
+	if (last)
+		h1->state = H1_REPLY;
+	r = exchange_receive(ex, piece, n, last);
+	if (r == -EFBIG)
+		h1_refuse(c, 413, "the body is larger than the limit");
+	else if (r < 0)
+		conn_close(c, "out of memory");
+	else if (last && h1->ex == ex && ex->reply == EXCHANGE_REPLY_ENDED)
+		h1_next(c);
+	return r == 0;
+}
+
+static size_t h1_read_chunks(struct http_conn *c, const uint8_t *data,
+			     size_t len)
+{
+	struct h1 *h1 = &c->h1;
+	const uint8_t *piece = data;
+	bool last;
+	ssize_t used;
+	size_t n;
+
+	used = chunked_read(&h1->chunked, data, len, &piece, &n);
+	if (used < 0) {
+		h1_refuse(c, 400, "the chunked body is malformed");
+		return 0;
+	}
+	last = h1->chunked.state == CHUNKED_DONE;
+	if (n || last)
+		h1_receive(c, piece, n, last);
+	return (size_t)used;
+}
+
+static void h1_continue(struct http_conn *c)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	c->h1.ex->expect_continue = false;
+	if (c->h1.ex->reply != EXCHANGE_REPLY_NONE)
+		return;
+	if (buf_append(&c->out, text, sizeof(text) - 1) < 0)
+		conn_close(c, "out of memory");
+	conn_mark(c);
+}
+
+static size_t h1_read_body(struct http_conn *c, const uint8_t *data, size_t len)
+{
+	struct h1 *h1 = &c->h1;
+	struct http_exchange *ex = h1->ex;
+	size_t n;
+
+	if (!exchange_wants_body(ex))
+		return 0;
+	if (ex->body_mode != EXCHANGE_BODY_DISCARD &&
+	    ex->req.content_length > 0 &&
+	    (uint64_t)ex->req.content_length > ex->body_max_bytes) {
+		h1_refuse(c, 413, "the body is larger than the limit");
+		return 0;
+	}
+	if (ex->expect_continue && !len)
+		h1_continue(c);
+	if (!len)
+		return 0;
+	ex->expect_continue = false;
+	if (h1->is_chunked)
+		return h1_read_chunks(c, data, len);
+	n = (size_t)MIN((uint64_t)len, h1->body_left);
+	h1->body_left -= n;
+	h1_receive(c, data, n, !h1->body_left);
+	return n;
+}
+
+static size_t h1_input(struct http_conn *c, const uint8_t *data, size_t len)
+{
+	struct h1 *h1 = &c->h1;
+	uint32_t budget = c->server->limits.pipelined;
+	size_t used = 0, n = 1;
+
+	while (c->state == CONN_OPEN && n) {
+		n = 0;
+		if (h1->state == H1_HEAD) {
+			h1->stalled = c->out.len >=
+				      c->server->limits.write_backlog_bytes;
+			if (h1->stalled)
+				break;
+			if (!budget--) {
+				conn_kick(c);
+				break;
+			}
+			n = h1_read_head(c, data + used, len - used);
+		} else if (h1->state == H1_BODY) {
+			n = h1_read_body(c, data + used, len - used);
+		}
+		used += n;
+	}
+	return used;
+}
+
+static void h1_wake(struct http_conn *c)
+{
+	if (c->h1.ex)
+		exchange_release(c->h1.ex);
+	if (c->state == CONN_OPEN)
+		conn_input_held(c);
+}
+
+/* --- the connection's side -------------------------------------------------------- */
+
+static void h1_output(struct http_conn *c)
+{
+	/* Replies are rendered as they are given. */
+}
+
+static void h1_written(struct http_conn *c)
+{
+	struct http_exchange *ex = c->h1.ex;
+
+	if (c->out.len > c->server->limits.write_backlog_bytes / 2)
+		return;
+	if (c->h1.stalled)
+		conn_kick(c);
+	if (!ex || !ex->was_full || ex->reply != EXCHANGE_REPLY_STARTED)
+		return;
+	ex->was_full = false;
+	if (ex->on_drain)
+		ex->on_drain(ex, ex->data);
+}
+
+static bool h1_busy(const struct http_conn *c)
+{
+	return c->h1.ex != NULL;
+}
+
+/* A peer may shut down its sending side and still read its reply; one that
+ * does so during a streamed reply (which may last for ever) is gone. */
+static bool h1_eof(struct http_conn *c)
+{
+	if (c->h1.state == H1_BODY)
+		return false;
+	if (c->h1.ex)
+		return c->h1.ex->reply == EXCHANGE_REPLY_NONE;
+	return c->out.len > 0;
+}
+
+static void h1_drain(struct http_conn *c)
+{
+	if (c->h1.ex)
+		return; /* h1_render() and h1_next() see to it */
+	conn_finish(c, c->in.len > 0, "draining");
+}
+
+static uint64_t h1_deadline(const struct http_conn *c)
+{
+	const struct http_limits *l = &c->server->limits;
+	const struct h1 *h1 = &c->h1;
+
+	if (h1->state == H1_HEAD && h1->scan.pos)
+		return h1->head_ms + l->header_timeout_ms;
+	if (h1->state == H1_HEAD)
+		return c->active_ms + l->idle_timeout_ms;
+	if (h1->state == H1_BODY && exchange_wants_body(h1->ex))
+		return h1->ex->progress_ms + l->body_idle_timeout_ms;
+	return CONN_NEVER_MS;
+}
+
+static void h1_timeout(struct http_conn *c)
+{
+	if (c->h1.state == H1_HEAD && !c->h1.scan.pos)
+		conn_finish(c, false, "idle for too long");
+	else if (c->h1.state == H1_HEAD)
+		h1_refuse(c, 408, "the request's head took too long");
+	else
+		h1_refuse(c, 408, "the request's body took too long");
+}
+
+static void h1_closed(struct http_conn *c)
+{
+	if (!c->h1.ex)
+		return;
+	exchange_lost(c->h1.ex);
+	h1_bury(c);
+}
+
+const struct conn_protocol H1_PROTOCOL = {
+	.input = h1_input,
+	.wake = h1_wake,
+	.output = h1_output,
+	.written = h1_written,
+	.busy = h1_busy,
+	.eof = h1_eof,
+	.drain = h1_drain,
+	.deadline = h1_deadline,
+	.timeout = h1_timeout,
+	.closed = h1_closed,
+	.respond = h1_respond,
+	.start = h1_start,
+	.write = h1_write,
+	.end = h1_end,
+	.abort = h1_abort,
+	.want_body = h1_want_body,
+};

@@ -1,0 +1,191 @@
+#include "common/http/problem.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/buf.h"
+#include "common/http/server.h"
+#include "common/json.h"
+
+#define DETAIL_MAX_BYTES 1024
+#define TRACE_ID_DIGITS 32
+#define TRACEPARENT_BYTES 55 /* version 00 */
+
+const char *http_status_phrase(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {
+		{ 200, "OK" },
+		{ 404, "Not Found" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 206, "Partial Content" },
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 303, "See Other" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
+		{ 417, "Expectation Failed" },
+		{ 421, "Misdirected Request" },
+		{ 422, "Unprocessable Content" },
+		{ 423, "Locked" },
+		{ 425, "Too Early" },
+		{ 428, "Precondition Required" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
+		{ 507, "Insufficient Storage" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(phrases); i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "Unknown";
+}
+
+/* The 32 digits in "00-TRACE-PARENT-FLAGS" (W3C Trace Context), or NULL. */
+static const char *traceparent_id(const char *value)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *id = value + 3, *parent;
+
+	if (strlen(value) < TRACEPARENT_BYTES || strspn(value, digits) != 2 ||
+	    memcmp(value, "ff", 2) == 0)
+		return NULL;
+	if (memcmp(value, "00", 2) == 0 && value[TRACEPARENT_BYTES])
+		return NULL;
+	parent = id + TRACE_ID_DIGITS + 1;
+	if (value[2] != '-' || strspn(id, digits) != TRACE_ID_DIGITS ||
+	    parent[-1] != '-' || strspn(parent, digits) != 16 ||
+	    parent[16] != '-' || strspn(parent + 17, digits) != 2)
+		return NULL;
+	return strspn(id, "0") == TRACE_ID_DIGITS ? NULL : id;
+}
+
+static void trace_id_new(char out[TRACE_ID_DIGITS + 1])
+{
+	uint8_t random[TRACE_ID_DIGITS / 2];
+	size_t i;
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		memset(random, 0, sizeof(random));
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+}
+
+static void trace_id_choose(const struct http_request *req,
+			    char out[TRACE_ID_DIGITS + 1])
+{
+	const char *id = NULL, *parent;
+
+	parent = http_request_header(req, "traceparent");
+	if (parent)
+		id = traceparent_id(parent);
+	if (!id) {
+		trace_id_new(out);
+		return;
+	}
+	memcpy(out, id, TRACE_ID_DIGITS);
+	out[TRACE_ID_DIGITS] = '\0';
+}
+
+static int append_member(struct buf *b, const char *name, const char *value)
+{
+	int r = buf_printf(b, ",\"%s\":", name);
+
+	return r < 0 ? r : json_append_string(b, value, strlen(value));
+}
+
+static int problem_append(struct buf *b, int status, const char *code,
+			  const char *detail, const char *trace_id)
+{
+	int r = buf_printf(b, "{\"type\":\"about:blank\",\"status\":%d",
+			   status);
+
+	if (!r)
+		r = append_member(b, "title", http_status_phrase(status));
+	if (!r)
+		r = append_member(b, "detail", detail);
+	if (!r)
+		r = append_member(b, "code", code);
+	if (!r)
+		r = append_member(b, "trace_id", trace_id);
+	return r ? r : buf_append_str(b, "}\n");
+}
+
+static void problem_respond(struct http_exchange *ex, int status,
+			    const char *code, const char *trace_id,
+			    const struct http_header *extra, size_t n_extra,
+			    const char *detail)
+{
+	_cleanup_(buf_deinit) struct buf body = { 0 };
+	struct http_header headers[2 + PROBLEM_HEADERS_MAX];
+	char fresh[TRACE_ID_DIGITS + 1];
+
+	if (!trace_id) {
+		trace_id_choose(http_exchange_request(ex), fresh);
+		trace_id = fresh;
+	}
+	assert(n_extra <= PROBLEM_HEADERS_MAX);
+	headers[0] = (struct http_header){ "Content-Type",
+					   "application/problem+json" };
+	headers[1] = (struct http_header){ "X-Cronium-Trace-Id", trace_id };
+	if (n_extra)
+		memcpy(headers + 2, extra, n_extra * sizeof(*extra));
+	if (problem_append(&body, status, code, detail, trace_id) < 0)
+		buf_clear(&body);
+	http_respond(ex, status, headers, 2 + n_extra, body.data, body.len);
+}
+
+void http_problem(struct http_exchange *ex, int status, const char *code,
+		  const char *trace_id, const char *fmt, ...)
+{
+	char detail[DETAIL_MAX_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	problem_respond(ex, status, code, trace_id, NULL, 0, detail);
+}
+
+void http_problem_with(struct http_exchange *ex, int status, const char *code,
+		       const struct http_header *headers, size_t n_headers,
+		       const char *fmt, ...)
+{
+	char detail[DETAIL_MAX_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	problem_respond(ex, status, code, NULL, headers, n_headers, detail);
+}
