@@ -1,0 +1,45 @@
+/*
+ * The orchestrators that are connected: each holds one claim stream, over
+ * which claims and cancellations are pushed. What was claimed outlives the
+ * stream; see live.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "common/buf.h"
+#include "common/frame.h"
+#include "common/macro.h"
+
+#define AGENT_NAME_MAX_BYTES 64
+#define AGENT_EXECUTORS_MAX_BYTES 64
+#define AGENT_SLOTS_MAX 4096
+
+struct api_call;
+struct live_execution;
+
+struct agent {
+	char name[AGENT_NAME_MAX_BYTES + 1];
+	char executors[AGENT_EXECUTORS_MAX_BYTES];
+	char address[64];
+	int64_t connected_ms, heard_ms; /* wall clock */
+	size_t slots;
+	struct api_call *call; /* the claim stream */
+	size_t pending;	       /* claims under way in the store */
+	uint64_t dry; /* nothing to claim as of this turn of the queue */
+	bool full;    /* the stream's backlog is: wait for it to drain */
+	UT_hash_handle hh;
+};
+
+bool agent_name_valid(const char *name);
+
+/* Sends one message, or frames that are ready; the agent must be connected. */
+int agent_send(struct agent *a, enum frame_type type, const void *payload,
+	       size_t len) MUST_CHECK;
+void agent_send_frames(struct agent *a, const struct buf *frames);
+/* Tells it to end an execution. */
+int agent_send_cancel(struct agent *a,
+		      const struct live_execution *x) MUST_CHECK;

@@ -1,0 +1,298 @@
+/* What orchestrators call: claims, heartbeats, and how executions go. */
+#include <errno.h>
+#include <string.h>
+
+#include "backend/agent.h"
+#include "backend/api.h"
+#include "backend/api_handlers.h"
+#include "backend/job_change.h"
+#include "backend/job_json.h"
+#include "backend/queue.h"
+#include "common/clock.h"
+#include "common/frame.h"
+#include "common/json.h"
+#include "common/log.h"
+
+/* --- GET /v1/agents/{name}/claims ---------------------------------------- */
+
+static void on_claims_end(struct api_call *call)
+{
+	if (call->state)
+		queue_disconnect(call->b->queue, call->state,
+				 "the claim stream broke");
+}
+
+static void on_claims_drain(struct http_exchange *ex, void *data)
+{
+	struct api_call *call = data;
+
+	if (call->state)
+		queue_drained(call->b->queue, call->state);
+}
+
+static bool executors_valid(const char *list)
+{
+	return *list &&
+	       strspn(list, "abcdefghijklmnopqrstuvwxyz,") == strlen(list);
+}
+
+API_HANDLER(api_agent_claims)
+{
+	struct api_call *call = ctx;
+	const char *name = api_param(call, "name");
+	char executors[AGENT_EXECUTORS_MAX_BYTES];
+	int64_t slots;
+	struct agent *a;
+
+	if (!api_query_int(call, "slots", 1, AGENT_SLOTS_MAX, 1, &slots) ||
+	    !api_query_str(call, "executors", executors, sizeof(executors)))
+		return;
+	if (!agent_name_valid(name) || !executors_valid(executors)) {
+		api_problem(call, 400, "invalid_agent",
+			    "an agent has a name of 1 to %d letters, digits, "
+			    ". _ - and says ?executors=docker,sandbox",
+			    AGENT_NAME_MAX_BYTES);
+		return;
+	}
+	if (call->b->draining) {
+		api_problem(call, 503, "stopping", "the backend is stopping");
+		return;
+	}
+	a = queue_connect(call->b->queue, call, name, executors, (size_t)slots);
+	if (!a) {
+		api_start(call, -ENOMEM);
+		return;
+	}
+	call->state = a;
+	call->on_end = on_claims_end;
+	http_exchange_on_drain(ex, on_claims_drain);
+	api_stream_start(call, FRAME_CONTENT_TYPE);
+	/* So that the agent knows at once that it is heard. */
+	if (agent_send(a, FRAME_HEARTBEAT, NULL, 0))
+		log_warn(a->name, "no heartbeat: out of memory");
+}
+
+/* --- POST /v1/agents/{name}/heartbeat ------------------------------------ */
+
+static json_t *stops_json(const struct store_result *result)
+{
+	json_t *cancel = json_array();
+
+	for (size_t i = 0; i < result->heartbeat.n_cancel; i++) {
+		const struct store_stop *s = &result->heartbeat.cancel[i];
+
+		json_array_append_new(cancel, json_pack("{s:s,s:s?}", "id",
+							s->execution, "reason",
+							s->reason));
+	}
+	return cancel;
+}
+
+static json_t *lost_json(const struct store_result *result)
+{
+	json_t *lost = json_array();
+
+	for (size_t i = 0; i < result->heartbeat.n_lost; i++)
+		json_array_append_new(lost,
+				      json_string(result->heartbeat.lost[i]));
+	return lost;
+}
+
+static void on_heartbeat(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *call = ctx;
+
+	if (r)
+		api_store_problem(call, r, result, "heartbeat");
+	else
+		api_reply_json(call, 200,
+			       json_pack("{s:I,s:o,s:o}", "lease_ms",
+					 (json_int_t)call->b->config->lease_ms,
+					 "cancel", stops_json(result), "lost",
+					 lost_json(result)));
+}
+
+/* Borrowed from the array; NULL with *n == 0 for an empty one; -1 in *n when
+ * it is malformed. */
+static struct store_lease *leases_parse(const json_t *array, ssize_t *n)
+{
+	size_t i, size = json_array_size(array);
+	struct store_lease *leases = calloc(size + 1, sizeof(*leases));
+	json_t *item;
+
+	*n = json_is_array(array) && size <= STORE_HEARTBEAT_MAX && leases
+		     ? (ssize_t)size
+		     : -1;
+	json_array_foreach(array, i, item) {
+		if (*n < 0)
+			break;
+		leases[i].execution = json_get_str(item, "id", NULL);
+		leases[i].epoch = json_get_int(item, "epoch", 0);
+		if (!leases[i].execution)
+			*n = -1;
+	}
+	return leases;
+}
+
+static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
+			      size_t len, void *data)
+{
+	struct api_call *call = data;
+	_cleanup_json_ json_t *o = api_body_object(call, body, len);
+	_cleanup_free_ struct store_lease *leases = NULL;
+	const char *name = api_param(call, "name");
+	struct agent *a = queue_agent(call->b->queue, name);
+	struct store_heartbeat heartbeat = {
+		.agent = name,
+		.lease_ms = (int64_t)call->b->config->lease_ms,
+	};
+	ssize_t n;
+
+	if (!o)
+		return;
+	leases = leases_parse(json_object_get(o, "executions"), &n);
+	if (n < 0) {
+		api_problem(call, 400, "invalid_heartbeat",
+			    "send {\"executions\":[{\"id\",\"epoch\"}]}, at "
+			    "most %d",
+			    STORE_HEARTBEAT_MAX);
+		return;
+	}
+	if (a)
+		a->heard_ms = clock_wall_ms();
+	heartbeat.leases = leases;
+	heartbeat.n = (size_t)n;
+	api_start(call, store_queue_heartbeat(call->b->store, &heartbeat,
+					      api_done(call, on_heartbeat)));
+}
+
+API_HANDLER(api_agent_heartbeat)
+{
+	http_exchange_collect(ex, 4 * API_BODY_SMALL_BYTES, on_heartbeat_body);
+}
+
+/* --- POST /v1/executions/{id}/… ------------------------------------------ */
+
+/* The lease that the body speaks of; NULL: answered. */
+static json_t *lease_body(struct api_call *call, const uint8_t *body,
+			  size_t len, struct store_lease *lease)
+{
+	json_t *o = api_body_object(call, body, len);
+
+	if (!o)
+		return NULL;
+	lease->execution = api_param(call, "id");
+	lease->epoch = json_get_int(o, "epoch", 0);
+	if (lease->epoch > 0)
+		return o;
+	json_decref(o);
+	api_problem(call, 400, "invalid_epoch",
+		    "\"epoch\" must be the number given with the claim");
+	return NULL;
+}
+
+static void on_changed(struct backend *b, struct api_call *call, int r,
+		       const struct store_result *result)
+{
+	if (r == 0 && !result->repeated)
+		job_changed(b, &result->job);
+	if (!call)
+		return;
+	if (r == STORE_E_STATE)
+		api_problem(call, 409, "job_started",
+			    "the job was started: it can only be completed");
+	else if (r)
+		api_store_problem(call, r, result, api_param(call, "id"));
+	else
+		api_reply_json(call, 200, job_json(&result->job));
+}
+
+static void on_started_body(struct http_exchange *ex, const uint8_t *body,
+			    size_t len, void *data)
+{
+	struct api_call *call = data;
+	struct store_started started = { 0 };
+	_cleanup_json_ json_t *o = lease_body(call, body, len, &started.lease);
+	struct store_done done;
+
+	if (!o || !api_done_always(call, on_changed, &done))
+		return;
+	started.pod = json_get_str(o, "pod", NULL);
+	started.executor = json_get_str(o, "executor", NULL);
+	api_start(call, store_queue_started(call->b->store, &started, done));
+}
+
+API_HANDLER(api_execution_started)
+{
+	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_started_body);
+}
+
+static void on_release_body(struct http_exchange *ex, const uint8_t *body,
+			    size_t len, void *data)
+{
+	struct api_call *call = data;
+	struct store_lease lease;
+	_cleanup_json_ json_t *o = lease_body(call, body, len, &lease);
+	struct store_done done;
+
+	if (!o || !api_done_always(call, on_changed, &done))
+		return;
+	log_info(lease.execution, "given back: %s",
+		 json_get_str(o, "reason", "no reason given"));
+	api_start(call, store_queue_give_back(call->b->store, &lease, done));
+}
+
+API_HANDLER(api_execution_release)
+{
+	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_release_body);
+}
+
+static bool complete_state(struct api_call *call, const json_t *o,
+			   enum job_state *state)
+{
+	const char *name = json_get_str(o, "state", "");
+
+	if (!job_state_parse(name, state) && job_state_ended(*state) &&
+	    *state != JOB_LOST)
+		return true;
+	api_problem(call, 400, "invalid_state",
+		    "\"%.40s\" is not a state that a job ends in: succeeded, "
+		    "failed, timed_out or cancelled",
+		    name);
+	return false;
+}
+
+static void complete_fill(struct store_complete *c, const json_t *o)
+{
+	const json_t *usage = json_object_get(o, "usage");
+
+	c->reason = json_get_str(o, "reason", NULL);
+	c->has_exit_code = json_is_integer(json_object_get(o, "exit_code"));
+	c->exit_code = (int)json_get_int(o, "exit_code", 0);
+	c->signal = (int)json_get_int(o, "signal", 0);
+	c->oom_killed = json_get_bool(o, "oom_killed", false);
+	c->usage.user_us = json_get_int(usage, "user_us", 0);
+	c->usage.system_us = json_get_int(usage, "system_us", 0);
+	c->usage.max_rss_kb = json_get_int(usage, "max_rss_kb", 0);
+	c->log_dropped_bytes = json_get_int(o, "log_dropped_bytes", 0);
+}
+
+static void on_complete_body(struct http_exchange *ex, const uint8_t *body,
+			     size_t len, void *data)
+{
+	struct api_call *call = data;
+	struct store_complete c = { 0 };
+	_cleanup_json_ json_t *o = lease_body(call, body, len, &c.lease);
+	struct store_done done;
+
+	if (!o || !complete_state(call, o, &c.state) ||
+	    !api_done_always(call, on_changed, &done))
+		return;
+	complete_fill(&c, o);
+	api_start(call, store_queue_complete(call->b->store, &c, done));
+}
+
+API_HANDLER(api_execution_complete)
+{
+	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_complete_body);
+}

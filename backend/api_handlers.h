@@ -1,0 +1,51 @@
+/* The handlers of the routes in api_routes.c, by file. */
+#pragma once
+
+#include "common/http/router.h"
+
+#define API_HANDLER(name) \
+	void name(struct http_exchange *ex, const struct http_params *params, \
+		  void *ctx)
+
+/* api_jobs.c */
+API_HANDLER(api_job_submit);
+API_HANDLER(api_job_list);
+API_HANDLER(api_job_get);
+API_HANDLER(api_job_cancel);
+API_HANDLER(api_job_input);
+API_HANDLER(api_job_output);
+
+/* api_logs.c */
+API_HANDLER(api_log_read);
+API_HANDLER(api_log_append);
+
+/* api_variables.c: for administrators and executions */
+API_HANDLER(api_variable_list);
+API_HANDLER(api_variable_get);
+API_HANDLER(api_variable_put);
+API_HANDLER(api_variable_delete);
+API_HANDLER(api_variable_increment);
+
+/* api_runtime.c */
+API_HANDLER(api_runtime_input);
+API_HANDLER(api_runtime_output);
+API_HANDLER(api_runtime_condition_get);
+API_HANDLER(api_runtime_condition_set);
+API_HANDLER(api_runtime_context);
+
+/* api_agents.c */
+API_HANDLER(api_agent_claims);
+API_HANDLER(api_agent_heartbeat);
+API_HANDLER(api_execution_started);
+API_HANDLER(api_execution_release);
+API_HANDLER(api_execution_complete);
+
+/* api_admin.c */
+API_HANDLER(api_agent_list);
+API_HANDLER(api_audit_list);
+API_HANDLER(api_key_list);
+API_HANDLER(api_key_create);
+API_HANDLER(api_key_delete);
+API_HANDLER(api_healthz);
+API_HANDLER(api_readyz);
+API_HANDLER(api_metrics);

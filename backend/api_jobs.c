@@ -1,0 +1,266 @@
+/* Jobs, for people and the CLI. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/api.h"
+#include "backend/api_handlers.h"
+#include "backend/job_change.h"
+#include "backend/job_json.h"
+#include "backend/job_submission.h"
+#include "common/frame.h"
+#include "common/id.h"
+#include "common/json.h"
+
+/* --- POST /v1/jobs ------------------------------------------------------- */
+
+static void on_submitted(struct backend *b, struct api_call *call, int r,
+			 const struct store_result *result)
+{
+	if (r == 0 && !result->repeated)
+		job_changed(b, &result->job);
+	if (!call)
+		return;
+	if (r)
+		api_store_problem(call, r, result, "job");
+	else
+		api_reply_json(call, 201, job_json(&result->job));
+}
+
+static struct store_blob blob_of(const struct buf *b)
+{
+	return (struct store_blob){ b->data, b->len };
+}
+
+/* Keys of different callers do not clash. */
+static bool submit_key(struct api_call *call, char *out, size_t size,
+		       const char **key)
+{
+	if (!api_idempotency_key(call, key))
+		return false;
+	if (*key) {
+		snprintf(out, size, "%s %s", call->caller.who, *key);
+		*key = out;
+	}
+	return true;
+}
+
+static void submit(struct api_call *call, const struct job_submission *s)
+{
+	char id[ID_MAX_BYTES], key[API_IDEMPOTENCY_KEY_MAX_BYTES + 80];
+	struct buf spec = { 0 }, labels = { 0 };
+	struct store_done done;
+	struct store_job_new job = {
+		.id = id,
+		.name = json_get_str(s->spec, "name", ""),
+		.runtime = json_get_str(s->spec, "runtime", ""),
+		.executor = json_get_str(s->spec, "executor", ""),
+		.script = blob_of(&s->script),
+		.input = blob_of(&s->input),
+		.max_queued = BACKEND_QUEUED_MAX,
+	};
+
+	id_new("job", id);
+	if (!submit_key(call, key, sizeof(key), &job.idempotency_key))
+		return;
+	if (json_append(&spec, s->spec) ||
+	    json_append(&labels, json_object_get(s->spec, "labels"))) {
+		api_start(call, -ENOMEM);
+	} else if (api_done_always(call, on_submitted, &done)) {
+		job.spec = blob_of(&spec);
+		job.labels = blob_of(&labels);
+		job.audit = api_audit(call, "job.submit", id);
+		job.audit.job = id;
+		api_start(call, store_job_submit(call->b->store, &job, done));
+	}
+	buf_deinit(&spec);
+	buf_deinit(&labels);
+}
+
+static bool is_frames(const struct api_call *call)
+{
+	const char *type = http_request_header(call->req, "content-type");
+
+	return type && !strcmp(type, FRAME_CONTENT_TYPE);
+}
+
+static void on_submit_body(struct http_exchange *ex, const uint8_t *body,
+			   size_t len, void *data)
+{
+	struct api_call *call = data;
+	const struct job_submission_limits limits = {
+		.script_bytes = BACKEND_SCRIPT_MAX_BYTES,
+		.input_bytes = call->b->config->max_input_bytes,
+	};
+	struct job_submission s;
+	struct buf why = { 0 };
+	int r = is_frames(call) ? job_submission_parse_frames(&s, body, len,
+							      &limits, &why)
+				: job_submission_parse_json(&s, body, len,
+							    &limits, &why);
+
+	if (r == 0)
+		submit(call, &s);
+	else if (r < 0 || !buf_cstr(&why))
+		api_start(call, -ENOMEM);
+	else
+		api_problem(call, r == JOB_SUBMISSION_E_TOO_LARGE ? 413 : 400,
+			    job_submission_code(r), "%s", buf_cstr(&why));
+	buf_deinit(&why);
+	job_submission_deinit(&s);
+}
+
+/* In JSON a script's newlines and quotes take two bytes. */
+static uint64_t submit_max_bytes(const struct api_call *call)
+{
+	return call->b->config->max_input_bytes +
+	       2 * (uint64_t)BACKEND_SCRIPT_MAX_BYTES + BACKEND_SPEC_MAX_BYTES;
+}
+
+API_HANDLER(api_job_submit)
+{
+	http_exchange_collect(ex, submit_max_bytes(ctx), on_submit_body);
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+static void on_list(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *call = ctx;
+	json_t *jobs = json_array();
+	const char *next = NULL;
+
+	if (r) {
+		json_decref(jobs);
+		api_store_problem(call, r, result, "job to go on before");
+		return;
+	}
+	for (size_t i = 0; i < result->jobs.n; i++)
+		json_array_append_new(jobs, job_json(&result->jobs.items[i]));
+	if (result->jobs.more && result->jobs.n)
+		next = result->jobs.items[result->jobs.n - 1].id;
+	api_reply_json(call, 200,
+		       json_pack("{s:o,s:s?}", "jobs", jobs, "next", next));
+}
+
+API_HANDLER(api_job_list)
+{
+	struct api_call *call = ctx;
+	char state[16], before[ID_MAX_BYTES];
+	struct store_job_query query = { .state = -1 };
+	enum job_state parsed;
+	int64_t limit;
+
+	if (!api_query_int(call, "limit", 1, STORE_LIST_MAX, API_LIST_DEFAULT,
+			   &limit) ||
+	    !api_query_str(call, "state", state, sizeof(state)) ||
+	    !api_query_str(call, "before", before, sizeof(before)))
+		return;
+	if (*state && job_state_parse(state, &parsed)) {
+		api_problem(call, 400, "invalid_query",
+			    "there is no state \"%s\"", state);
+		return;
+	}
+	if (*state)
+		query.state = (int)parsed;
+	query.before = *before ? before : NULL;
+	query.limit = (size_t)limit;
+	api_start(call, store_job_list(call->b->store, &query,
+				       api_done(call, on_list)));
+}
+
+static void on_job(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *call = ctx;
+
+	if (r)
+		api_store_problem(call, r, result, api_param(call, "id"));
+	else
+		api_reply_json(call, 200, job_json(&result->job));
+}
+
+API_HANDLER(api_job_get)
+{
+	struct api_call *call = ctx;
+
+	api_start(call, store_job_get(call->b->store, api_param(call, "id"),
+				      api_done(call, on_job)));
+}
+
+static void on_payload(int r, const struct store_result *result, void *ctx)
+{
+	static const struct http_header headers[] = {
+		{ "content-type", "application/json" },
+		{ "cache-control", "no-store" },
+	};
+	struct api_call *call = ctx;
+
+	if (r == STORE_E_NOT_FOUND && result->job.id)
+		api_problem(call, 404, "no_output",
+			    "the job has no output (state %s)",
+			    job_state_name(result->job.state));
+	else if (r)
+		api_store_problem(call, r, result, api_param(call, "id"));
+	else
+		api_reply(call, 200, headers, ARRAY_SIZE(headers),
+			  result->blob.data, result->blob.len);
+}
+
+API_HANDLER(api_job_input)
+{
+	struct api_call *call = ctx;
+
+	api_start(call,
+		  store_job_read(call->b->store, api_param(call, "id"),
+				 STORE_INPUT, api_done(call, on_payload)));
+}
+
+API_HANDLER(api_job_output)
+{
+	struct api_call *call = ctx;
+
+	api_start(call,
+		  store_job_read(call->b->store, api_param(call, "id"),
+				 STORE_OUTPUT, api_done(call, on_payload)));
+}
+
+/* --- POST /v1/jobs/{id}/cancel ------------------------------------------- */
+
+static void on_cancelled(struct backend *b, struct api_call *call, int r,
+			 const struct store_result *result)
+{
+	if (r == 0)
+		job_changed(b, &result->job);
+	if (!call)
+		return;
+	if (r == STORE_E_ENDED)
+		api_problem(call, 409, "job_ended", "the job has ended: %s",
+			    job_state_name(result->job.state));
+	else if (r)
+		api_store_problem(call, r, result, api_param(call, "id"));
+	else
+		api_reply_json(call, 202, job_json(&result->job));
+}
+
+static void on_cancel_body(struct http_exchange *ex, const uint8_t *body,
+			   size_t len, void *data)
+{
+	struct api_call *call = data;
+	_cleanup_json_ json_t *o = api_body_object(call, body, len);
+	struct store_job_cancel cancel = {
+		.job = api_param(call, "id"),
+		.reason = json_get_str(o, "reason", NULL),
+	};
+	struct store_done done;
+
+	if (!o || !api_done_always(call, on_cancelled, &done))
+		return;
+	cancel.audit = api_audit(call, "job.cancel", cancel.job);
+	cancel.audit.job = cancel.job;
+	api_start(call, store_job_cancel(call->b->store, &cancel, done));
+}
+
+API_HANDLER(api_job_cancel)
+{
+	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_cancel_body);
+}

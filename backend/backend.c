@@ -1,0 +1,249 @@
+#include "backend/backend.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "backend/api.h"
+#include "backend/auth.h"
+#include "backend/data_dir.h"
+#include "backend/follow.h"
+#include "backend/live.h"
+#include "backend/metrics.h"
+#include "backend/queue.h"
+#include "backend/run_dir.h"
+#include "backend/startup.h"
+#include "backend/store.h"
+#include "common/http/tls.h"
+#include "common/log.h"
+#include "common/token.h"
+
+/* --- setting up ---------------------------------------------------------- */
+
+/* In this order; see keys.h. */
+static int open_data(struct backend *b, char *err, size_t err_size)
+{
+	struct store_config config;
+	int r = data_dir_open(&b->dir, b->config->data_dir, err, err_size);
+
+	if (!r)
+		r = keys_load(&b->keys, data_dir_path(b->dir), err, err_size);
+	if (r)
+		return r;
+	config = (struct store_config){
+		.data_dir = data_dir_path(b->dir),
+		.vault = b->keys.vault,
+	};
+	r = store_open(&b->store, b->base, &config, err, err_size);
+	return r ? r : keys_save(&b->keys, err, err_size);
+}
+
+static int make_parts(struct backend *b)
+{
+	struct http_limits limits = HTTP_LIMITS_DEFAULT;
+	int r = token_key_public_pem(b->keys.signing, &b->public_pem);
+
+	if (!r && !buf_cstr(&b->public_pem))
+		r = -ENOMEM;
+	if (!r)
+		r = metrics_new(&b->metrics);
+	if (!r)
+		r = live_new(&b->live);
+	if (!r)
+		r = follow_new(&b->follow);
+	if (!r)
+		r = auth_new(&b->auth, b);
+	if (!r)
+		r = queue_new(&b->queue, b);
+	if (r)
+		return r;
+	/* Each route has its own limit; this one is over all of them. */
+	limits.body_bytes = 2 * (uint64_t)BACKEND_VALUE_CEILING_BYTES +
+			    2 * (uint64_t)BACKEND_SCRIPT_MAX_BYTES;
+	return http_server_new(&b->server, b->base, &limits, api_on_request, b);
+}
+
+int backend_open(struct backend *b, const struct backend_config *config,
+		 char *err, size_t err_size)
+{
+	int r;
+
+	*b = (struct backend){ .config = config };
+	b->base = event_base_new();
+	if (!b->base) {
+		snprintf(err, err_size, "cannot make an event loop");
+		return -ENOMEM;
+	}
+	r = open_data(b, err, err_size);
+	if (r)
+		return r;
+	r = run_dir_make(config->run_dir, err, err_size);
+	if (!r && config->tls_cert)
+		r = http_tls_new(&b->tls, config->tls_cert, config->tls_key,
+				 err, err_size);
+	if (r)
+		return r;
+	r = make_parts(b);
+	if (r)
+		snprintf(err, err_size, "cannot start: %s", strerror(-r));
+	return r;
+}
+
+void backend_close(struct backend *b)
+{
+	http_server_free(b->server);
+	queue_free(b->queue);
+	store_close(b->store);
+	auth_free(b->auth);
+	follow_free(b->follow);
+	live_free(b->live);
+	metrics_free(b->metrics);
+	http_tls_free(b->tls);
+	buf_deinit(&b->public_pem);
+	keys_deinit(&b->keys);
+	data_dir_close(b->dir);
+	if (b->on_term)
+		event_free(b->on_term);
+	if (b->on_int)
+		event_free(b->on_int);
+	if (b->drain_timer)
+		event_free(b->drain_timer);
+	if (b->base)
+		event_base_free(b->base);
+}
+
+/* --- listening ----------------------------------------------------------- */
+
+static int listen_unix(struct backend *b, const char *name, mode_t mode,
+		       enum auth_listener tag)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int r = run_dir_socket(b->config->run_dir, name, path, sizeof(path));
+
+	if (!r)
+		r = http_server_listen_unix(b->server, path, mode,
+					    auth_listener_tag(tag));
+	if (r)
+		log_error("-", "cannot listen on %s/%s: %s%s",
+			  b->config->run_dir, name, strerror(-r),
+			  r == -ENAMETOOLONG ? "; choose a shorter --run-dir"
+					     : "");
+	return r;
+}
+
+/* "HOST:PORT" and "[::1]:PORT". */
+static int split_address(const char *s, char *host, size_t size, uint16_t *port)
+{
+	const char *colon = strrchr(s, ':');
+	size_t len = colon ? (size_t)(colon - s) : 0;
+	char *end;
+	long n;
+
+	if (!colon || len == 0 || len >= size || !colon[1])
+		return -EINVAL;
+	if (s[0] == '[' && s[len - 1] == ']') {
+		s++;
+		len -= 2;
+	}
+	memcpy(host, s, len);
+	host[len] = '\0';
+	n = strtol(colon + 1, &end, 10);
+	if (*end || n < 0 || n > 65535)
+		return -EINVAL;
+	*port = (uint16_t)n;
+	return 0;
+}
+
+static int listen_tcp(struct backend *b, uint16_t *bound)
+{
+	char host[256];
+	uint16_t port;
+	int r;
+
+	*bound = 0;
+	if (!strcmp(b->config->listen, "none"))
+		return 0;
+	r = split_address(b->config->listen, host, sizeof(host), &port);
+	if (!r)
+		r = http_server_listen_tcp(b->server, host, port, b->tls,
+					   auth_listener_tag(AUTH_TCP), bound);
+	if (r)
+		log_error("-", "cannot listen on %s: %s", b->config->listen,
+			  r == -EINVAL ? "it is not HOST:PORT" : strerror(-r));
+	return r;
+}
+
+static void on_started(struct backend *b, const char *why)
+{
+	uint16_t port = 0;
+
+	if (why)
+		log_error("-", "cannot read the store: %s", why);
+	if (why || listen_unix(b, RUN_DIR_API_SOCKET, 0600, AUTH_API_SOCKET) ||
+	    listen_unix(b, RUN_DIR_RUNTIME_SOCKET, 0666, AUTH_RUNTIME_SOCKET) ||
+	    listen_tcp(b, &port)) {
+		b->failed = true;
+		event_base_loopbreak(b->base);
+		return;
+	}
+	log_info("-",
+		 "ready version=" CRONIUM_VERSION
+		 " data=%s run=%s listen=%s port=%u tls=%s executions=%zu",
+		 b->config->data_dir, b->config->run_dir, b->config->listen,
+		 port, b->tls ? "yes" : "no", live_count(b->live));
+}
+
+/* --- running ------------------------------------------------------------- */
+
+static void on_drained(void *ctx)
+{
+	struct backend *b = ctx;
+
+	event_base_loopbreak(b->base);
+}
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	log_warn("-", "some connections are still open: closing them");
+	on_drained(ctx);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *ctx)
+{
+	static const struct timeval limit = { BACKEND_DRAIN_MS / 1000,
+					      BACKEND_DRAIN_MS % 1000 * 1000 };
+	struct backend *b = ctx;
+
+	if (b->draining)
+		return;
+	log_info("-", "stopping: %s", strsignal((int)sig));
+	b->draining = true;
+	event_add(b->drain_timer, &limit);
+	queue_stop(b->queue);
+	follow_stop(b->follow);
+	http_server_drain(b->server, on_drained, b);
+}
+
+int backend_run(struct backend *b)
+{
+	int r;
+
+	b->on_term = evsignal_new(b->base, SIGTERM, on_signal, b);
+	b->on_int = evsignal_new(b->base, SIGINT, on_signal, b);
+	b->drain_timer = event_new(b->base, -1, 0, on_drain_timeout, b);
+	if (!b->on_term || !b->on_int || !b->drain_timer ||
+	    event_add(b->on_term, NULL) || event_add(b->on_int, NULL)) {
+		log_error("-", "cannot handle signals");
+		return -1;
+	}
+	r = startup_run(b, on_started);
+	if (r) {
+		log_error("-", "cannot read the store: %s", strerror(-r));
+		return -1;
+	}
+	event_base_dispatch(b->base);
+	return b->failed ? -1 : 0;
+}

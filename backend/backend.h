@@ -1,0 +1,70 @@
+/*
+ * One backend process: what its parts share. backend.c sets it up and takes
+ * it down; the parts find each other through it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/keys.h"
+#include "common/buf.h"
+#include "common/macro.h"
+
+#define BACKEND_ISSUER "cronium"
+#define BACKEND_SCRIPT_MAX_BYTES (10 * 1024 * 1024)
+#define BACKEND_SPEC_MAX_BYTES (512 * 1024)
+#define BACKEND_VALUE_CEILING_BYTES (15 * 1024 * 1024) /* of any --max-… */
+#define BACKEND_QUEUED_MAX 100000
+#define BACKEND_DRAIN_MS 5000
+
+struct auth;
+struct data_dir;
+struct event;
+struct event_base;
+struct follow;
+struct http_server;
+struct http_tls;
+struct live;
+struct metrics;
+struct queue;
+struct store;
+
+struct backend_config {
+	const char *data_dir, *run_dir;
+	const char *listen; /* HOST:PORT or "none" */
+	const char *tls_cert, *tls_key;
+	const char *log_level;
+	uint64_t max_input_bytes, max_output_bytes, max_log_bytes;
+	uint64_t max_value_bytes;
+	uint64_t lease_ms;
+	bool help, version;
+};
+
+struct backend {
+	const struct backend_config *config;
+	struct event_base *base;
+	struct data_dir *dir;
+	struct keys keys;
+	struct buf public_pem; /* of keys.signing, NUL-terminated */
+	struct store *store;
+	struct http_server *server;
+	struct http_tls *tls;
+	struct auth *auth;	 /* who is calling */
+	struct live *live;	 /* executions that are claimed or running */
+	struct queue *queue;	 /* claims and leases */
+	struct follow *follow;	 /* who watches which job */
+	struct metrics *metrics; /* counters */
+	struct event *on_term, *on_int, *drain_timer;
+	bool draining, failed;
+};
+
+/* Sets everything up, without a socket open yet. 0, or negative errno with a
+ * sentence in err. */
+int backend_open(struct backend *b, const struct backend_config *config,
+		 char *err, size_t err_size) MUST_CHECK;
+/* Serves until SIGTERM or SIGINT. 0, or -1 when it could not start. */
+int backend_run(struct backend *b);
+/* Half-opened is fine. */
+void backend_close(struct backend *b);

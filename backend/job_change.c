@@ -1,0 +1,39 @@
+#include "backend/job_change.h"
+
+#include "backend/backend.h"
+#include "backend/follow.h"
+#include "backend/job_json.h"
+#include "backend/live.h"
+#include "backend/queue.h"
+#include "backend/store.h"
+#include "common/log.h"
+
+static void job_publish(struct backend *b, const struct store_job *job)
+{
+	struct buf text = { 0 };
+	struct follow_event ev = { .ended = job_state_ended(job->state) };
+
+	if (!follow_wanted(b->follow, job->id))
+		return;
+	if (job_json_append(&text, job)) {
+		log_warn(job->id, "followers were not told: out of memory");
+	} else {
+		ev.job_json = (const char *)text.data;
+		ev.len = text.len;
+		follow_publish(b->follow, job->id, &ev);
+	}
+	buf_deinit(&text);
+}
+
+void job_changed(struct backend *b, const struct store_job *job)
+{
+	log_info(job->id, "%s%s%s%s%s", job_state_name(job->state),
+		 job->execution ? " execution=" : "",
+		 job->execution ? job->execution : "", job->reason ? ": " : "",
+		 job->reason ? job->reason : "");
+	if (live_update(b->live, job))
+		log_error(job->id, "out of memory: tokens of %s are refused",
+			  job->execution);
+	job_publish(b, job);
+	queue_job_changed(b->queue, job);
+}

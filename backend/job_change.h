@@ -1,0 +1,11 @@
+/*
+ * What follows from a change of a job's state, once it is committed: a log
+ * line, the table of live executions, those who watch, the queue. Every place
+ * that changes a job ends here.
+ */
+#pragma once
+
+struct backend;
+struct store_job;
+
+void job_changed(struct backend *b, const struct store_job *job);

@@ -1,0 +1,108 @@
+#include "backend/job_json.h"
+
+#include <errno.h>
+
+#include "backend/store.h"
+#include "common/json.h"
+
+/* NULL becomes null. */
+static json_t *string_or_null(const char *s)
+{
+	return s ? json_string(s) : json_null();
+}
+
+static json_t *labels_json(const struct store_job *job)
+{
+	json_t *labels = NULL;
+
+	if (job->labels.data)
+		labels = json_loadb(job->labels.data, job->labels.len, 0, NULL);
+	return labels ? labels : json_object();
+}
+
+static int set_state(json_t *o, const struct store_job *job)
+{
+	return json_object_set_new(o, "state",
+				   json_string(job_state_name(job->state))) ||
+	       json_object_set_new(o, "reason", string_or_null(job->reason)) ||
+	       json_object_set_new(o, "cancel_requested",
+				   json_boolean(job->cancel_requested)) ||
+	       json_object_set_new(o, "attempt", json_integer(job->attempt)) ||
+	       json_object_set_new(o, "execution",
+				   string_or_null(job->execution)) ||
+	       json_object_set_new(o, "agent", string_or_null(job->agent));
+}
+
+static int set_result(json_t *o, const struct store_job *job)
+{
+	return json_object_set_new(o, "exit_code",
+				   job->has_exit_code
+					   ? json_integer(job->exit_code)
+					   : json_null()) ||
+	       json_object_set_new(o, "signal",
+				   job->signal ? json_integer(job->signal)
+					       : json_null()) ||
+	       json_object_set_new(o, "oom_killed",
+				   json_boolean(job->oom_killed)) ||
+	       json_object_set_new(
+		       o, "usage",
+		       json_pack("{s:I,s:I,s:I}", "user_us",
+				 (json_int_t)job->usage.user_us, "system_us",
+				 (json_int_t)job->usage.system_us, "max_rss_kb",
+				 (json_int_t)job->usage.max_rss_kb)) ||
+	       json_object_set_new(o, "output_bytes",
+				   job->output_bytes < 0
+					   ? json_null()
+					   : json_integer(job->output_bytes)) ||
+	       json_object_set_new(o, "log_bytes",
+				   json_integer(job->log_bytes)) ||
+	       json_object_set_new(o, "log_dropped_bytes",
+				   json_integer(job->log_dropped_bytes)) ||
+	       json_object_set_new(o, "labels", labels_json(job));
+}
+
+json_t *job_json(const struct store_job *job)
+{
+	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", job->id,
+			      "name", job->name, "runtime", job->runtime,
+			      "executor", job->executor, "created_ms",
+			      (json_int_t)job->created_ms, "started_ms",
+			      (json_int_t)job->started_ms, "ended_ms",
+			      (json_int_t)job->ended_ms);
+
+	if (o && (set_state(o, job) || set_result(o, job))) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+int job_json_append(struct buf *out, const struct store_job *job)
+{
+	_cleanup_json_ json_t *o = job_json(job);
+
+	return o ? json_append(out, o) : -ENOMEM;
+}
+
+int64_t job_deadline_ms(const struct store_job *job, const json_t *spec)
+{
+	int64_t timeout_ms = json_get_int(spec, "timeout_ms", 0);
+
+	return timeout_ms ? job->claimed_ms + timeout_ms : 0;
+}
+
+json_t *job_context_json(const struct store_job *job)
+{
+	_cleanup_json_ json_t *spec = json_loadb(job->spec.data, job->spec.len,
+						 0, NULL);
+	int64_t deadline_ms = job_deadline_ms(job, spec);
+
+	return json_pack("{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b}", "job",
+			 job->id, "execution", job->execution, "name",
+			 job->name, "event", "attempt",
+			 (json_int_t)job->attempt, "trigger", "api", "executor",
+			 job->executor, "deadline_ms",
+			 deadline_ms ? json_integer(deadline_ms) : json_null(),
+			 "labels", labels_json(job), "session", "dry_run",
+			 json_get_bool(spec, "dry_run", false));
+}

@@ -1,0 +1,253 @@
+#include "backend/job_submission.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "backend/job_spec.h"
+#include "backend/json_span.h"
+#include "common/frame.h"
+#include "common/json.h"
+
+const char *job_submission_code(int e)
+{
+	switch (e) {
+	case JOB_SUBMISSION_E_JSON:
+		return "invalid_json";
+	case JOB_SUBMISSION_E_FRAMES:
+		return "invalid_frames";
+	case JOB_SUBMISSION_E_SPEC:
+		return "invalid_spec";
+	case JOB_SUBMISSION_E_TOO_LARGE:
+		return "too_large";
+	}
+	return "internal";
+}
+
+void job_submission_deinit(struct job_submission *s)
+{
+	json_decref(s->spec);
+	buf_deinit(&s->script);
+	buf_deinit(&s->input);
+}
+
+/* Appends the sentence; gives back e, or -ENOMEM. */
+static int refuse(struct buf *why, int e, const char *sentence)
+{
+	return buf_append_str(why, sentence) ? -ENOMEM : e;
+}
+
+/* --- what both forms have in common -------------------------------------- */
+
+static int parse_spec(struct job_submission *out, const json_t *members,
+		      struct buf *why)
+{
+	int r = job_spec_parse(members, &out->spec, why);
+
+	return r == JOB_SPEC_E_INVALID ? JOB_SUBMISSION_E_SPEC : r;
+}
+
+static int take_script(struct job_submission *out, const void *data, size_t len,
+		       const struct job_submission_limits *limits,
+		       struct buf *why)
+{
+	if (len > limits->script_bytes)
+		return buf_printf(why,
+				  "the script has %zu bytes; the limit is "
+				  "%llu",
+				  len, (unsigned long long)limits->script_bytes)
+			       ? -ENOMEM
+			       : JOB_SUBMISSION_E_TOO_LARGE;
+	if (len == 0)
+		return refuse(why, JOB_SUBMISSION_E_SPEC, "script: is empty");
+	return buf_append(&out->script, data, len);
+}
+
+static int take_input(struct job_submission *out, const void *data, size_t len,
+		      const struct job_submission_limits *limits,
+		      struct buf *why)
+{
+	size_t at;
+
+	if (len > limits->input_bytes)
+		return buf_printf(why,
+				  "the input has %zu bytes; the limit is %llu "
+				  "(--max-input-bytes)",
+				  len, (unsigned long long)limits->input_bytes)
+			       ? -ENOMEM
+			       : JOB_SUBMISSION_E_TOO_LARGE;
+	if (json_check(data, len, &at))
+		return buf_printf(why,
+				  "the input is not one JSON value: byte %zu",
+				  at)
+			       ? -ENOMEM
+			       : JOB_SUBMISSION_E_JSON;
+	return buf_append(&out->input, data, len);
+}
+
+/* --- JSON ---------------------------------------------------------------- */
+
+/* The script's members move to where job_spec.h and take_script() want them;
+ * content keeps what was in it alive. */
+static int take_json_script(struct job_submission *out, json_t *members,
+			    const struct job_submission_limits *limits,
+			    struct buf *why)
+{
+	_cleanup_json_ json_t *script = json_incref(
+		json_object_get(members, "script"));
+	const json_t *content = json_object_get(script, "content");
+	json_t *name = json_object_get(script, "name");
+	const char *key;
+	json_t *v;
+
+	if (!json_is_string(content))
+		return refuse(why, JOB_SUBMISSION_E_SPEC,
+			      "script: must be an object with the string "
+			      "\"content\", and \"name\"");
+	json_object_foreach(script, key, v)
+		if (strcmp(key, "content") && strcmp(key, "name"))
+			return buf_printf(why,
+					  "script: %.80s is not a known "
+					  "member",
+					  key)
+				       ? -ENOMEM
+				       : JOB_SUBMISSION_E_SPEC;
+	if (name && json_object_set(members, "script_name", name))
+		return -ENOMEM;
+	if (json_object_del(members, "script"))
+		return -ENOMEM;
+	return take_script(out, json_string_value(content),
+			   json_string_length(content), limits, why);
+}
+
+/* Cuts the input out of the text and parses the rest. */
+static int parse_members(struct job_submission *out, const char *text,
+			 size_t len, const struct job_submission_limits *limits,
+			 struct buf *why, json_t **members)
+{
+	struct json_span input;
+	struct buf rest = { 0 };
+	char err[256];
+	int r = 0;
+
+	if (!json_span_find(text, len, "input", &input)) {
+		*members = json_parse_object(text, len, err, sizeof(err));
+		if (*members && json_object_get(*members, "input"))
+			return refuse(why, JOB_SUBMISSION_E_JSON,
+				      "the member input must be written "
+				      "without escapes");
+		return *members ? buf_append_str(&out->input, "null")
+				: refuse(why, JOB_SUBMISSION_E_JSON, err);
+	}
+	r = take_input(out, text + input.start, input.len, limits, why);
+	if (!r)
+		r = buf_append(&rest, text, input.start);
+	if (!r)
+		r = buf_append_str(&rest, "null");
+	if (!r)
+		r = buf_append(&rest, text + input.start + input.len,
+			       len - input.start - input.len);
+	if (!r) {
+		*members = json_parse_object(rest.data, rest.len, err,
+					     sizeof(err));
+		if (!*members)
+			r = refuse(why, JOB_SUBMISSION_E_JSON, err);
+		else if (json_object_del(*members, "input"))
+			r = -ENOMEM;
+	}
+	buf_deinit(&rest);
+	return r;
+}
+
+int job_submission_parse_json(struct job_submission *out, const void *body,
+			      size_t len,
+			      const struct job_submission_limits *limits,
+			      struct buf *why)
+{
+	_cleanup_json_ json_t *members = NULL;
+	size_t at;
+	int r;
+
+	*out = (struct job_submission){ 0 };
+	if (json_check(body, len, &at))
+		return buf_printf(why, "the body is not JSON: byte %zu", at)
+			       ? -ENOMEM
+			       : JOB_SUBMISSION_E_JSON;
+	r = parse_members(out, body, len, limits, why, &members);
+	if (!r)
+		r = take_json_script(out, members, limits, why);
+	return r ? r : parse_spec(out, members, why);
+}
+
+/* --- frames -------------------------------------------------------------- */
+
+static int take_frame(struct job_submission *out, const struct frame *f,
+		      const struct job_submission_limits *limits,
+		      struct buf *why)
+{
+	_cleanup_json_ json_t *members = NULL;
+	char err[256];
+
+	switch (f->type) {
+	case FRAME_SPEC:
+		if (out->spec)
+			break;
+		members = json_parse_object(f->payload, f->len, err,
+					    sizeof(err));
+		return members ? parse_spec(out, members, why)
+			       : refuse(why, JOB_SUBMISSION_E_JSON, err);
+	case FRAME_SCRIPT:
+		if (out->script.len)
+			break;
+		return take_script(out, f->payload, f->len, limits, why);
+	case FRAME_INPUT:
+		if (out->input.len)
+			break;
+		return take_input(out, f->payload, f->len, limits, why);
+	default:
+		break;
+	}
+	return buf_printf(why,
+			  "the frame %s has no place here, or is there twice",
+			  frame_type_name(f->type))
+		       ? -ENOMEM
+		       : JOB_SUBMISSION_E_FRAMES;
+}
+
+static int take_frames(struct job_submission *out, struct frame_decoder *d,
+		       const struct job_submission_limits *limits,
+		       struct buf *why)
+{
+	struct frame f;
+	int r;
+
+	while ((r = frame_decoder_next(d, &f)) == 0) {
+		r = take_frame(out, &f, limits, why);
+		if (r)
+			return r;
+	}
+	if (r == FRAME_E_INVALID || d->in.len > d->taken || d->partial)
+		return refuse(why, JOB_SUBMISSION_E_FRAMES,
+			      "the frames are malformed or cut off");
+	return r == FRAME_E_AGAIN ? 0 : r;
+}
+
+int job_submission_parse_frames(struct job_submission *out, const void *body,
+				size_t len,
+				const struct job_submission_limits *limits,
+				struct buf *why)
+{
+	struct frame_decoder d = { 0 };
+	int r;
+
+	*out = (struct job_submission){ 0 };
+	r = frame_decoder_feed(&d, body, len);
+	if (!r)
+		r = take_frames(out, &d, limits, why);
+	frame_decoder_deinit(&d);
+	if (!r && (!out->spec || !out->script.len))
+		r = refuse(why, JOB_SUBMISSION_E_FRAMES,
+			   "the frames SPEC and SCRIPT are needed");
+	if (!r && !out->input.len)
+		r = buf_append_str(&out->input, "null");
+	return r;
+}

@@ -1,0 +1,414 @@
+#include "backend/queue.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/agent.h"
+#include "backend/api.h"
+#include "backend/assign.h"
+#include "backend/job_change.h"
+#include "backend/live.h"
+#include "backend/metrics.h"
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/log.h"
+
+struct queue {
+	struct backend *b;
+	struct agent *agents; /* by name, in the order of their turns */
+	struct event *heartbeat, *expire, *wake;
+	uint64_t turn;	/* grows whenever there may be something to claim */
+	int64_t queued; /* how many jobs wait, as far as is known */
+	bool expiring, stopped;
+};
+
+/* One store_queue_claim() under way; the agent may be gone when it is done. */
+struct queue_claim {
+	struct queue *q;
+	char agent[AGENT_NAME_MAX_BYTES + 1];
+	uint64_t turn;
+};
+
+static void queue_pump(struct queue *q);
+static void queue_arm_expire(struct queue *q, int64_t in_ms);
+
+/* --- claiming ------------------------------------------------------------ */
+
+static void on_given_back(int r, const struct store_result *result, void *ctx)
+{
+	struct backend *b = ctx;
+
+	if (r == 0)
+		job_changed(b, &result->job);
+	/* Otherwise its lease will end it. */
+}
+
+static void queue_give_back(struct queue *q, const struct store_job *job,
+			    const char *why)
+{
+	const struct store_lease lease = { job->execution, job->epoch };
+	const struct store_done done = { NULL, on_given_back, q->b };
+
+	log_warn(job->id, "execution=%s goes back to the queue: %s",
+		 job->execution, why);
+	if (store_queue_give_back(q->b->store, &lease, done))
+		log_warn(job->id, "the store is busy: the lease will run out");
+}
+
+static int queue_send(struct queue *q, struct agent *a,
+		      const struct store_result *claim)
+{
+	const struct assign_config config = {
+		.key = q->b->keys.signing,
+		.public_pem = (const char *)q->b->public_pem.data,
+		.lease_ms = (int64_t)q->b->config->lease_ms,
+	};
+	struct buf frames = { 0 };
+	int r = assign_append(&frames, &config, claim, clock_wall_s());
+
+	if (!r)
+		agent_send_frames(a, &frames);
+	buf_deinit_secret(&frames);
+	return r;
+}
+
+static void queue_claimed(struct queue *q, struct agent *a,
+			  const struct store_result *result)
+{
+	const struct store_job *job = &result->job;
+
+	metrics_claim(q->b->metrics, job->claimed_ms - job->created_ms);
+	job_changed(q->b, job);
+	queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
+	if (!a || q->stopped)
+		queue_give_back(q, job, "the agent went away");
+	else if (queue_send(q, a, result))
+		queue_give_back(q, job, "out of memory");
+}
+
+static void on_claim(int r, const struct store_result *result, void *ctx)
+{
+	struct queue_claim *c = ctx;
+	struct queue *q = c->q;
+	struct agent *a = queue_agent(q, c->agent);
+
+	if (a && a->pending > 0)
+		a->pending--;
+	if (r == 0)
+		queue_claimed(q, a, result);
+	else if (a)
+		a->dry = c->turn;
+	if (r < 0)
+		log_error(c->agent, "cannot claim: %s", result->message);
+	free(c);
+	queue_pump(q);
+}
+
+static int queue_claim(struct queue *q, struct agent *a)
+{
+	struct queue_claim *c = calloc(1, sizeof(*c));
+	char execution[ID_MAX_BYTES];
+	const struct store_claim claim = {
+		.execution = execution,
+		.agent = a->name,
+		.executors = a->executors,
+		.lease_ms = (int64_t)q->b->config->lease_ms,
+	};
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->q = q;
+	c->turn = q->turn;
+	snprintf(c->agent, sizeof(c->agent), "%s", a->name);
+	id_new("ex", execution);
+	r = store_queue_claim(q->b->store, &claim,
+			      (struct store_done){ NULL, on_claim, c });
+	if (r)
+		free(c);
+	else
+		a->pending++;
+	return r;
+}
+
+static bool queue_agent_ready(const struct queue *q, const struct agent *a)
+{
+	return !a->full && a->dry != q->turn &&
+	       a->pending < QUEUE_CLAIMS_AT_ONCE &&
+	       live_count_agent(q->b->live, a->name) + a->pending < a->slots;
+}
+
+static int64_t queue_pending(const struct queue *q)
+{
+	int64_t n = 0;
+
+	for (const struct agent *a = q->agents; a; a = a->hh.next)
+		n += (int64_t)a->pending;
+	return n;
+}
+
+/* Starts a claim for each agent that can take one, in turn, as long as jobs
+ * wait. */
+static void queue_pump(struct queue *q)
+{
+	bool progress = !q->stopped;
+
+	while (progress) {
+		progress = false;
+		for (struct agent *a = q->agents; a; a = a->hh.next) {
+			if (queue_pending(q) >= MAX(q->queued, 1))
+				return;
+			if (queue_agent_ready(q, a) && !queue_claim(q, a))
+				progress = true;
+		}
+	}
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *ctx)
+{
+	queue_pump(ctx);
+}
+
+/* Pumps at the end of this loop turn: callers may be in the middle of
+ * something. */
+static void queue_wake(struct queue *q)
+{
+	event_active(q->wake, EV_TIMEOUT, 0);
+}
+
+static void queue_add(struct queue *q)
+{
+	q->queued++;
+	q->turn++;
+	queue_wake(q);
+}
+
+void queue_job_changed(struct queue *q, const struct store_job *job)
+{
+	const struct live_execution *x;
+	struct agent *a;
+
+	switch (job->state) {
+	case JOB_QUEUED: /* or once more */
+		queue_add(q);
+		return;
+	case JOB_CLAIMED:
+		if (!job->cancel_requested)
+			q->queued = MAX(q->queued - 1, 0);
+		break;
+	case JOB_CANCELLED:
+		if (!job->execution)
+			q->queued = MAX(q->queued - 1, 0);
+		break;
+	default:
+		break;
+	}
+	x = job->execution ? live_find(q->b->live, job->execution) : NULL;
+	a = x && x->cancel_requested ? queue_agent(q, x->agent) : NULL;
+	if (a && agent_send_cancel(a, x))
+		log_warn(job->id, "out of memory: a heartbeat will cancel it");
+	queue_wake(q);
+}
+
+/* --- leases -------------------------------------------------------------- */
+
+static void on_expired(int r, const struct store_result *result, void *ctx)
+{
+	struct queue *q = ctx;
+	int64_t lease_ms = (int64_t)q->b->config->lease_ms;
+
+	q->expiring = false;
+	if (r) {
+		log_error("queue", "cannot end leases: %s", result->message);
+		queue_arm_expire(q, lease_ms);
+		return;
+	}
+	for (size_t i = 0; i < result->jobs.n; i++) {
+		log_warn(result->jobs.items[i].id, "the lease of %s ran out",
+			 result->jobs.items[i].execution);
+		job_changed(q->b, &result->jobs.items[i]);
+	}
+	if (result->jobs.n == STORE_LIST_MAX)
+		queue_arm_expire(q, 0);
+	else if (result->jobs.next_ms)
+		queue_arm_expire(q, result->jobs.next_ms - clock_wall_ms());
+}
+
+static void on_expire(evutil_socket_t fd, short what, void *ctx)
+{
+	struct queue *q = ctx;
+	const struct store_done done = { NULL, on_expired, q };
+
+	if (q->expiring)
+		return;
+	if (store_queue_expire(q->b->store, clock_wall_ms(), done))
+		queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
+	else
+		q->expiring = true;
+}
+
+/* Leases are only ever extended: an earlier timer is never wrong, and asks the
+ * store for the next time. */
+static void queue_arm_expire(struct queue *q, int64_t in_ms)
+{
+	struct timeval tv;
+
+	if (event_pending(q->expire, EV_TIMEOUT, NULL))
+		return;
+	in_ms = MAX(in_ms, QUEUE_EXPIRE_MIN_MS);
+	tv = (struct timeval){ in_ms / 1000, in_ms % 1000 * 1000 };
+	event_add(q->expire, &tv);
+}
+
+/* Also looks for work that an earlier failure of the store left behind. */
+static void on_heartbeat(evutil_socket_t fd, short what, void *ctx)
+{
+	struct queue *q = ctx;
+
+	for (struct agent *a = q->agents; a; a = a->hh.next)
+		if (!a->full && agent_send(a, FRAME_HEARTBEAT, NULL, 0))
+			log_warn(a->name, "no heartbeat: out of memory");
+	if (q->queued > 0) {
+		q->turn++;
+		queue_pump(q);
+	}
+}
+
+/* --- agents -------------------------------------------------------------- */
+
+static void queue_resend_cancel(struct live_execution *x, void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (x->cancel_requested && agent_send_cancel(a, x))
+		log_warn(x->id, "out of memory: a heartbeat will cancel it");
+}
+
+struct agent *queue_connect(struct queue *q, struct api_call *call,
+			    const char *name, const char *executors,
+			    size_t slots)
+{
+	struct agent *a = calloc(1, sizeof(*a)), *old = queue_agent(q, name);
+
+	if (!a)
+		return NULL;
+	if (old) {
+		struct api_call *stream = old->call;
+
+		queue_disconnect(q, old, "a new stream of this name");
+		stream->state = NULL;
+		api_stream_end(stream);
+	}
+	snprintf(a->name, sizeof(a->name), "%s", name);
+	snprintf(a->executors, sizeof(a->executors), "%s", executors);
+	snprintf(a->address, sizeof(a->address), "%s",
+		 call->req->peer->address);
+	a->slots = slots;
+	a->call = call;
+	a->connected_ms = a->heard_ms = clock_wall_ms();
+	a->dry = q->turn - 1;
+	HASH_ADD_STR(q->agents, name, a);
+	log_info(a->name, "agent connected slots=%zu executors=%s leases=%zu",
+		 slots, executors, live_count_agent(q->b->live, name));
+	live_foreach_agent(q->b->live, name, queue_resend_cancel, a);
+	queue_wake(q);
+	return a;
+}
+
+void queue_disconnect(struct queue *q, struct agent *a, const char *why)
+{
+	log_info(a->name, "agent disconnected leases=%zu: %s",
+		 live_count_agent(q->b->live, a->name), why);
+	HASH_DEL(q->agents, a);
+	free(a);
+}
+
+void queue_drained(struct queue *q, struct agent *a)
+{
+	a->full = false;
+	queue_wake(q);
+}
+
+struct agent *queue_agent(const struct queue *q, const char *name)
+{
+	struct agent *a;
+
+	HASH_FIND_STR(q->agents, name, a);
+	return a;
+}
+
+void queue_foreach_agent(const struct queue *q,
+			 void (*fn)(struct agent *a, void *ctx), void *ctx)
+{
+	for (struct agent *a = q->agents; a; a = a->hh.next)
+		fn(a, ctx);
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+int queue_new(struct queue **out, struct backend *b)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	q->b = b;
+	q->turn = 1;
+	q->wake = event_new(b->base, -1, 0, on_wake, q);
+	q->expire = event_new(b->base, -1, 0, on_expire, q);
+	q->heartbeat = event_new(b->base, -1, EV_PERSIST, on_heartbeat, q);
+	if (!q->wake || !q->expire || !q->heartbeat) {
+		queue_free(q);
+		return -ENOMEM;
+	}
+	*out = q;
+	return 0;
+}
+
+void queue_start(struct queue *q, int64_t queued)
+{
+	const struct timeval tv = { FRAME_HEARTBEAT_MS / 1000,
+				    FRAME_HEARTBEAT_MS % 1000 * 1000 };
+
+	q->queued = queued;
+	event_add(q->heartbeat, &tv);
+	if (live_count(q->b->live))
+		queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
+}
+
+void queue_stop(struct queue *q)
+{
+	struct agent *a, *tmp;
+
+	q->stopped = true;
+	HASH_ITER(hh, q->agents, a, tmp)
+	{
+		struct api_call *stream = a->call;
+
+		queue_disconnect(q, a, "the backend stops");
+		stream->state = NULL;
+		api_stream_end(stream);
+	}
+}
+
+void queue_free(struct queue *q)
+{
+	struct agent *a, *tmp;
+
+	if (!q)
+		return;
+	HASH_ITER(hh, q->agents, a, tmp)
+	{
+		HASH_DEL(q->agents, a);
+		free(a);
+	}
+	if (q->wake)
+		event_free(q->wake);
+	if (q->expire)
+		event_free(q->expire);
+	if (q->heartbeat)
+		event_free(q->heartbeat);
+	free(q);
+}

@@ -1,0 +1,49 @@
+/*
+ * The queue: gives queued jobs to connected orchestrators. A claim is started
+ * in the loop turn in which a submit was committed or a slot became free;
+ * nothing is polled. The oldest job goes first, and no agent holds more leases
+ * than it has slots.
+ *
+ * A lease that is not extended runs out: a job that was not started goes back
+ * to the queue, one that was is lost.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+
+/* A claim that finds nothing costs little; many at once would cost more. */
+#define QUEUE_CLAIMS_AT_ONCE 64
+#define QUEUE_EXPIRE_MIN_MS 50
+
+struct agent;
+struct api_call;
+struct backend;
+struct queue;
+struct store_job;
+
+int queue_new(struct queue **out, struct backend *b) MUST_CHECK;
+void queue_free(struct queue *q);
+/* How many jobs wait, counted by the store at start. */
+void queue_start(struct queue *q, int64_t queued);
+/* No claim is started any more, and the claim streams end. */
+void queue_stop(struct queue *q);
+
+/* A claim stream was opened: it replaces one of the same name. NULL on
+ * ENOMEM. */
+struct agent *queue_connect(struct queue *q, struct api_call *call,
+			    const char *name, const char *executors,
+			    size_t slots);
+/* The stream broke. */
+void queue_disconnect(struct queue *q, struct agent *a, const char *why);
+/* The agent's stream takes more again. */
+void queue_drained(struct queue *q, struct agent *a);
+/* NULL when it is not connected. */
+struct agent *queue_agent(const struct queue *q, const char *name);
+void queue_foreach_agent(const struct queue *q,
+			 void (*fn)(struct agent *a, void *ctx), void *ctx);
+
+/* Called by job_changed(). */
+void queue_job_changed(struct queue *q, const struct store_job *job);
