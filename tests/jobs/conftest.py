@@ -1,0 +1,43 @@
+"""Every test here runs on each executor, on one server for the module."""
+
+import os
+
+import pytest
+
+from harness import Server, docker_answers
+
+EXECUTORS = ["sandbox", "docker"]
+
+
+def pytest_generate_tests(metafunc):
+    if "executor" in metafunc.fixturenames:
+        wanted = os.environ.get("CRONIUM_TEST_EXECUTORS", "").split()
+        metafunc.parametrize("executor", wanted or EXECUTORS, scope="module")
+
+
+@pytest.fixture(scope="module")
+def server(executor, tmp_path_factory):
+    if executor == "docker" and not docker_answers():
+        assert not os.environ.get("CRONIUM_REQUIRE_DOCKER")
+        pytest.skip("no Docker engine answers: './dev engine' starts one")
+    server = Server(
+        tmp_path_factory.mktemp(executor), "--executors", executor,
+        "--slots", "8",
+    )
+    yield server
+    assert server.stop() == 0, server.log.read_text()
+
+
+@pytest.fixture
+def run(server, executor, tmp_path):
+    """Runs the text of a script: run("print(1)", "--timeout", "5s")."""
+
+    def run(text, *options, name="script.py", stdin=None, binary=False):
+        script = tmp_path / name
+        script.write_text(text)
+        return server.cronium(
+            "run", "--executor", executor, script, *options,
+            stdin=stdin, text=not binary,
+        )
+
+    return run

@@ -1,0 +1,140 @@
+"""kill -9 at the worst moment: nothing acknowledged is lost, nothing stays."""
+
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from harness import RUN_TIMEOUT_S, Server, docker, processes
+
+COUNTER = """
+import cronium
+for i in range(400):
+    print(cronium.increment_variable('n'), flush=True)
+cronium.output('done')
+"""
+SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
+
+
+@pytest.fixture
+def own(executor, tmp_path):
+    server = Server(tmp_path, "--executors", executor)
+    yield server
+    server.stop()
+
+
+def submit(server, executor, text, *options):
+    script = server.base / "s.py"
+    script.write_text(text)
+    return server.cronium(
+        "submit", "--executor", executor, script, "--json", *options
+    ).ok().json["id"]
+
+
+def wait_log(server, job, word):
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    while word not in server.cronium("logs", job).out:
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.02)
+
+
+def assert_clean(server, executor):
+    deadline = time.monotonic() + 60
+    base = str(server.base)
+    while True:
+        left = list((server.run_dir / "pods").glob("*"))
+        left += [
+            pid
+            for pid, name in processes()
+            if name in ("cronium-sidecar", "cronium-runner", "bwrap")
+            and base in _environment(pid)
+        ]
+        if not left:
+            break
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def _environment(pid):
+    try:
+        data = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return data.decode(errors="replace")
+
+
+def test_backend_dies_while_a_job_writes(own, executor):
+    job = submit(own, executor, COUNTER)
+    for _ in range(3):
+        found = own.job(job)
+        if found["state"] in ("queued", "claimed"):
+            own.wait_state(job, "running", "succeeded")
+        os.kill(own.children()["cronium-backend"], signal.SIGKILL)
+        own.wait_ready()
+    found = own.wait_state(job, "succeeded", "failed", "lost")
+    assert found["state"] == "succeeded", found
+    assert own.cronium("vars", "get", "n").ok().json == 400
+    lines = own.cronium("logs", job).ok().out.split()
+    assert [int(n) for n in lines] == list(range(1, 401))
+
+
+@pytest.mark.timeout(240)
+def test_orchestrator_dies(own, executor):
+    job = submit(own, executor, SLEEPER)
+    wait_log(own, job, "up")
+    os.kill(own.children()["cronium-orchestrator"], signal.SIGKILL)
+    found = own.wait_state(job, "lost", "failed", "succeeded")
+    assert found["state"] == "lost", found
+    own.wait_ready()
+    assert_clean(own, executor)
+    again = submit(own, executor, "print('fine')")
+    assert own.wait_state(again, "succeeded", "failed", "lost")[
+        "state"] == "succeeded"
+    if executor == "docker":
+        for name in ("ps", "network"):
+            words = [name, "ls"] if name == "network" else [name, "-a"]
+            assert docker(
+                *words, "-q", "--filter",
+                f"label=cronium.execution={found['execution']}") == ""
+
+
+def test_sidecar_dies(own, executor):
+    job = submit(own, executor, SLEEPER)
+    wait_log(own, job, "up")
+    sidecars = [p for p, n in processes() if n == "cronium-sidecar"
+                and own_sidecar(own, p, executor, job)]
+    assert len(sidecars) == 1
+    os.kill(sidecars[0], signal.SIGKILL)
+    found = own.wait_state(job, "failed", "lost", "succeeded")
+    assert found["state"] == "failed", found
+    assert "sidecar" in found["reason"]
+    assert_clean(own, executor)
+
+
+def own_sidecar(server, pid, executor, job):
+    if executor == "docker":
+        execution = server.job(job)["execution"]
+        container = docker(
+            "ps", "-q", "--no-trunc",
+            "--filter", f"label=cronium.execution={execution}",
+            "--filter", "label=cronium.role=sidecar").strip()
+        return container in pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+    return str(server.base) in _environment(pid)
+
+
+@pytest.mark.timeout(240)
+def test_everything_dies_and_starts_again(own, executor):
+    job = submit(own, executor, SLEEPER)
+    wait_log(own, job, "up")
+    own.cronium("vars", "set", "kept", '"yes"').ok()
+    queued = submit(own, executor, "print('later')", "--label", "a=b")
+    own.process.kill()
+    own.process.wait()
+    own.start()
+    assert own.cronium("vars", "get", "kept").ok().json == "yes"
+    assert own.wait_state(queued, "succeeded", "lost", "failed")["state"] in (
+        "succeeded", "lost")
+    assert own.wait_state(job, "lost", "succeeded", "failed")["state"] == "lost"
+    assert_clean(own, executor)

@@ -1,0 +1,54 @@
+"""Many at once: more than Docker's default address pools can hold."""
+
+import time
+
+import pytest
+
+from harness import Server
+
+MANY = {"sandbox": 200, "docker": 40}
+
+# Each waits until all the others run too.
+SCRIPT = """
+import cronium, time
+count = cronium.input()
+cronium.set_variable('here.%s' % cronium.get_event_context()['job'], 1)
+end = time.monotonic() + 400
+while len(cronium.list_variables('here.')) < count:
+    assert time.monotonic() < end
+    time.sleep(0.5)
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("egress", [False, True])
+def test_at_once(executor, egress, tmp_path):
+    if egress and executor != "docker":
+        return
+    many = MANY[executor]
+    server = Server(tmp_path, "--executors", executor, "--slots", many)
+    try:
+        script = tmp_path / "s.py"
+        script.write_text(SCRIPT)
+        options = ["--egress"] if egress else []
+        jobs = [
+            server.cronium(
+                "submit", "--executor", executor, script, "--input", many,
+                "--json", "--memory", "64m", *options,
+            ).ok().json["id"]
+            for _ in range(many)
+        ]
+        deadline = time.monotonic() + 500
+        open_jobs = set(jobs)
+        while open_jobs:
+            for job in list(open_jobs):
+                found = server.job(job)
+                if found["state"] not in ("queued", "claimed", "running"):
+                    assert found["state"] == "succeeded", found
+                    open_jobs.discard(job)
+                else:
+                    break
+            assert time.monotonic() < deadline, len(open_jobs)
+            time.sleep(0.2)
+    finally:
+        assert server.stop() == 0
