@@ -1,0 +1,53 @@
+/*
+ * What one assignment brings, shared by the handlers: who may ask (auth), what
+ * is known (cache), whom to ask (backend), how much at a time (limits).
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/macro.h"
+#include "sidecar/assignment.h"
+#include "sidecar/flight.h"
+#include "sidecar/limits.h"
+#include "sidecar/metrics.h"
+
+struct auth;
+struct backend_client;
+struct cache;
+struct control;
+struct event_base;
+
+struct execution {
+	struct assignment assignment;
+	struct event_base *base;
+	struct control *control; /* borrowed */
+	struct metrics *metrics; /* borrowed */
+	struct auth *auth;
+	struct cache *cache;
+	struct flight_table flights;
+	struct backend_client *backend;
+	struct limits limits;
+	/* What is under way. */
+	LIST_HEAD(, relay) relays;
+	LIST_HEAD(, variable_read) reads;
+	/* Writes that were begun and not yet answered by the backend. */
+	unsigned int writes;
+	/* The last of them ended; may be NULL. */
+	void (*on_writes_done)(void *ctx);
+	void *ctx;
+};
+
+/* Takes the assignment's content, also on error. 0 or negative errno with a
+ * sentence in err. */
+int execution_new(struct execution **out, struct event_base *base,
+		  struct assignment *a, const char *endpoint,
+		  struct control *control, struct metrics *metrics, char *err,
+		  size_t err_size) MUST_CHECK;
+/* Drops what is under way; the server was freed before. */
+void execution_free(struct execution *x);
+DEFINE_CLEANUP(struct execution *, execution_free)
+
+void execution_write_begin(struct execution *x);
+void execution_write_end(struct execution *x);

@@ -1,0 +1,89 @@
+/* cronium-sidecar: parse, set up, run. */
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "backend-client/tls.h"
+#include "common/log.h"
+#include "sidecar/options.h"
+#include "sidecar/sidecar.h"
+
+#define MAIN_TRIM_BYTES (128 * 1024) /* of free memory, given back */
+
+/* The memory holds secrets: no core file, no debugger of the same user. */
+static void keep_secrets(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);
+}
+
+/* One thread, and a pod on each of many: every page counts. */
+static void stay_small(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, MAIN_TRIM_BYTES);
+	mallopt(M_TOP_PAD, 16 * 1024);
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
+				    OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+				    OPENSSL_INIT_NO_ATEXIT,
+			    NULL);
+}
+
+static void print_help(void)
+{
+	puts("cronium-sidecar: the door of one pod, between its script and the "
+	     "backend.\nThe orchestrator starts it; see ARCHITECTURE.md.\n");
+	options_help(sidecar_option_specs, sidecar_n_option_specs);
+}
+
+static int run(const struct sidecar_options *options)
+{
+	_cleanup_(sidecar_freep) struct sidecar *s = NULL;
+	enum log_level level;
+	char err[512];
+
+	if (log_level_parse(options->log_level, &level) < 0) {
+		fprintf(stderr,
+			"cronium-sidecar: \"%s\" is no log level: use error, "
+			"warn, info or debug\n",
+			options->log_level);
+		return 2;
+	}
+	log_init("sidecar", level);
+	signal(SIGPIPE, SIG_IGN);
+	if (!strncmp(options->backend, "https:", 6))
+		backend_client_tls_enable();
+	if (sidecar_new(&s, options, err, sizeof(err)) < 0) {
+		log_error("-", "%s", err);
+		return 1;
+	}
+	return sidecar_run(s);
+}
+
+int main(int argc, char **argv)
+{
+	struct sidecar_options options;
+	char err[512];
+	int r = 0;
+
+	keep_secrets();
+	stay_small();
+	if (sidecar_options_parse(&options, argc, argv, err, sizeof(err)) < 0) {
+		fprintf(stderr, "cronium-sidecar: %s\n", err);
+		r = 2;
+	} else if (options.help) {
+		print_help();
+	} else if (options.version) {
+		puts("cronium-sidecar " CRONIUM_VERSION);
+	} else {
+		r = run(&options);
+	}
+	sidecar_options_deinit(&options);
+	return r;
+}

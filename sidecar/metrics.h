@@ -1,0 +1,58 @@
+/* What a sidecar counts, and its Prometheus text form. Pure. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/macro.h"
+
+enum metrics_class {
+	METRICS_INPUT,
+	METRICS_OUTPUT,
+	METRICS_VARIABLES,
+	METRICS_CONDITION,
+	METRICS_CONTEXT,
+	METRICS_HEALTH,
+	METRICS_CLASSES,
+};
+
+enum metrics_cache {
+	METRICS_HIT,
+	METRICS_MISS,
+	METRICS_STALE,
+	METRICS_CACHE_OUTCOMES,
+};
+
+#define METRICS_STATUS_CLASSES 5 /* 1xx to 5xx */
+#define METRICS_LATENCY_BUCKETS 9
+
+struct metrics {
+	uint64_t requests[METRICS_CLASSES][METRICS_STATUS_CLASSES];
+	uint64_t cache[METRICS_CACHE_OUTCOMES];
+	uint64_t auth_ok, auth_refused;
+	uint64_t redactions;
+	uint64_t backend_ok, backend_failed;
+	uint64_t backend_us;
+	uint64_t latency[METRICS_LATENCY_BUCKETS + 1]; /* last: above all */
+};
+
+/* Values of the moment, from elsewhere. */
+struct metrics_gauges {
+	uint64_t cache_entries, cache_bytes, cache_evictions;
+	uint32_t in_flight;
+	uint32_t connections;
+	int breaker; /* enum backend_breaker; -1 before the assignment */
+};
+
+void metrics_request(struct metrics *m, enum metrics_class class, int status);
+void metrics_backend(struct metrics *m, uint64_t us, int failed);
+uint64_t metrics_requests(const struct metrics *m);
+/* Requests answered with 5xx. */
+uint64_t metrics_errors(const struct metrics *m);
+
+/* Appends the text exposition format. 0 or -ENOMEM. */
+int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
+		   struct buf *out) MUST_CHECK;
+/* Appends the statistics of a DRAINED message, a JSON object. */
+int metrics_append_stats(const struct metrics *m, struct buf *out) MUST_CHECK;

@@ -1,0 +1,56 @@
+#include "sidecar/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define OFFSET(field) offsetof(struct sidecar_options, field)
+
+const struct option_spec sidecar_option_specs[] = {
+	{ "control", 'c', OPTION_STRING, OFFSET(control), "PATH|fd:N", NULL,
+	  "the orchestrator's control socket, or an open descriptor" },
+	{ "listen", 'l', OPTION_LIST, OFFSET(listen), "HOST:PORT|fd:N", NULL,
+	  "where scripts call, may be repeated; 127.0.0.1 and localhost also "
+	  "listen on ::1 where there is IPv6 (default: localhost:8081)" },
+	{ "backend", 'b', OPTION_STRING, OFFSET(backend),
+	  "unix:PATH|https://HOST:PORT",
+	  "unix:/run/cronium/backend/backend.sock",
+	  "where the backend answers" },
+	{ "log-level", 0, OPTION_STRING, OFFSET(log_level), "LEVEL", "info",
+	  "error, warn, info or debug" },
+	{ "version", 'V', OPTION_FLAG, OFFSET(version), NULL, NULL,
+	  "print the version and exit" },
+	{ "help", 'h', OPTION_FLAG, OFFSET(help), NULL, NULL,
+	  "print this help and exit" },
+};
+const size_t sidecar_n_option_specs = ARRAY_SIZE(sidecar_option_specs);
+
+int sidecar_options_parse(struct sidecar_options *out, int argc, char **argv,
+			  char *err, size_t err_size)
+{
+	int first, r;
+
+	*out = (struct sidecar_options){ 0 };
+	r = options_parse(sidecar_option_specs, sidecar_n_option_specs, argc,
+			  argv, false, out, &first, err, err_size);
+	if (r < 0 || out->help || out->version)
+		return r;
+	if (first < argc) {
+		snprintf(err, err_size,
+			 "\"%s\" is not expected: everything is an option, see "
+			 "--help",
+			 argv[first]);
+		return -EINVAL;
+	}
+	if (!out->control) {
+		snprintf(err, err_size,
+			 "--control is missing: the orchestrator that starts a "
+			 "sidecar names its control socket");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void sidecar_options_deinit(struct sidecar_options *o)
+{
+	free(o->listen.items);
+}

@@ -1,0 +1,24 @@
+/* The command line of cronium-sidecar. */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/macro.h"
+#include "common/options.h"
+
+struct sidecar_options {
+	const char *control;
+	struct option_list listen;
+	const char *backend;
+	const char *log_level;
+	bool help;
+	bool version;
+};
+
+extern const struct option_spec sidecar_option_specs[];
+extern const size_t sidecar_n_option_specs;
+
+/* 0, or -EINVAL with a sentence for the user in err. */
+int sidecar_options_parse(struct sidecar_options *out, int argc, char **argv,
+			  char *err, size_t err_size) MUST_CHECK;
+void sidecar_options_deinit(struct sidecar_options *o);

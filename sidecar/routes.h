@@ -1,0 +1,22 @@
+/*
+ * The runtime API as a table: which call, who may make it, what it does.
+ *
+ *   request ─▶ route ─▶ (public: handler) ─▶ token ─▶ scope ─▶ handler
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct http_exchange;
+struct metrics;
+struct request;
+
+/* Fills req but for execution and claims; false after having answered 404 or
+ * 405. */
+bool routes_find(struct request *req, struct http_exchange *ex,
+		 struct metrics *metrics);
+/* Needs neither a token nor an assignment. */
+bool routes_is_public(const struct request *req);
+/* Answers the request, now or later. req->execution is set, except where
+ * routes_is_public(). */
+void routes_run(struct request *req);
