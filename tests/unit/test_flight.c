@@ -1,0 +1,69 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sidecar/flight.h"
+
+static void test_one_flight_a_key(void **state)
+{
+	struct flight_table t = { 0 };
+	struct flight_waiter w[3] = { 0 };
+	struct flight *f;
+	int data;
+
+	assert_null(flight_find(&t, "k"));
+	f = flight_new(&t, "k", &data);
+	assert_ptr_equal(flight_find(&t, "k"), f);
+	assert_null(flight_find(&t, "l"));
+	assert_string_equal(flight_key(f), "k");
+	assert_ptr_equal(flight_data(f), &data);
+	assert_true(flight_is_current(f));
+	for (int i = 0; i < 3; i++)
+		flight_join(f, &w[i]);
+	/* One hangs up, the others are told in their order. */
+	flight_leave(&w[1]);
+	flight_leave(&w[1]);
+	assert_ptr_equal(flight_next(f), &w[0]);
+	assert_ptr_equal(flight_next(f), &w[2]);
+	assert_null(flight_next(f));
+	flight_free(&t, f);
+	assert_null(flight_find(&t, "k"));
+}
+
+static void test_a_write_detaches(void **state)
+{
+	struct flight_table t = { 0 };
+	struct flight_waiter before = { 0 }, after = { 0 };
+	struct flight *old = flight_new(&t, "k", NULL), *new;
+
+	flight_join(old, &before);
+	flight_detach(&t, "other");
+	assert_true(flight_is_current(old));
+	flight_detach(&t, "k");
+	flight_detach(&t, "k");
+	assert_false(flight_is_current(old));
+	assert_null(flight_find(&t, "k"));
+	/* Who comes later does not get the old answer. */
+	new = flight_new(&t, "k", NULL);
+	flight_join(new, &after);
+	assert_ptr_equal(flight_next(old), &before);
+	flight_free(&t, old);
+	assert_ptr_equal(flight_find(&t, "k"), new);
+	assert_ptr_equal(flight_next(new), &after);
+	flight_free(&t, new);
+	assert_null(flight_find(&t, "k"));
+	flight_free(&t, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_flight_a_key),
+		cmocka_unit_test(test_a_write_detaches),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
