@@ -10,8 +10,8 @@
 
 #define CONN_READ_AHEAD_BYTES 65536 /* held back, then reading stops */
 #define CONN_LINGER_MS 2000
-#define CONN_ROUNDS 8	       /* of input and output in one service */
-#define CONN_SENDS_PER_ROUND 8 /* then others have their turn */
+#define CONN_ROUNDS 8 /* of input and output in one service */
+#define CONN_SENDS_PER_ROUND 2
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -267,10 +267,13 @@ static void conn_flush(struct http_conn *c)
 
 	if (!c->writing)
 		c->written_ms = c->server->now_ms;
-	while (room && sends++ < CONN_SENDS_PER_ROUND) {
+	while (room) {
 		if (c->state == CONN_OPEN)
 			c->protocol->output(c);
 		if (!c->out.len || c->state == CONN_CLOSED)
+			break;
+		c->again |= sends == CONN_SENDS_PER_ROUND;
+		if (sends++ == CONN_SENDS_PER_ROUND)
 			break;
 		room = conn_send(c);
 	}
