@@ -47,14 +47,19 @@ static int number_scan(const char *s)
 	return n && !*s ? real : -1;
 }
 
+static bool number_is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static int number_parse(const char *s, size_t len, struct number *out)
 {
 	char text[NUMBER_TEXT_MAX_BYTES];
 	int real;
 
-	for (; len && strchr(" \t\r\n", *s); len--)
+	for (; len && number_is_space(*s); len--)
 		s++;
-	while (len && strchr(" \t\r\n", s[len - 1]))
+	while (len && number_is_space(s[len - 1]))
 		len--;
 	if (len >= sizeof(text))
 		return NUMBER_E_TYPE;

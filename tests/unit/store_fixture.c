@@ -1,0 +1,345 @@
+#include "store_fixture.h"
+
+#include <event2/event.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint8_t fixture_key[VAULT_KEY_BYTES] =
+	"an example of a key, 32 bytes..";
+
+/* ---------------------------------------------------------- set-up */
+
+int store_fixture_try_open(struct store_fixture *f, char *err, size_t err_size)
+{
+	struct store_config config = { .data_dir = f->dir, .vault = f->vault };
+
+	return store_open(&f->store, f->base, &config, err, err_size);
+}
+
+void store_fixture_open(struct store_fixture *f)
+{
+	char err[512];
+
+	if (store_fixture_try_open(f, err, sizeof(err)) < 0)
+		fail_msg("%s", err);
+}
+
+void store_fixture_close(struct store_fixture *f)
+{
+	store_close(f->store);
+	f->store = NULL;
+}
+
+int store_fixture_setup(void **state)
+{
+	struct store_fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->dir, "/tmp/cronium-store-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->base = event_base_new();
+	assert_int_equal(vault_new(&f->vault, fixture_key), 0);
+	store_fixture_open(f);
+	*state = f;
+	return 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void store_fixture_remove_dir(const char *dir)
+{
+	nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int store_fixture_teardown(void **state)
+{
+	struct store_fixture *f = *state;
+
+	store_fixture_close(f);
+	vault_free(f->vault);
+	event_base_free(f->base);
+	arena_deinit(&f->arena, false);
+	store_fixture_remove_dir(f->dir);
+	free(f);
+	return 0;
+}
+
+/* ---------------------------------------------------------- replies */
+
+static void copy_str(struct arena *a, const char **s)
+{
+	*s = arena_strdup(a, *s);
+}
+
+static void copy_blob(struct arena *a, struct store_blob *b)
+{
+	b->data = arena_dup(a, b->data, b->len);
+}
+
+static void copy_job(struct arena *a, struct store_job *j)
+{
+	copy_str(a, &j->id);
+	copy_str(a, &j->name);
+	copy_str(a, &j->runtime);
+	copy_str(a, &j->executor);
+	copy_str(a, &j->execution);
+	copy_str(a, &j->agent);
+	copy_str(a, &j->pod);
+	copy_str(a, &j->reason);
+	copy_str(a, &j->cancel_reason);
+	copy_blob(a, &j->labels);
+	copy_blob(a, &j->spec);
+}
+
+static void copy_jobs(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.jobs.n;
+	struct store_job *jobs = arena_dup(a, reply->result.jobs.items,
+					   n * sizeof(*jobs));
+
+	for (size_t i = 0; i < n; i++)
+		copy_job(a, &jobs[i]);
+	reply->result.jobs.items = jobs;
+}
+
+static void copy_claim(struct reply *reply)
+{
+	copy_blob(&reply->fixture->arena, &reply->result.claim.script);
+	copy_blob(&reply->fixture->arena, &reply->result.claim.input);
+}
+
+static void copy_payload(struct reply *reply)
+{
+	copy_blob(&reply->fixture->arena, &reply->result.blob);
+}
+
+static void copy_variable(struct reply *reply)
+{
+	copy_str(&reply->fixture->arena, &reply->result.variable.key);
+	copy_blob(&reply->fixture->arena, &reply->result.variable.value);
+}
+
+static void copy_variables(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.variables.n;
+	struct store_variable *items =
+		arena_dup(a, reply->result.variables.items, n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++)
+		copy_str(a, &items[i].key);
+	reply->result.variables.items = items;
+}
+
+static void copy_heartbeat(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	struct store_result *res = &reply->result;
+	struct store_stop *stops = arena_dup(a, res->heartbeat.cancel,
+					     res->heartbeat.n_cancel *
+						     sizeof(*stops));
+	const char **lost = arena_dup(a, res->heartbeat.lost,
+				      res->heartbeat.n_lost * sizeof(*lost));
+
+	for (size_t i = 0; i < res->heartbeat.n_cancel; i++) {
+		copy_str(a, &stops[i].execution);
+		copy_str(a, &stops[i].reason);
+	}
+	for (size_t i = 0; i < res->heartbeat.n_lost; i++)
+		copy_str(a, &lost[i]);
+	res->heartbeat.cancel = stops;
+	res->heartbeat.lost = lost;
+}
+
+static void copy_log(struct reply *reply)
+{
+	struct buf text = { 0 };
+
+	for (size_t i = 0; i < reply->result.log.n; i++) {
+		const struct store_log_chunk *c = &reply->result.log.chunks[i];
+
+		assert_int_equal(buf_printf(&text, "%c:%.*s", " oen"[c->stream],
+					    (int)c -> data.len,
+					    (char *)c->data.data),
+				 0);
+	}
+	reply->log = arena_dup(&reply->fixture->arena,
+			       text.data ? (char *)text.data : "", text.len);
+	buf_deinit(&text);
+}
+
+static void copy_audit(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.audit.n;
+	struct store_audit_entry *items =
+		arena_dup(a, reply->result.audit.items, n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++) {
+		copy_str(a, &items[i].entry.who);
+		copy_str(a, &items[i].entry.action);
+		copy_str(a, &items[i].entry.target);
+		copy_str(a, &items[i].entry.result);
+	}
+	reply->result.audit.items = items;
+}
+
+static void copy_api_keys(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.api_keys.n;
+	struct store_api_key *items = arena_dup(a, reply->result.api_keys.items,
+						n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++) {
+		copy_str(a, &items[i].id);
+		copy_str(a, &items[i].name);
+	}
+	reply->result.api_keys.items = items;
+}
+
+static const struct {
+	void (*op)(void);
+	void (*copy)(struct reply *reply);
+} copiers[] = {
+	{ (void (*)(void))store_job_list, copy_jobs },
+	{ (void (*)(void))store_queue_expire, copy_jobs },
+	{ (void (*)(void))store_queue_claim, copy_claim },
+	{ (void (*)(void))store_queue_heartbeat, copy_heartbeat },
+	{ (void (*)(void))store_job_read, copy_payload },
+	{ (void (*)(void))store_log_read, copy_log },
+	{ (void (*)(void))store_variable_get, copy_variable },
+	{ (void (*)(void))store_variable_put, copy_variable },
+	{ (void (*)(void))store_variable_increment, copy_variable },
+	{ (void (*)(void))store_variable_list, copy_variables },
+	{ (void (*)(void))store_audit_list, copy_audit },
+	{ (void (*)(void))store_api_key_list, copy_api_keys },
+};
+
+static void on_done(int r, const struct store_result *result, void *ctx)
+{
+	struct reply *reply = ctx;
+
+	assert_false(reply->done);
+	reply->r = r;
+	reply->done = true;
+	reply->result = *result;
+	copy_str(&reply->fixture->arena, &reply->result.message);
+	copy_job(&reply->fixture->arena, &reply->result.job);
+	for (size_t i = 0; i < ARRAY_SIZE(copiers); i++)
+		if (copiers[i].op == reply->op)
+			copiers[i].copy(reply);
+	if (r)
+		assert_non_null(result->message);
+}
+
+struct store_done store_fixture_done(struct store_fixture *f,
+				     struct reply *reply, void (*op)(void))
+{
+	*reply = (struct reply){ .fixture = f, .op = op };
+	return (struct store_done){ .fn = on_done, .ctx = reply };
+}
+
+int store_fixture_wait(struct reply *reply)
+{
+	while (!reply->done)
+		assert_int_equal(
+			event_base_loop(reply->fixture->base, EVLOOP_ONCE), 0);
+	return reply->r;
+}
+
+/* ---------------------------------------------------------- steps */
+
+int submit_job(struct store_fixture *f, const char *id)
+{
+	struct store_job_new job = { .id = id,
+				     .name = "hello.py",
+				     .runtime = "python",
+				     .executor = "sandbox",
+				     .spec = STORE_STR("{\"a\":1}"),
+				     .script = STORE_STR("print(1)"),
+				     .input = STORE_STR("[1]"),
+				     .labels = STORE_STR("{}") };
+	struct reply reply;
+
+	return STORE_WAIT(f, &reply, store_job_submit, &job);
+}
+
+int claim_job(struct store_fixture *f, const char *execution,
+	      struct reply *reply)
+{
+	struct store_claim claim = { .execution = execution,
+				     .agent = "agent",
+				     .executors = "docker,sandbox",
+				     .lease_ms = 30000 };
+
+	return STORE_WAIT(f, reply, store_queue_claim, &claim);
+}
+
+int start_execution(struct store_fixture *f, const char *execution,
+		    int64_t epoch)
+{
+	struct store_started started = { .lease = { execution, epoch },
+					 .pod = "pod_1",
+					 .executor = "sandbox" };
+	struct reply reply;
+
+	return STORE_WAIT(f, &reply, store_queue_started, &started);
+}
+
+int complete_execution(struct store_fixture *f, const char *execution,
+		       int64_t epoch, enum job_state state, struct reply *reply)
+{
+	struct store_complete complete = {
+		.lease = { execution, epoch },
+		.state = state,
+		.has_exit_code = true,
+		.exit_code = 3,
+		.usage = { .user_us = 1, .system_us = 2, .max_rss_kb = 3 },
+	};
+
+	return STORE_WAIT(f, reply, store_queue_complete, &complete);
+}
+
+enum job_state job_state_of(struct store_fixture *f, const char *id)
+{
+	struct reply reply;
+
+	assert_int_equal(STORE_WAIT(f, &reply, store_job_get, id), 0);
+	return reply.result.job.state;
+}
+
+int put_variable(struct store_fixture *f, const char *key, const char *value,
+		 int64_t expect, struct reply *reply)
+{
+	struct store_variable_put put = { .key = key,
+					  .value = STORE_STR(value),
+					  .expect = expect };
+
+	return STORE_WAIT(f, reply, store_variable_put, &put);
+}
+
+const char *variable_value(struct store_fixture *f, const char *key)
+{
+	struct reply reply;
+
+	if (STORE_WAIT(f, &reply, store_variable_get, key))
+		return NULL;
+	assert_int_equal(reply.result.variable.value.len,
+			 reply.result.variable.bytes);
+	return reply.result.variable.value.data;
+}
