@@ -290,10 +290,12 @@ int head_parse(struct head *h, char *text, size_t len, const char **why)
 	struct seen seen = { 0 };
 	int r;
 
-	h->n_headers = 0;
-	h->content_length = -1;
-	h->path = "/";
-	h->query = "";
+	*h = (struct head){
+		.path = "/",
+		.query = "",
+		.headers = h->headers,
+		.content_length = -1,
+	};
 	text[len] = '\0';
 	r = parse_request_line(h, &line, text, len, why);
 	if (!r)
