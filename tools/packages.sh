@@ -1,14 +1,13 @@
 # shellcheck shell=bash disable=SC2034
 # Every Debian package the project needs, in one place, by what it is for.
 # "a|b" takes the first name that this release has (Debian 12 and 13 and
-# Ubuntu 24.04 differ in a few); a leading "?" marks one that may be absent.
+# Ubuntu 24.04 differ in a few); a last "?" stands for none of them.
 
 PACKAGES_BUILD=(
 	gcc libc6-dev meson ninja-build pkg-config git ca-certificates
 	libevent-dev libnghttp2-dev libssl-dev libjansson-dev
 	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev libarchive-dev
-	libyajl-dev
-	uthash-dev libcmocka-dev
+	libyajl-dev uthash-dev libcmocka-dev
 	"libllhttp-dev|node-llhttp|?"
 )
 
