@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,20 @@ const char *data_dir_path(const struct data_dir *d)
 	return d->path;
 }
 
+/* Makes one directory, and its entry in its parent durable. */
+static int data_dir_make_one(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	_cleanup_close_ int parent = -1;
+
+	if (!copy)
+		return -ENOMEM;
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	parent = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return parent < 0 || fsync(parent) < 0 ? -errno : 0;
+}
+
 /* mkdir -p, each 0700. */
 static int data_dir_make(const char *path, char *err, size_t err_size)
 {
@@ -41,13 +56,13 @@ static int data_dir_make(const char *path, char *err, size_t err_size)
 		return -ENOMEM;
 	for (char *p = copy + 1;; p++) {
 		char c = *p;
+		int r;
 
 		if (c && c != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST) {
-			int r = -errno;
-
+		r = data_dir_make_one(copy);
+		if (r < 0) {
 			snprintf(err, err_size, "cannot make %s: %s", copy,
 				 strerror(-r));
 			return r;

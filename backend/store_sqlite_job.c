@@ -231,10 +231,8 @@ static int submit_check_room(struct db *db, struct store_call *call,
 
 	if (!max_queued)
 		return 0;
-	r = db_query(db,
-		     "SELECT 1 FROM jobs WHERE state = 0 "
-		     "LIMIT 1 OFFSET ?1",
-		     DB_ARGS(db_int(max_queued - 1)), &row);
+	r = db_query(db, "SELECT 1 FROM job_counts WHERE state = 0 AND n >= ?1",
+		     DB_ARGS(db_int(max_queued)), &row);
 	if (r == STORE_E_NOT_FOUND)
 		return 0;
 	if (r < 0)
@@ -369,8 +367,8 @@ int sqlite_job_list(struct db *db, struct store_call *call)
 int sqlite_job_count(struct db *db, struct store_call *call)
 {
 	sqlite3_stmt *row;
-	int r = db_query(db, "SELECT state, count(*) FROM jobs GROUP BY state",
-			 DB_NO_ARGS, &row);
+	int r = db_query(db, "SELECT state, n FROM job_counts", DB_NO_ARGS,
+			 &row);
 
 	for (; r == 0; r = db_next(db, row)) {
 		unsigned int state = (unsigned int)sqlite3_column_int(row, 0);

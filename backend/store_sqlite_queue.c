@@ -22,7 +22,8 @@ static int claim_find(struct db *db, const char *executor, size_t len,
 	memcpy(name, executor, len);
 	name[len] = '\0';
 	r = db_query(db,
-		     "SELECT seq FROM jobs WHERE state = 0 AND executor = ?1 "
+		     "SELECT seq FROM jobs INDEXED BY jobs_queue "
+		     "WHERE state = 0 AND executor = ?1 "
 		     "ORDER BY seq LIMIT 1",
 		     DB_ARGS(db_str(name)), &row);
 	if (r == 0)

@@ -53,6 +53,25 @@ static const char *const schema_steps[] = {
 	      "CREATE INDEX jobs_queue ON jobs (executor, seq) WHERE state = 0;"
 	      "CREATE INDEX jobs_state ON jobs (state, seq);"
 
+	      /* Counting 100,000 waiting jobs at each submit would be slow. */
+	      "CREATE TABLE job_counts ("
+	      "  state INTEGER PRIMARY KEY,"
+	      "  n INTEGER NOT NULL"
+	      ") STRICT;"
+	      "INSERT INTO job_counts VALUES (0, 0), (1, 0), (2, 0), (3, 0),"
+	      "  (4, 0), (5, 0), (6, 0), (7, 0);"
+	      "CREATE TRIGGER jobs_inserted AFTER INSERT ON jobs BEGIN"
+	      "  UPDATE job_counts SET n = n + 1 WHERE state = new.state;"
+	      "END;"
+	      "CREATE TRIGGER jobs_deleted AFTER DELETE ON jobs BEGIN"
+	      "  UPDATE job_counts SET n = n - 1 WHERE state = old.state;"
+	      "END;"
+	      "CREATE TRIGGER jobs_moved AFTER UPDATE OF state ON jobs"
+	      "  WHEN old.state <> new.state BEGIN"
+	      "  UPDATE job_counts SET n = n - 1 WHERE state = old.state;"
+	      "  UPDATE job_counts SET n = n + 1 WHERE state = new.state;"
+	      "END;"
+
 	      /* One for each claim; (job, epoch) names it. state is the job's while
 	 * it is live; 0 once it was given back or its lease ran out before it
 	 * was started. lease_until_ms is NULL unless it is live. log_received:
