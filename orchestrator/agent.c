@@ -328,8 +328,8 @@ static void agent_on_beat_lost(void *ctx, const char *execution)
 
 static void agent_arm_stop(struct agent *agent)
 {
-	const struct timeval t = { AGENT_STOP_MS / 1000,
-				   AGENT_STOP_MS % 1000 * 1000 };
+	uint32_t ms = agent->stops > 1 ? AGENT_KILL_MS : AGENT_STOP_MS;
+	const struct timeval t = { ms / 1000, ms % 1000 * 1000 };
 
 	event_add(agent->stop_timer, &t);
 }

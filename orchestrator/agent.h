@@ -23,8 +23,10 @@ struct executor_set;
 #define AGENT_PODS_PER_SLOT 2
 
 /* agent_stop(): running scripts have this long (grace period included), then
- * they are killed, and after as much again what is left is left. */
-#define AGENT_STOP_MS 10000
+ * they are killed, and after the second time what is left is left. Together
+ * less than the 10 s of `docker stop`. */
+#define AGENT_STOP_MS 7000
+#define AGENT_KILL_MS 2000
 
 struct agent_config {
 	struct event_base *base;
@@ -44,7 +46,7 @@ DEFINE_CLEANUP(struct agent *, agent_free)
 
 /*
  * Claims no more; gives back what has not begun; ends what runs, and reports
- * it; then calls done, from the loop, within twice AGENT_STOP_MS. Called
+ * it; then calls done, from the loop, within both times. Called
  * again: kills at once.
  */
 void agent_stop(struct agent *a, void (*done)(void *ctx), void *ctx);
