@@ -33,7 +33,7 @@ FROM debian:bookworm-slim AS cronium
 RUN apt-get -qq update \
 	&& DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
 		--no-install-recommends \
-		bubblewrap ca-certificates libarchive13 libcurl4 \
+		bubblewrap ca-certificates curl libarchive13 libcurl4 \
 		libevent-core-2.1-7 libjansson4 libnghttp2-14 \
 		libseccomp2 libsqlite3-0 libssl3 >/dev/null \
 	&& rm -rf /var/lib/apt/lists/*
@@ -42,8 +42,7 @@ COPY sdk /usr/local/share/cronium/sdk
 COPY docker /usr/local/share/cronium/docker
 # A library that was forgotten above is found here, not by a user.
 RUN ! ldd /usr/local/bin/cronium* 2>/dev/null | grep 'not found'
-ENV CRONIUM_DATA_DIR=/var/lib/cronium \
-	CRONIUM_LISTEN=0.0.0.0:8642
+ENV CRONIUM_DATA_DIR=/var/lib/cronium
 VOLUME /var/lib/cronium
 EXPOSE 8642
 ENTRYPOINT ["cronium"]
