@@ -22,8 +22,8 @@ static int note(struct listening *l, const char *host, uint16_t port)
 	bool v6 = strchr(host, ':');
 
 	return buf_printf(l->bound, "%s\"%s%s%s:%u\"",
-			  l->bound->len > 1 ? "," : "", v6 ? "[" : "", host,
-			  v6 ? "]" : "", port);
+			  l->bound->data[l->bound->len - 1] == '[' ? "" : ",",
+			  v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 /* "HOST:PORT" or "[HOST]:PORT". */

@@ -326,6 +326,15 @@ static struct flight *depart(const struct request *req, const char *key,
 	return r->flight;
 }
 
+/* If-None-Match: the version that the script has. */
+static bool take_known_etag(const struct http_request *http, uint64_t *etag)
+{
+	const char *match = http_request_header(http, "if-none-match");
+
+	*etag = 0;
+	return match && !cache_parse_etag(match, etag);
+}
+
 /* The script went away: the call goes on, for the others and for the cache. */
 static void on_close(struct http_exchange *ex, void *data)
 {
@@ -337,11 +346,9 @@ static void on_close(struct http_exchange *ex, void *data)
 
 static void wait_for(struct flight *f, struct request *req, struct waiter *w)
 {
-	const char *match = http_request_header(req->http, "if-none-match");
-
 	w->execution = req->execution;
 	w->reply = req->reply;
-	w->has_etag = match && !cache_parse_etag(match, &w->etag);
+	w->has_etag = take_known_etag(req->http, &w->etag);
 	flight_join(f, &w->link);
 	http_exchange_set_data(w->reply.ex, w);
 	http_exchange_on_close(w->reply.ex, on_close);
@@ -389,16 +396,14 @@ void variable_read(struct request *req, const char *key)
 {
 	struct metrics *metrics = req->execution->metrics;
 	struct cache_view v;
-	uint64_t etag = 0;
-	const char *match;
-	bool known = cache_lookup(req->execution->cache, key, clock_mono_ms(),
-				  &v);
+	uint64_t etag;
+	bool has_etag, known = cache_lookup(req->execution->cache, key,
+					    clock_mono_ms(), &v);
 
 	if (known && v.fresh && !wants_fresh(req->http)) {
-		match = http_request_header(req->http, "if-none-match");
+		has_etag = take_known_etag(req->http, &etag);
 		metrics->cache[METRICS_HIT]++;
-		tell_view(&req->reply, &v, key, "hit",
-			  match && !cache_parse_etag(match, &etag), etag);
+		tell_view(&req->reply, &v, key, "hit", has_etag, etag);
 		return;
 	}
 	metrics->cache[METRICS_MISS]++;
