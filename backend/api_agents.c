@@ -58,18 +58,15 @@ API_HANDLER(api_agent_claims)
 		api_problem(call, 503, "stopping", "the backend is stopping");
 		return;
 	}
+	http_exchange_on_drain(ex, on_claims_drain);
+	api_stream_start(call, FRAME_CONTENT_TYPE);
 	a = queue_connect(call->b->queue, call, name, executors, (size_t)slots);
 	if (!a) {
-		api_start(call, -ENOMEM);
+		api_stream_abort(call);
 		return;
 	}
 	call->state = a;
 	call->on_end = on_claims_end;
-	http_exchange_on_drain(ex, on_claims_drain);
-	api_stream_start(call, FRAME_CONTENT_TYPE);
-	/* So that the agent knows at once that it is heard. */
-	if (agent_send(a, FRAME_HEARTBEAT, NULL, 0))
-		log_warn(a->name, "no heartbeat: out of memory");
 }
 
 /* --- POST /v1/agents/{name}/heartbeat ------------------------------------ */
@@ -112,8 +109,7 @@ static void on_heartbeat(int r, const struct store_result *result, void *ctx)
 					 lost_json(result)));
 }
 
-/* Borrowed from the array; NULL with *n == 0 for an empty one; -1 in *n when
- * it is malformed. */
+/* Borrowed from the array, which is malformed when *n is -1. */
 static struct store_lease *leases_parse(const json_t *array, ssize_t *n)
 {
 	size_t i, size = json_array_size(array);
@@ -134,23 +130,20 @@ static struct store_lease *leases_parse(const json_t *array, ssize_t *n)
 	return leases;
 }
 
-static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
-			      size_t len, void *data)
+static void heartbeat(struct api_call *call, const json_t *executions)
 {
-	struct api_call *call = data;
-	_cleanup_json_ json_t *o = api_body_object(call, body, len);
-	_cleanup_free_ struct store_lease *leases = NULL;
 	const char *name = api_param(call, "name");
 	struct agent *a = queue_agent(call->b->queue, name);
-	struct store_heartbeat heartbeat = {
+	ssize_t n;
+	_cleanup_free_ struct store_lease *leases = leases_parse(executions,
+								 &n);
+	const struct store_heartbeat request = {
 		.agent = name,
+		.leases = leases,
+		.n = n < 0 ? 0 : (size_t)n,
 		.lease_ms = (int64_t)call->b->config->lease_ms,
 	};
-	ssize_t n;
 
-	if (!o)
-		return;
-	leases = leases_parse(json_object_get(o, "executions"), &n);
 	if (n < 0) {
 		api_problem(call, 400, "invalid_heartbeat",
 			    "send {\"executions\":[{\"id\",\"epoch\"}]}, at "
@@ -160,10 +153,17 @@ static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
 	}
 	if (a)
 		a->heard_ms = clock_wall_ms();
-	heartbeat.leases = leases;
-	heartbeat.n = (size_t)n;
-	api_start(call, store_queue_heartbeat(call->b->store, &heartbeat,
+	api_start(call, store_queue_heartbeat(call->b->store, &request,
 					      api_done(call, on_heartbeat)));
+}
+
+static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
+			      size_t len, void *data)
+{
+	_cleanup_json_ json_t *o = api_body_object(data, body, len);
+
+	if (o)
+		heartbeat(data, json_object_get(o, "executions"));
 }
 
 API_HANDLER(api_agent_heartbeat)

@@ -242,22 +242,28 @@ static void on_cancelled(struct backend *b, struct api_call *call, int r,
 		api_reply_json(call, 202, job_json(&result->job));
 }
 
-static void on_cancel_body(struct http_exchange *ex, const uint8_t *body,
-			   size_t len, void *data)
+static void cancel(struct api_call *call, const char *reason)
 {
-	struct api_call *call = data;
-	_cleanup_json_ json_t *o = api_body_object(call, body, len);
-	struct store_job_cancel cancel = {
+	struct store_job_cancel request = {
 		.job = api_param(call, "id"),
-		.reason = json_get_str(o, "reason", NULL),
+		.reason = reason,
 	};
 	struct store_done done;
 
-	if (!o || !api_done_always(call, on_cancelled, &done))
+	if (!api_done_always(call, on_cancelled, &done))
 		return;
-	cancel.audit = api_audit(call, "job.cancel", cancel.job);
-	cancel.audit.job = cancel.job;
-	api_start(call, store_job_cancel(call->b->store, &cancel, done));
+	request.audit = api_audit(call, "job.cancel", request.job);
+	request.audit.job = request.job;
+	api_start(call, store_job_cancel(call->b->store, &request, done));
+}
+
+static void on_cancel_body(struct http_exchange *ex, const uint8_t *body,
+			   size_t len, void *data)
+{
+	_cleanup_json_ json_t *o = api_body_object(data, body, len);
+
+	if (o)
+		cancel(data, json_get_str(o, "reason", NULL));
 }
 
 API_HANDLER(api_job_cancel)

@@ -312,6 +312,9 @@ struct agent *queue_connect(struct queue *q, struct api_call *call,
 	HASH_ADD_STR(q->agents, name, a);
 	log_info(a->name, "agent connected slots=%zu executors=%s leases=%zu",
 		 slots, executors, live_count_agent(q->b->live, name));
+	/* So that the agent knows at once that it is heard. */
+	if (agent_send(a, FRAME_HEARTBEAT, NULL, 0))
+		log_warn(a->name, "no heartbeat: out of memory");
 	live_foreach_agent(q->b->live, name, queue_resend_cancel, a);
 	queue_wake(q);
 	return a;

@@ -31,8 +31,8 @@ void queue_start(struct queue *q, int64_t queued);
 /* No claim is started any more, and the claim streams end. */
 void queue_stop(struct queue *q);
 
-/* A claim stream was opened: it replaces one of the same name. NULL on
- * ENOMEM. */
+/* A claim stream was opened and its reply started: it replaces one of the
+ * same name. NULL on ENOMEM. */
 struct agent *queue_connect(struct queue *q, struct api_call *call,
 			    const char *name, const char *executors,
 			    size_t slots);
