@@ -54,6 +54,10 @@ static int data_dir_make(const char *path, char *err, size_t err_size)
 
 	if (!copy)
 		return -ENOMEM;
+	if (!*path) {
+		snprintf(err, err_size, "the data directory has no name");
+		return -EINVAL;
+	}
 	for (char *p = copy + 1;; p++) {
 		char c = *p;
 		int r;

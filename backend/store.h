@@ -55,16 +55,16 @@ struct vault;
 /* Outcomes, for the direct caller to handle. */
 enum {
 	STORE_E_NOT_FOUND = 1,
-	STORE_E_EXISTS,	     /* STORE_EXPECT_ABSENT, but it is there */
+	STORE_E_EXISTS,      /* STORE_EXPECT_ABSENT, but it is there */
 	STORE_E_CONFLICT,    /* another version than the expected one */
 	STORE_E_STALE_EPOCH, /* a later claim, or the lease ran out */
-	STORE_E_ENDED,	     /* the job or execution has ended */
-	STORE_E_LIMIT,	     /* no room: a limit given with the request */
+	STORE_E_ENDED,       /* the job or execution has ended */
+	STORE_E_LIMIT,       /* no room: a limit given with the request */
 	STORE_E_LOG_GAP,    /* result->log_append.next is the expected offset */
-	STORE_E_TYPE,	    /* increment of what is not a number */
-	STORE_E_RANGE,	    /* increment past 64 bits, or not finite */
+	STORE_E_TYPE,       /* increment of what is not a number */
+	STORE_E_RANGE,      /* increment past 64 bits, or not finite */
 	STORE_E_KEY_REUSED, /* Idempotency-Key of a different request */
-	STORE_E_STATE,	    /* the job's state does not allow it */
+	STORE_E_STATE,      /* the job's state does not allow it */
 };
 
 /* "not_found" …: the name of an outcome, as in problem documents. */
@@ -92,7 +92,7 @@ struct store_done {
 /* ------------------------------------------------------------- the store */
 
 struct store_config {
-	const char *data_dir;	   /* exists, and is locked: data_dir.h */
+	const char *data_dir;      /* exists, and is locked: data_dir.h */
 	const struct vault *vault; /* outlives the store */
 };
 
@@ -154,7 +154,7 @@ struct store_job {
 	enum job_state state;
 	bool cancel_requested;
 	const char *cancel_reason; /* may be NULL */
-	int64_t epoch;	 /* of the latest execution, 0 before any claim */
+	int64_t epoch;   /* of the latest execution, 0 before any claim */
 	int64_t attempt; /* 1 for the first that could start */
 	int64_t created_ms, claimed_ms, started_ms, ended_ms, lease_until_ms;
 	bool has_exit_code;
@@ -166,7 +166,7 @@ struct store_job {
 	int64_t output_bytes; /* -1: no output was set */
 	int64_t log_bytes, log_dropped_bytes;
 	struct store_blob labels; /* JSON object */
-	struct store_blob spec;	  /* JSON object; not filled in lists */
+	struct store_blob spec;   /* JSON object; not filled in lists */
 };
 
 /* ------------------------------------------------------------------- jobs */
@@ -192,9 +192,9 @@ int store_job_get(struct store *s, const char *job,
 		  struct store_done done) MUST_CHECK;
 
 struct store_job_query {
-	int state;	    /* enum job_state, or -1 for all */
+	int state;          /* enum job_state, or -1 for all */
 	const char *before; /* a job: only older ones; NULL: from the newest */
-	size_t limit;	    /* 1 … STORE_LIST_MAX */
+	size_t limit;       /* 1 … STORE_LIST_MAX */
 };
 /* result->jobs, newest first; STORE_E_NOT_FOUND: there is no such before */
 int store_job_list(struct store *s, const struct store_job_query *query,
@@ -340,7 +340,7 @@ int store_log_append(struct store *s, const struct store_log_append *append,
 
 struct store_log_query {
 	const char *job;
-	int64_t offset;	  /* payload bytes of the job's log to skip */
+	int64_t offset;   /* payload bytes of the job's log to skip */
 	size_t max_bytes; /* 1 … STORE_LOG_READ_MAX_BYTES */
 };
 /* result->log, and result->job.state as of the same moment. A log goes on
@@ -369,7 +369,7 @@ int store_variable_get(struct store *s, const char *key,
 struct store_variable_query {
 	const char *prefix; /* NULL or "": all */
 	const char *after;  /* a key: only later ones; NULL: from the first */
-	size_t limit;	    /* 1 … STORE_LIST_MAX */
+	size_t limit;       /* 1 … STORE_LIST_MAX */
 };
 /* result->variables, by key, without their values */
 int store_variable_list(struct store *s,
@@ -380,7 +380,7 @@ struct store_variable_put {
 	const char *key;
 	struct store_blob value; /* one JSON value */
 	enum store_secret secret;
-	int64_t expect; /* a version, STORE_EXPECT_ANY, STORE_EXPECT_ABSENT */
+	int64_t expect; /* a version, or STORE_EXPECT_* */
 	struct store_writer writer;
 	struct store_audit audit;
 };
@@ -392,7 +392,7 @@ int store_variable_put(struct store *s, const struct store_variable_put *put,
 
 struct store_variable_delete {
 	const char *key;
-	int64_t expect; /* a version or STORE_EXPECT_ANY */
+	int64_t expect; /* a version, STORE_EXPECT_ANY or _PRESENT */
 	struct store_writer writer;
 	struct store_audit audit;
 };
@@ -452,9 +452,9 @@ int store_audit_append(struct store *s, const struct store_audit *entry,
 		       struct store_done done) MUST_CHECK;
 
 struct store_audit_query {
-	int64_t before;	       /* an entry's id; 0: from the newest */
+	int64_t before;        /* an entry's id; 0: from the newest */
 	const char *execution; /* NULL: all */
-	size_t limit;	       /* 1 … STORE_LIST_MAX */
+	size_t limit;          /* 1 … STORE_LIST_MAX */
 };
 /* result->audit, newest first */
 int store_audit_list(struct store *s, const struct store_audit_query *query,
@@ -462,7 +462,7 @@ int store_audit_list(struct store *s, const struct store_audit_query *query,
 
 struct store_api_key {
 	const char *id, *name;
-	uint8_t hash[STORE_HASH_BYTES];	  /* SHA-256 of the key */
+	uint8_t hash[STORE_HASH_BYTES];   /* SHA-256 of the key */
 	int64_t created_ms, last_used_ms; /* set by the store */
 };
 struct store_api_key_new {
@@ -490,7 +490,7 @@ int store_api_key_list(struct store *s, struct store_done done) MUST_CHECK;
 struct store_variable {
 	const char *key;
 	struct store_blob value; /* data NULL where not asked for */
-	size_t bytes;		 /* of the value */
+	size_t bytes;            /* of the value */
 	int64_t version, updated_ms;
 	bool secret;
 };
@@ -506,7 +506,7 @@ struct store_stop {
 
 struct store_result {
 	const char *message; /* a sentence when r != 0 */
-	bool repeated;	     /* an earlier request with this key did it */
+	bool repeated;       /* an earlier request with this key did it */
 	struct store_job job;
 	union {
 		struct {

@@ -18,36 +18,36 @@
 struct event;
 
 enum store_op {
-	STORE_OP_JOB_SUBMIT,	     /* struct store_job_new */
-	STORE_OP_JOB_GET,	     /* struct store_request_id */
-	STORE_OP_JOB_LIST,	     /* struct store_job_query */
-	STORE_OP_JOB_COUNT,	     /* none */
-	STORE_OP_JOB_READ,	     /* struct store_request_payload */
-	STORE_OP_JOB_CANCEL,	     /* struct store_job_cancel */
-	STORE_OP_QUEUE_CLAIM,	     /* struct store_claim */
+	STORE_OP_JOB_SUBMIT,         /* struct store_job_new */
+	STORE_OP_JOB_GET,            /* struct store_request_id */
+	STORE_OP_JOB_LIST,           /* struct store_job_query */
+	STORE_OP_JOB_COUNT,          /* none */
+	STORE_OP_JOB_READ,           /* struct store_request_payload */
+	STORE_OP_JOB_CANCEL,         /* struct store_job_cancel */
+	STORE_OP_QUEUE_CLAIM,        /* struct store_claim */
 	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_lease */
-	STORE_OP_QUEUE_STARTED,	     /* struct store_started */
+	STORE_OP_QUEUE_STARTED,      /* struct store_started */
 	STORE_OP_QUEUE_HEARTBEAT,    /* struct store_heartbeat */
 	STORE_OP_QUEUE_COMPLETE,     /* struct store_complete */
-	STORE_OP_QUEUE_EXPIRE,	     /* struct store_request_ms */
-	STORE_OP_QUEUE_GRACE,	     /* struct store_request_ms */
-	STORE_OP_LOG_APPEND,	     /* struct store_log_append */
-	STORE_OP_LOG_READ,	     /* struct store_log_query */
-	STORE_OP_VARIABLE_GET,	     /* struct store_request_id */
-	STORE_OP_VARIABLE_LIST,	     /* struct store_variable_query */
-	STORE_OP_VARIABLE_PUT,	     /* struct store_variable_put */
+	STORE_OP_QUEUE_EXPIRE,       /* struct store_request_ms */
+	STORE_OP_QUEUE_GRACE,        /* struct store_request_ms */
+	STORE_OP_LOG_APPEND,         /* struct store_log_append */
+	STORE_OP_LOG_READ,           /* struct store_log_query */
+	STORE_OP_VARIABLE_GET,       /* struct store_request_id */
+	STORE_OP_VARIABLE_LIST,      /* struct store_variable_query */
+	STORE_OP_VARIABLE_PUT,       /* struct store_variable_put */
 	STORE_OP_VARIABLE_DELETE,    /* struct store_variable_delete */
 	STORE_OP_VARIABLE_INCREMENT, /* struct store_variable_increment */
-	STORE_OP_EXECUTION_GET,	     /* struct store_request_id */
-	STORE_OP_OUTPUT_SET,	     /* struct store_output_set */
-	STORE_OP_CONDITION_SET,	     /* struct store_condition_set */
-	STORE_OP_CONDITION_GET,	     /* struct store_request_id */
-	STORE_OP_AUDIT_APPEND,	     /* struct store_request_audit */
-	STORE_OP_AUDIT_LIST,	     /* struct store_audit_query */
-	STORE_OP_API_KEY_ADD,	     /* struct store_api_key_new */
+	STORE_OP_EXECUTION_GET,      /* struct store_request_id */
+	STORE_OP_OUTPUT_SET,         /* struct store_output_set */
+	STORE_OP_CONDITION_SET,      /* struct store_condition_set */
+	STORE_OP_CONDITION_GET,      /* struct store_request_id */
+	STORE_OP_AUDIT_APPEND,       /* struct store_request_audit */
+	STORE_OP_AUDIT_LIST,         /* struct store_audit_query */
+	STORE_OP_API_KEY_ADD,        /* struct store_api_key_new */
 	STORE_OP_API_KEY_DELETE,     /* struct store_api_key_delete */
-	STORE_OP_API_KEY_TOUCH,	     /* struct store_request_id */
-	STORE_OP_API_KEY_LIST,	     /* none */
+	STORE_OP_API_KEY_TOUCH,      /* struct store_request_id */
+	STORE_OP_API_KEY_LIST,       /* none */
 	STORE_OPS,
 };
 
@@ -69,7 +69,7 @@ struct store_call {
 	STAILQ_ENTRY(store_call) queued;
 	enum store_op op;
 	const void *request; /* a copy, of the type given with the op */
-	size_t bytes;	     /* how much memory the request takes */
+	size_t bytes;        /* how much memory the request takes */
 	atomic_bool cancelled;
 	struct arena arena; /* of the request, and for the result */
 	struct store_result result;
@@ -107,8 +107,12 @@ int store_init(struct store *s, const struct store_ops *ops,
 	       struct event_base *base) MUST_CHECK;
 void store_deinit(struct store *s);
 
-/* True for an operation that changes something. */
+/* Of requests (store_request.c). Whether an operation changes something, and
+ * whether values of variables pass through it. */
 bool store_op_writes(enum store_op op);
+bool store_op_is_secret(enum store_op op);
+/* Copies the request, deeply. Out of memory: call->arena.failed. */
+void store_call_copy_request(struct store_call *call, const void *request);
 /* The audit member of the call's request, NULL when there is none to write. */
 const struct store_audit *store_call_audit(const struct store_call *call);
 

@@ -25,7 +25,7 @@ struct sqlite_worker {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct store_calls queue; /* under lock */
-	bool closing;		  /* under lock */
+	bool closing;             /* under lock */
 };
 
 struct sqlite_store {
@@ -197,13 +197,16 @@ static void writer_run_single(struct sqlite_store *s, struct store_call *call)
 }
 
 /* Group commit. Where it fails (one big write does not fit on the disk any
- * more) each call gets a transaction and a verdict of its own. */
+ * more) each call gets a transaction and a verdict of its own; not where the
+ * file is locked, which would mean to wait once for each. */
 static void writer_run_batch(struct sqlite_store *s, struct store_calls *calls)
 {
 	struct store_call *call;
 	int r = writer_transact(s, calls);
 
-	if (r == 0) {
+	if (r == -EBUSY)
+		writer_fail_all(&s->writer.db, calls, r);
+	if (r == 0 || r == -EBUSY) {
 		store_call_finish(&s->base, calls);
 		return;
 	}

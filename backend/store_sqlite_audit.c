@@ -47,7 +47,7 @@ static void audit_read_row(sqlite3_stmt *row, struct arena *a,
 	out->entry.trace_id = db_column_str(row, 8, a);
 }
 
-#define AUDIT_SELECT \
+#define AUDIT_SELECT                                                      \
 	"SELECT id, at_ms, who, action, target, result, job, execution, " \
 	"trace_id FROM audit WHERE id < ?1 "
 

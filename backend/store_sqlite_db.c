@@ -104,6 +104,26 @@ static int db_make_file(struct db *db)
 	return r;
 }
 
+/* SQLite keeps another journal, without an error, where the file system
+ * cannot share memory. */
+static int db_check_wal(struct db *db)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db, "PRAGMA journal_mode", DB_NO_ARGS, &row);
+	const char *mode = r ? NULL : (char *)sqlite3_column_text(row, 0);
+
+	if (r == 0 && (!mode || strcmp(mode, "wal") != 0)) {
+		snprintf(db->message, sizeof(db->message),
+			 "%s: its file system cannot hold a write-ahead log "
+			 "(is it a network one?); choose a --data-dir on a "
+			 "local disk",
+			 db->path);
+		r = -ENOTSUP;
+	}
+	db_reset(db);
+	return r;
+}
+
 static int db_configure(struct db *db)
 {
 	static const char pragmas[] =
@@ -114,7 +134,7 @@ static int db_configure(struct db *db)
 		"PRAGMA cell_size_check = ON;"
 		"PRAGMA secure_delete = ON;" /* once not secret, now secret */
 		"PRAGMA temp_store = MEMORY;"
-		"PRAGMA cache_size = -16384;"	    /* KiB */
+		"PRAGMA cache_size = -16384;"       /* KiB */
 		"PRAGMA wal_autocheckpoint = 4000;" /* pages: 16 MB */
 		"PRAGMA journal_size_limit = 67108864;";
 	int code;
@@ -122,7 +142,7 @@ static int db_configure(struct db *db)
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_timeout(db->handle, DB_BUSY_TIMEOUT_MS);
 	code = sqlite3_exec(db->handle, pragmas, NULL, NULL, NULL);
-	return code == SQLITE_OK ? 0 : db_error(db, code);
+	return code == SQLITE_OK ? db_check_wal(db) : db_error(db, code);
 }
 
 int db_open(struct db *db, const char *path, const struct vault *vault)

@@ -22,8 +22,8 @@ struct db {
 	const char *path;
 	const struct vault *vault;
 	struct db_statement *statements; /* by the address of their text */
-	struct db_statement *active;	 /* to be reset */
-	int code;			 /* SQLite's, of the last error */
+	struct db_statement *active;     /* to be reset */
+	int code;                        /* SQLite's, of the last error */
 	char message[DB_MESSAGE_MAX_BYTES];
 };
 

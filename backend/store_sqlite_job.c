@@ -8,18 +8,18 @@
 
 /* ---------------------------------------------------------------- loading */
 
-#define JOB_COLUMNS \
-	"j.seq, coalesce(e.seq, 0), coalesce(e.state, 0), j.id, j.name, " \
+#define JOB_COLUMNS                                                           \
+	"j.seq, coalesce(e.seq, 0), coalesce(e.state, 0), j.id, j.name, "     \
 	"j.runtime, coalesce(e.executor, j.executor), e.id, e.agent, e.pod, " \
-	"j.reason, j.state, j.cancel_requested, j.cancel_reason, " \
-	"coalesce(e.epoch, 0), coalesce(e.attempt, 1), j.created_ms, " \
-	"coalesce(e.claimed_ms, 0), coalesce(e.started_ms, 0), j.ended_ms, " \
+	"j.reason, j.state, j.cancel_requested, j.cancel_reason, "            \
+	"coalesce(e.epoch, 0), coalesce(e.attempt, 1), j.created_ms, "        \
+	"coalesce(e.claimed_ms, 0), coalesce(e.started_ms, 0), j.ended_ms, "  \
 	"coalesce(e.lease_until_ms, 0), e.exit_code, coalesce(e.signal, 0), " \
-	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), " \
-	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), " \
-	"j.script_bytes, j.input_bytes, j.output_bytes, " \
+	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), "                 \
+	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), "               \
+	"j.script_bytes, j.input_bytes, j.output_bytes, "                     \
 	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels"
-#define JOB_WITH_LATEST \
+#define JOB_WITH_LATEST                                                       \
 	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
 	"j.epoch "
 #define JOB_SPEC ", (SELECT data FROM payloads WHERE job = j.seq AND kind = 0)"

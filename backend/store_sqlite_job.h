@@ -6,7 +6,7 @@
 struct sqlite_job {
 	struct store_job job;
 	int64_t seq;
-	int64_t execution_seq;		/* 0: none */
+	int64_t execution_seq;          /* 0: none */
 	enum job_state execution_state; /* queued: it was given back */
 };
 

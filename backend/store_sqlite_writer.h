@@ -9,7 +9,7 @@
 
 struct sqlite_writer {
 	const struct store_writer *from;
-	struct sqlite_job job;		    /* when it is an execution */
+	struct sqlite_job job;              /* when it is an execution */
 	uint8_t digest[VAULT_DIGEST_BYTES]; /* of the request */
 };
 
