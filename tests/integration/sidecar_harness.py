@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import queue
-import signal
 import socket
 import struct
 import subprocess
@@ -190,9 +189,7 @@ class Sidecar:
 
     def __exit__(self, *exc):
         self.session.close()
-        self.control.close()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.control.close()  # without its orchestrator it ends
         try:
             self.process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
