@@ -27,8 +27,8 @@ struct keys {
 	struct token_key *signing;
 	struct vault *vault;
 	char *api_key;
-	char *dir;			 /* DATA */
-	char *master_hex;		 /* only when it is to be written */
+	char *dir;                       /* DATA */
+	char *master_hex;                /* only when it is to be written */
 	bool save_signing, save_api_key; /* new: to be written */
 };
 

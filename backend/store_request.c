@@ -28,101 +28,180 @@ struct op_info {
 	struct field fields[STORE_FIELDS_MAX];
 };
 
-#define STR(type, name)                                \
-	{                                              \
-		FIELD_STR, offsetof(struct type, name) \
-	}
-#define BLOB(type, name)                                \
-	{                                               \
-		FIELD_BLOB, offsetof(struct type, name) \
-	}
-#define AUDIT(type)                                       \
-	{                                                 \
-		FIELD_AUDIT, offsetof(struct type, audit) \
-	}
-#define WRITER(type)                                        \
-	{                                                   \
-		FIELD_WRITER, offsetof(struct type, writer) \
-	}
+/* clang-format off */
+#define STR(type, name) { FIELD_STR, offsetof(struct type, name) }
+#define BLOB(type, name) { FIELD_BLOB, offsetof(struct type, name) }
+#define AUDIT(type) { FIELD_AUDIT, offsetof(struct type, audit) }
+#define WRITER(type) { FIELD_WRITER, offsetof(struct type, writer) }
 #define SIZE(type) .size = sizeof(struct type)
 
-/* clang-format off */
 static const struct op_info op_infos[STORE_OPS] = {
-	[STORE_OP_JOB_SUBMIT] = { .writes = true, SIZE(store_job_new), .fields = {
-		STR(store_job_new, id), STR(store_job_new, idempotency_key),
-		STR(store_job_new, name), STR(store_job_new, runtime),
-		STR(store_job_new, executor), BLOB(store_job_new, spec),
-		BLOB(store_job_new, script), BLOB(store_job_new, input),
-		BLOB(store_job_new, labels), AUDIT(store_job_new) } },
-	[STORE_OP_JOB_GET] = { SIZE(store_request_id), .fields = {
-		STR(store_request_id, id) } },
-	[STORE_OP_JOB_LIST] = { SIZE(store_job_query), .fields = {
-		STR(store_job_query, before) } },
+	[STORE_OP_JOB_SUBMIT] = {
+		.writes = true, SIZE(store_job_new),
+		.fields = {
+			STR(store_job_new, id),
+			STR(store_job_new, idempotency_key),
+			STR(store_job_new, name), STR(store_job_new, runtime),
+			STR(store_job_new, executor),
+			BLOB(store_job_new, spec),
+			BLOB(store_job_new, script),
+			BLOB(store_job_new, input),
+			BLOB(store_job_new, labels), AUDIT(store_job_new),
+		},
+	},
+	[STORE_OP_JOB_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_JOB_LIST] = {
+		SIZE(store_job_query),
+		.fields = { STR(store_job_query, before) },
+	},
 	[STORE_OP_JOB_COUNT] = { .writes = false },
-	[STORE_OP_JOB_READ] = { SIZE(store_request_payload), .fields = {
-		STR(store_request_payload, job) } },
-	[STORE_OP_JOB_CANCEL] = { .writes = true, SIZE(store_job_cancel), .fields = {
-		STR(store_job_cancel, job), STR(store_job_cancel, reason),
-		AUDIT(store_job_cancel) } },
-	[STORE_OP_QUEUE_CLAIM] = { .writes = true, SIZE(store_claim), .fields = {
-		STR(store_claim, execution), STR(store_claim, agent),
-		STR(store_claim, executors) } },
-	[STORE_OP_QUEUE_GIVE_BACK] = { .writes = true, SIZE(store_lease), .fields = {
-		STR(store_lease, execution) } },
-	[STORE_OP_QUEUE_STARTED] = { .writes = true, SIZE(store_started), .fields = {
-		STR(store_started, lease.execution), STR(store_started, pod),
-		STR(store_started, executor) } },
-	[STORE_OP_QUEUE_HEARTBEAT] = { .writes = true, SIZE(store_heartbeat), .fields = {
-		STR(store_heartbeat, agent), { FIELD_LEASES, 0 } } },
-	[STORE_OP_QUEUE_COMPLETE] = { .writes = true, SIZE(store_complete), .fields = {
-		STR(store_complete, lease.execution),
-		STR(store_complete, reason), AUDIT(store_complete) } },
-	[STORE_OP_QUEUE_EXPIRE] = { .writes = true, SIZE(store_request_ms) },
-	[STORE_OP_QUEUE_GRACE] = { .writes = true, SIZE(store_request_ms) },
-	[STORE_OP_LOG_APPEND] = { .writes = true, SIZE(store_log_append), .fields = {
-		STR(store_log_append, lease.execution),
-		STR(store_log_append, limit_notice), { FIELD_CHUNKS, 0 } } },
-	[STORE_OP_LOG_READ] = { SIZE(store_log_query), .fields = {
-		STR(store_log_query, job) } },
-	[STORE_OP_VARIABLE_GET] = { .secret = true, SIZE(store_request_id), .fields = {
-		STR(store_request_id, id) } },
-	[STORE_OP_VARIABLE_LIST] = { SIZE(store_variable_query), .fields = {
-		STR(store_variable_query, prefix),
-		STR(store_variable_query, after) } },
-	[STORE_OP_VARIABLE_PUT] = { .writes = true, .secret = true,
-		SIZE(store_variable_put), .fields = {
-		STR(store_variable_put, key), BLOB(store_variable_put, value),
-		WRITER(store_variable_put), AUDIT(store_variable_put) } },
-	[STORE_OP_VARIABLE_DELETE] = { .writes = true,
-		SIZE(store_variable_delete), .fields = {
-		STR(store_variable_delete, key),
-		WRITER(store_variable_delete), AUDIT(store_variable_delete) } },
-	[STORE_OP_VARIABLE_INCREMENT] = { .writes = true, .secret = true,
-		SIZE(store_variable_increment), .fields = {
-		STR(store_variable_increment, key),
-		STR(store_variable_increment, by),
-		WRITER(store_variable_increment),
-		AUDIT(store_variable_increment) } },
-	[STORE_OP_EXECUTION_GET] = { SIZE(store_request_id), .fields = {
-		STR(store_request_id, id) } },
-	[STORE_OP_OUTPUT_SET] = { .writes = true, SIZE(store_output_set), .fields = {
-		BLOB(store_output_set, value), WRITER(store_output_set),
-		AUDIT(store_output_set) } },
-	[STORE_OP_CONDITION_SET] = { .writes = true, SIZE(store_condition_set), .fields = {
-		WRITER(store_condition_set), AUDIT(store_condition_set) } },
-	[STORE_OP_CONDITION_GET] = { SIZE(store_request_id), .fields = {
-		STR(store_request_id, id) } },
-	[STORE_OP_AUDIT_APPEND] = { .writes = true, SIZE(store_request_audit), .fields = {
-		AUDIT(store_request_audit) } },
-	[STORE_OP_AUDIT_LIST] = { SIZE(store_audit_query), .fields = {
-		STR(store_audit_query, execution) } },
-	[STORE_OP_API_KEY_ADD] = { .writes = true, SIZE(store_api_key_new), .fields = {
-		STR(store_api_key_new, key.id), STR(store_api_key_new, key.name),
-		AUDIT(store_api_key_new) } },
-	[STORE_OP_API_KEY_DELETE] = { .writes = true, SIZE(store_api_key_delete), .fields = {
-		STR(store_api_key_delete, id), AUDIT(store_api_key_delete) } },
-	[STORE_OP_API_KEY_TOUCH] = { .writes = true, SIZE(store_request_id), .fields = {
-		STR(store_request_id, id) } },
+	[STORE_OP_JOB_READ] = {
+		SIZE(store_request_payload),
+		.fields = { STR(store_request_payload, job) },
+	},
+	[STORE_OP_JOB_CANCEL] = {
+		.writes = true, SIZE(store_job_cancel),
+		.fields = {
+			STR(store_job_cancel, job),
+			STR(store_job_cancel, reason),
+			AUDIT(store_job_cancel),
+		},
+	},
+	[STORE_OP_QUEUE_CLAIM] = {
+		.writes = true, SIZE(store_claim),
+		.fields = {
+			STR(store_claim, execution), STR(store_claim, agent),
+			STR(store_claim, executors),
+		},
+	},
+	[STORE_OP_QUEUE_GIVE_BACK] = {
+		.writes = true, SIZE(store_lease),
+		.fields = { STR(store_lease, execution) },
+	},
+	[STORE_OP_QUEUE_STARTED] = {
+		.writes = true, SIZE(store_started),
+		.fields = {
+			STR(store_started, lease.execution),
+			STR(store_started, pod), STR(store_started, executor),
+		},
+	},
+	[STORE_OP_QUEUE_HEARTBEAT] = {
+		.writes = true, SIZE(store_heartbeat),
+		.fields = { STR(store_heartbeat, agent), { FIELD_LEASES, 0 } },
+	},
+	[STORE_OP_QUEUE_COMPLETE] = {
+		.writes = true, SIZE(store_complete),
+		.fields = {
+			STR(store_complete, lease.execution),
+			STR(store_complete, reason), AUDIT(store_complete),
+		},
+	},
+	[STORE_OP_QUEUE_EXPIRE] = {
+		.writes = true, SIZE(store_request_ms),
+	},
+	[STORE_OP_QUEUE_GRACE] = {
+		.writes = true, SIZE(store_request_ms),
+	},
+	[STORE_OP_LOG_APPEND] = {
+		.writes = true, SIZE(store_log_append),
+		.fields = {
+			STR(store_log_append, lease.execution),
+			STR(store_log_append, limit_notice),
+			{ FIELD_CHUNKS, 0 },
+		},
+	},
+	[STORE_OP_LOG_READ] = {
+		SIZE(store_log_query),
+		.fields = { STR(store_log_query, job) },
+	},
+	[STORE_OP_VARIABLE_GET] = {
+		.secret = true, SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_VARIABLE_LIST] = {
+		SIZE(store_variable_query),
+		.fields = {
+			STR(store_variable_query, prefix),
+			STR(store_variable_query, after),
+		},
+	},
+	[STORE_OP_VARIABLE_PUT] = {
+		.writes = true, .secret = true, SIZE(store_variable_put),
+		.fields = {
+			STR(store_variable_put, key),
+			BLOB(store_variable_put, value),
+			WRITER(store_variable_put), AUDIT(store_variable_put),
+		},
+	},
+	[STORE_OP_VARIABLE_DELETE] = {
+		.writes = true, SIZE(store_variable_delete),
+		.fields = {
+			STR(store_variable_delete, key),
+			WRITER(store_variable_delete),
+			AUDIT(store_variable_delete),
+		},
+	},
+	[STORE_OP_VARIABLE_INCREMENT] = {
+		.writes = true, .secret = true, SIZE(store_variable_increment),
+		.fields = {
+			STR(store_variable_increment, key),
+			STR(store_variable_increment, by),
+			WRITER(store_variable_increment),
+			AUDIT(store_variable_increment),
+		},
+	},
+	[STORE_OP_EXECUTION_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_OUTPUT_SET] = {
+		.writes = true, SIZE(store_output_set),
+		.fields = {
+			BLOB(store_output_set, value),
+			WRITER(store_output_set), AUDIT(store_output_set),
+		},
+	},
+	[STORE_OP_CONDITION_SET] = {
+		.writes = true, SIZE(store_condition_set),
+		.fields = {
+			WRITER(store_condition_set),
+			AUDIT(store_condition_set),
+		},
+	},
+	[STORE_OP_CONDITION_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_AUDIT_APPEND] = {
+		.writes = true, SIZE(store_request_audit),
+		.fields = { AUDIT(store_request_audit) },
+	},
+	[STORE_OP_AUDIT_LIST] = {
+		SIZE(store_audit_query),
+		.fields = { STR(store_audit_query, execution) },
+	},
+	[STORE_OP_API_KEY_ADD] = {
+		.writes = true, SIZE(store_api_key_new),
+		.fields = {
+			STR(store_api_key_new, key.id),
+			STR(store_api_key_new, key.name),
+			AUDIT(store_api_key_new),
+		},
+	},
+	[STORE_OP_API_KEY_DELETE] = {
+		.writes = true, SIZE(store_api_key_delete),
+		.fields = {
+			STR(store_api_key_delete, id),
+			AUDIT(store_api_key_delete),
+		},
+	},
+	[STORE_OP_API_KEY_TOUCH] = {
+		.writes = true, SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
 	[STORE_OP_API_KEY_LIST] = { .writes = false },
 };
 /* clang-format on */

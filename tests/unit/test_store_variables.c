@@ -1,9 +1,12 @@
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -168,14 +171,32 @@ static void test_one_of_two_racers_wins(void **state)
 
 /* ---------------------------------------------------------- secrets */
 
-/* True when a file of the data directory contains text. */
+static bool file_contains(const char *dir, const char *name, const char *text)
+{
+	char path[128];
+	char *data;
+	struct stat st;
+	bool found;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	assert_int_equal(fstat(fd, &st), 0);
+	data = malloc((size_t)st.st_size + 1);
+	assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
+	found = memmem(data, (size_t)st.st_size, text, strlen(text)) != NULL;
+	free(data);
+	close(fd);
+	return found;
+}
+
+/* True when the database, or its write-ahead log, contains text. */
 static bool dir_contains(struct store_fixture *f, const char *text)
 {
-	char command[256];
-
-	snprintf(command, sizeof(command), "grep -rqaF -- '%s' %s", text,
-		 f->dir);
-	return system(command) == 0;
+	return file_contains(f->dir, "cronium.db", text) ||
+	       file_contains(f->dir, "cronium.db-wal", text);
 }
 
 static int put_secret(struct store_fixture *f, const char *value,
@@ -366,7 +387,7 @@ static void test_api_keys(void **state)
 			 STORE_E_NOT_FOUND);
 }
 
-#define T(name) \
+#define T(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, store_fixture_setup, \
 					store_fixture_teardown)
 
