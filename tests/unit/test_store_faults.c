@@ -428,12 +428,37 @@ static void mixed_batch(struct store_fixture *f)
 	assert_string_equal(variable_value(f, "n"), "2");
 }
 
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* Mounts of its own; for others than root in a user namespace. */
+static void unshare_mounts(void)
+{
+	unsigned int uid = geteuid(), gid = getegid();
+	char map[64];
+
+	if (!uid) {
+		assert_int_equal(unshare(CLONE_NEWNS), 0);
+		return;
+	}
+	assert_int_equal(unshare(CLONE_NEWNS | CLONE_NEWUSER), 0);
+	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
+	write_text("/proc/self/uid_map", map);
+	write_text("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "%u %u 1", gid, gid);
+	write_text("/proc/self/gid_map", map);
+}
+
 /* A private file system of 4 MB on the fixture's directory. */
 static void mount_small(const char *dir)
 {
-	int flags = CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0);
-
-	assert_int_equal(unshare(flags), 0);
+	unshare_mounts();
 	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL),
 			 0);
 	assert_int_equal(mount("tmpfs", dir, "tmpfs", 0, "size=4m"), 0);
@@ -480,6 +505,89 @@ static void test_full_and_read_only_disk(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---------------------------------------------------------- memory, load */
+
+static void test_out_of_memory(void **state)
+{
+	struct store_fixture *f = *state;
+	struct reply reply;
+
+	assert_int_equal(put_variable(f, "k", "1", STORE_EXPECT_ANY, &reply),
+			 0);
+	sqlite3_hard_heap_limit64(1);
+	assert_int_equal(put_variable(f, "k", "2", STORE_EXPECT_ANY, &reply),
+			 -ENOMEM);
+	assert_int_equal(submit_job(f, "job_1"), -ENOMEM);
+	sqlite3_hard_heap_limit64(0);
+	assert_string_equal(variable_value(f, "k"), "1");
+	assert_int_equal(put_variable(f, "k", "3", STORE_EXPECT_ANY, &reply),
+			 0);
+	assert_int_equal(submit_job(f, "job_1"), 0);
+}
+
+static void count_done(int r, const struct store_result *result, void *ctx)
+{
+	size_t *n = ctx;
+
+	(void)result;
+	assert_int_equal(r, 0);
+	++*n;
+}
+
+/* Many waiters of which some go away: the others all hear, once each. */
+static void test_many_owners_come_and_go(void **state)
+{
+	enum { OWNERS = 64, ROUNDS = 30 };
+	struct store_fixture *f = *state;
+	struct store_owner owners[OWNERS] = { 0 };
+	size_t heard_of[OWNERS] = { 0 };
+	size_t dropped = 0;
+
+	srand(1);
+	for (int round = 0; round < ROUNDS; round++)
+		for (int i = 0; i < OWNERS; i++) {
+			struct store_variable_increment inc = { .key = "n",
+								.by = "1" };
+			struct store_done done = { &owners[i], count_done,
+						   &heard_of[i] };
+
+			assert_int_equal(store_variable_increment(f->store,
+								  &inc, done),
+					 0);
+			if (rand() % 5 == 0) {
+				store_owner_cancel(&owners[rand() % OWNERS]);
+				dropped++;
+			}
+			if (rand() % 7 == 0)
+				event_base_loop(f->base, EVLOOP_NONBLOCK);
+		}
+	settle(f);
+	assert_true(dropped > 0);
+	for (int i = 0; i < OWNERS; i++) {
+		assert_true(LIST_EMPTY(&owners[i].calls));
+		assert_true(heard_of[i] <= ROUNDS);
+	}
+	assert_string_equal(variable_value(f, "n"), "1920");
+}
+
+static void test_full_queue_is_refused(void **state)
+{
+	static char big[1024 * 1024];
+	struct store_fixture *f = *state;
+	struct store_variable_put put = { .key = "k",
+					  .value = { big, sizeof(big) },
+					  .expect = 1 };
+	struct store_done none = { 0 };
+	int r = 0, n = 0;
+
+	while (r == 0 && n++ < 1000)
+		r = store_variable_put(f->store, &put, none);
+	assert_int_equal(r, -EAGAIN);
+	assert_in_range(n, 250, 260);
+	while (store_variable_put(f->store, &put, none) == -EAGAIN)
+		assert_int_equal(event_base_loop(f->base, EVLOOP_ONCE), 0);
 }
 
 /* ---------------------------------------------------------- failing disk */
@@ -554,7 +662,7 @@ static void test_failed_sync_stops_acknowledging(void **state)
 	assert_string_equal(variable_value(f, "k"), "4");
 }
 
-#define T(name) \
+#define T(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, store_fixture_setup, \
 					store_fixture_teardown)
 
@@ -572,6 +680,9 @@ int main(void)
 		T(test_damage_while_it_runs),
 		T(test_killed_process_loses_nothing_acknowledged),
 		T(test_full_and_read_only_disk),
+		T(test_out_of_memory),
+		T(test_many_owners_come_and_go),
+		T(test_full_queue_is_refused),
 		T(test_failed_sync_stops_acknowledging),
 	};
 
