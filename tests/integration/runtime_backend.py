@@ -75,7 +75,7 @@ class Store:
         if r.path == "/variables":
             prefix = r.query.get("prefix", "")
             names = sorted(k for k in self.variables if k.startswith(prefix))
-            return 200, {}, json.dumps({"variables": names}).encode()
+            return 200, {}, json.dumps(names).encode()
         key = unquote(r.path.removeprefix("/variables/"))
         if key.endswith("/increment") and r.method == "POST":
             return self._increment(key.removesuffix("/increment"), r)

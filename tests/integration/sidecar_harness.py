@@ -3,8 +3,12 @@
     with Sidecar(tmp_path) as sidecar:
         sidecar.get("/variables/k")
 
-The backend is RuntimeBackend unless backend_socket names another one, whose
-tokens then have to be given as well.
+The backend is RuntimeBackend, which fails when it is told to. With a real
+one, as backend_process.py starts it:
+
+    claim = agent.claim()
+    with Sidecar.of(tmp_path, backend, claim) as sidecar:
+        ...
 """
 
 import itertools
@@ -126,15 +130,19 @@ class Sidecar:
     """Started on entry, assigned unless assign=False, ended on exit."""
 
     def __init__(self, directory, assign=True, input=b"null", tokens=None,
-                 backend_socket=None, backend_token=None, limits=None,
-                 args=(), log_level="debug", listen=("127.0.0.1:0",)):
+                 limits=None, args=(), log_level="debug",
+                 listen=("127.0.0.1:0",)):
         self.directory = pathlib.Path(directory)
         self.assign_at_once = assign
         self.input = input
         self.tokens = tokens or Tokens()
         self.backend = None
-        self.backend_socket = backend_socket
-        self.backend_token = backend_token or self.tokens.mint(aud="backend")
+        self.backend_socket = None
+        self.backend_token = self.tokens.mint(aud="backend")
+        self.token = self.tokens.mint()
+        self.issuer = "cronium"
+        self.public_pem = self.tokens.public_pem
+        self.execution, self.job = EXECUTION, JOB
         self.limits = limits or {}
         self.args = list(args)
         self.log_level = log_level
@@ -173,13 +181,24 @@ class Sidecar:
         self.address = self.ready["listen"][0]
         self.port = int(self.address.rpartition(":")[2])
         self.base_url = f"http://{self.address}"
-        self.token = self.tokens.mint()
+
+    @classmethod
+    def of(cls, directory, backend, claim, **options):
+        """The sidecar of a claim that a real backend gave."""
+        s = cls(directory, input=claim.input, **options)
+        a = claim.assign
+        s.backend_socket = os.path.join(backend.run, "runtime/backend.sock")
+        s.backend_token, s.token = a["backend_token"], a["runtime_token"]
+        s.issuer, s.public_pem = a["issuer"], a["public_key"]
+        s.execution, s.job = a["execution"], a["job"]
+        s.context = a["context"]
+        return s
 
     def assign_message(self):
         return {
-            "execution": EXECUTION, "job": JOB, "issuer": "cronium",
-            "backend_token": self.backend_token,
-            "public_key": self.tokens.public_pem, "context": self.context,
+            "execution": self.execution, "job": self.job,
+            "issuer": self.issuer, "backend_token": self.backend_token,
+            "public_key": self.public_pem, "context": self.context,
             "input_bytes": len(self.input), "limits": self.limits}
 
     def assign(self):

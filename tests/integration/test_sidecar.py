@@ -188,11 +188,11 @@ def test_hundred_increments_at_once(sidecar):
 def test_list(sidecar):
     for key in "app.a", "app.b", "other", "a&b":
         sidecar.backend.store.set(key, 1)
-    assert sidecar.get("/variables").json()["variables"] == [
+    assert sidecar.get("/variables").json() == [
         "a&b", "app.a", "app.b", "other"]
-    assert sidecar.get("/variables?prefix=app.").json()["variables"] == [
+    assert sidecar.get("/variables?prefix=app.").json() == [
         "app.a", "app.b"]
-    assert sidecar.get("/variables?prefix=a%26").json()["variables"] == ["a&b"]
+    assert sidecar.get("/variables?prefix=a%26").json() == ["a&b"]
 
 
 @pytest.mark.parametrize("key", ["a/b", "a b", "ä", "a%b", "a?b#c", "..",
