@@ -1,0 +1,190 @@
+/* cronium run: submit, follow, hand over the output, end as the script did. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/api.h"
+#include "cli/command.h"
+#include "cli/follow.h"
+#include "cli/job_request.h"
+#include "cli/job_view.h"
+#include "cli/output.h"
+#include "common/clock.h"
+#include "common/json.h"
+
+#define RUN_PATH_BYTES 192
+
+static const struct option_spec run_specs[] = { JOB_OPTIONS,
+						CLI_SERVER_OPTIONS };
+
+/* The output as the script gave it, byte for byte. 0 also where there is
+ * none; negative after an error message. */
+static int run_fetch_output(struct api *api, const char *id, struct buf *out)
+{
+	char path[RUN_PATH_BYTES];
+	const struct api_request request = { .method = "GET", .path = path };
+	struct api_reply reply;
+	int r = 0;
+
+	snprintf(path, sizeof(path), "/v1/jobs/%.128s/output", id);
+	if (api_call(api, &request, &reply)) {
+		r = buf_append(out, reply.body.data, reply.body.len);
+	} else if (reply.status != 404) {
+		api_explain(api, &reply, "read the output");
+		r = -1;
+	}
+	api_reply_deinit(&reply);
+	return r;
+}
+
+static int run_write(const struct buf *b)
+{
+	int r = output_bytes(STDOUT_FILENO, b->data, b->len);
+
+	if (r < 0)
+		output_error("cannot write the output: %s", strerror(-r));
+	return r;
+}
+
+/* --json: everything about the run in one object, the output as it is. */
+static int run_print_json(const json_t *job, const struct buf *output)
+{
+	int64_t took = job_view_duration_ms(job, clock_wall_ms());
+	_cleanup_json_ json_t *head =
+		json_pack("{s:O,s:O,s:O?,s:O?,s:O?,s:O?,s:o}", "job",
+			  json_object_get(job, "id"), "state",
+			  json_object_get(job, "state"), "reason",
+			  json_object_get(job, "reason"), "exit_code",
+			  json_object_get(job, "exit_code"), "signal",
+			  json_object_get(job, "signal"), "executor",
+			  json_object_get(job, "executor"), "duration_ms",
+			  took < 0 ? json_null() : json_integer(took));
+	struct buf text = { 0 };
+	int r = head ? json_append(&text, head) : -1;
+
+	if (!r) {
+		text.len--; /* the closing brace */
+		r = buf_append_str(&text, ",\"output\":");
+	}
+	if (!r && output->len)
+		r = buf_append(&text, output->data, output->len);
+	else if (!r)
+		r = buf_append_str(&text, "null");
+	if (!r)
+		r = buf_append_str(&text, "}\n");
+	if (!r)
+		r = run_write(&text);
+	buf_deinit(&text);
+	return r;
+}
+
+static int run_print_output(struct buf *output)
+{
+	if (!output->len)
+		return 0;
+	if (output->data[output->len - 1] != '\n' &&
+	    buf_append_str(output, "\n") < 0)
+		return -1;
+	return run_write(output);
+}
+
+static void run_explain(const json_t *job)
+{
+	char sentence[512], took[32];
+	const char *state = json_get_str(job, "state", "?");
+
+	if (job_view_sentence(job, sentence, sizeof(sentence))) {
+		output_error("%s", sentence);
+		return;
+	}
+	output_note("%s in %s", state,
+		    output_duration(job_view_duration_ms(job, clock_wall_ms()),
+				    took, sizeof(took)));
+}
+
+static int run_finish(struct api *api, const struct cli_globals *globals,
+		      const json_t *job)
+{
+	struct buf output = { 0 };
+	int r = run_fetch_output(api, json_get_str(job, "id", ""), &output);
+
+	run_explain(job);
+	if (!r)
+		r = globals->json ? run_print_json(job, &output)
+				  : run_print_output(&output);
+	buf_deinit(&output);
+	if (r < 0 && job_view_exit_code(job) == CLI_OK)
+		return CLI_FAILED;
+	return job_view_exit_code(job);
+}
+
+static int run_follow(struct api *api, const struct cli_globals *globals,
+		      const char *id)
+{
+	const struct follow_options options = {
+		.stdout_fd = STDERR_FILENO,
+		.stderr_fd = STDERR_FILENO,
+		.cancel = true,
+		.progress = true,
+	};
+	_cleanup_json_ json_t *job = NULL;
+
+	server_attach(&api->server, id);
+	switch (follow_job(api, id, &options, &job)) {
+	case FOLLOW_ENDED:
+		server_detach(&api->server, id);
+		return run_finish(api, globals, job);
+	case FOLLOW_LEFT:
+		return CLI_CANCELLED;
+	case FOLLOW_LOST:
+	case FOLLOW_REFUSED:
+		break;
+	}
+	return CLI_NOT_RUN;
+}
+
+static int run_run(const void *options, char **words, size_t n_words)
+{
+	const struct job_options *o = options;
+	_cleanup_json_ json_t *job = NULL;
+	struct buf body = { 0 };
+	struct api api;
+	int exit_code = CLI_NOT_RUN;
+
+	if (job_request_build(o, words, n_words, &body) < 0) {
+		buf_deinit(&body);
+		return CLI_USAGE;
+	}
+	if (api_open(&api, &o->globals) < 0) {
+		buf_deinit(&body);
+		return CLI_NOT_RUN;
+	}
+	job = job_request_submit(&api, &body);
+	buf_deinit(&body);
+	if (job) {
+		output_note("%s", json_get_str(job, "id", ""));
+		exit_code = run_follow(&api, &o->globals,
+				       json_get_str(job, "id", ""));
+	}
+	api_close(&api);
+	return exit_code;
+}
+
+const struct command command_run = {
+	.name = "run",
+	.words = "SCRIPT [-- ARG...]",
+	.summary = "Runs a script and waits for it",
+	.details =
+		"The script's log goes to stderr, its output (JSON) alone to "
+		"stdout. cronium ends\nwith the script's exit code; 124: it "
+		"took longer than --timeout; 130: it was\ncancelled, by Ctrl-C "
+		"for example; 125: it was not run, or got lost; 2: wrong "
+		"usage.\n\n--json prints one object instead: job, state, "
+		"reason, exit_code, signal, executor,\nduration_ms, output.\n",
+	.options = run_specs,
+	.n_options = ARRAY_SIZE(run_specs),
+	.options_bytes = sizeof(struct job_options),
+	.words_min = 1,
+	.words_max = SIZE_MAX,
+	.run = run_run,
+	.free_options = job_options_free,
+};

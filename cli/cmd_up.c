@@ -1,0 +1,162 @@
+/* cronium up: the server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "cli/command.h"
+#include "cli/local.h"
+#include "cli/output.h"
+#include "cli/place.h"
+#include "cli/up.h"
+#include "common/log.h"
+
+#define UP_LOCK_TIMEOUT_S 30
+#define UP_INHERITED_FD 3 /* RUN/up.sock, from the CLI that starts us */
+
+struct up_options {
+	struct cli_globals globals;
+	const char *listen, *tls_cert, *tls_key, *log_level, *name;
+	uint64_t slots;
+	struct option_list executors;
+	bool embedded;
+};
+
+#define UP_OPTION(name, letter, type, field, arg, initial, help)               \
+	CLI_OPTION(name, letter, type, struct up_options, field, arg, initial, \
+		   help)
+
+static const struct option_spec up_specs[] = {
+	UP_OPTION("listen", 0, OPTION_STRING, listen, "HOST:PORT",
+		  "127.0.0.1:8642",
+		  "where the API answers; none: nowhere "
+		  "but on RUN/api.sock"),
+	UP_OPTION("tls-cert", 0, OPTION_STRING, tls_cert, "FILE", NULL,
+		  "certificate chain, PEM: https"),
+	UP_OPTION("tls-key", 0, OPTION_STRING, tls_key, "FILE", NULL,
+		  "its private key, PEM"),
+	UP_OPTION("name", 0, OPTION_STRING, name, "NAME", NULL,
+		  "name of the orchestrator; default: the host's"),
+	UP_OPTION("slots", 0, OPTION_UINT, slots, "N", "0",
+		  "jobs at a time; 0: by the number of cores"),
+	UP_OPTION("executors", 0, OPTION_LIST, executors, "LIST", NULL,
+		  "docker, sandbox or both with a comma; default: what works "
+		  "here"),
+	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
+		  "error, warn, info or debug"),
+	UP_OPTION("embedded", 0, OPTION_FLAG, embedded, NULL, NULL,
+		  "used by cronium itself: end when nobody needs it; no TCP"),
+	CLI_DIR_OPTIONS,
+	CLI_HELP_OPTION,
+};
+
+static void up_on_alarm(int number)
+{
+	/* Only interrupts flock(). */
+}
+
+/* One server for a RUN. The descriptor, or negative after a message. */
+static int up_lock(const struct place *p, bool embedded)
+{
+	const struct sigaction sa = { .sa_handler = up_on_alarm };
+	char path[PATH_MAX + 16];
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s/up.lock", p->run);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_error(NULL, "cannot open %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	/* The one before may be on its way out. */
+	sigaction(SIGALRM, &sa, NULL);
+	alarm(embedded ? UP_LOCK_TIMEOUT_S : 0);
+	r = flock(fd, embedded ? LOCK_EX : LOCK_EX | LOCK_NB);
+	alarm(0);
+	if (!r)
+		return fd;
+	log_error(NULL,
+		  "another `cronium up` runs in %s; stop it, or give another "
+		  "--run-dir and --data-dir",
+		  p->run);
+	close(fd);
+	return -EADDRINUSE;
+}
+
+static int up_check(const struct up_options *o)
+{
+	enum log_level level;
+
+	if (log_level_parse(o->log_level, &level) < 0) {
+		output_error("--log-level %s: error, warn, info or debug is "
+			     "expected",
+			     o->log_level);
+		return -EINVAL;
+	}
+	if (!o->tls_cert != !o->tls_key) {
+		output_error("--tls-cert and --tls-key go together");
+		return -EINVAL;
+	}
+	log_init("up", level);
+	return 0;
+}
+
+static int up_command(const void *options, char **words, size_t n_words)
+{
+	const struct up_options *o = options;
+	struct place place;
+	struct up_config config = {
+		.place = &place,
+		.listen = o->embedded ? "none" : o->listen,
+		.tls_cert = o->tls_cert,
+		.tls_key = o->tls_key,
+		.log_level = o->log_level,
+		.name = o->name,
+		.slots = o->slots,
+		.executors = &o->executors,
+		.embedded = o->embedded,
+		.listen_fd = UP_INHERITED_FD,
+	};
+	_cleanup_close_ int lock_fd = -1;
+
+	if (up_check(o) < 0 || place_find(&place, &o->globals) < 0)
+		return CLI_USAGE;
+	if (place_make(&place) < 0)
+		return CLI_FAILED;
+	lock_fd = up_lock(&place, o->embedded);
+	if (lock_fd < 0)
+		return CLI_FAILED;
+	if (o->embedded)
+		fcntl(config.listen_fd, F_SETFD, FD_CLOEXEC);
+	else
+		config.listen_fd = local_listen(&place);
+	if (config.listen_fd < 0) {
+		log_error(NULL, "cannot listen in %s: %s", place.run,
+			  strerror(-config.listen_fd));
+		return CLI_FAILED;
+	}
+	return up_run(&config);
+}
+
+static void up_free_options(void *options)
+{
+	struct up_options *o = options;
+
+	free(o->executors.items);
+}
+
+const struct command command_up = {
+	.name = "up",
+	.words = "",
+	.summary = "Runs the server: backend and orchestrator",
+	.details = "Both are processes of their own, started again when they "
+		   "crash, and stopped in\norder on SIGTERM or Ctrl-C. The "
+		   "first API key is in DATA/api-key.\n",
+	.options = up_specs,
+	.n_options = ARRAY_SIZE(up_specs),
+	.options_bytes = sizeof(struct up_options),
+	.run = up_command,
+	.free_options = up_free_options,
+};

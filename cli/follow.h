@@ -1,0 +1,33 @@
+/*
+ * Watches a job to its end: its log to where the caller wants it, its state as
+ * progress on a terminal. A stream that breaks is taken up at the same byte.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+
+/* How long the server may be away before we give up. */
+#define FOLLOW_PATIENCE_MS (2 * 60 * 1000)
+
+struct api;
+
+struct follow_options {
+	int stdout_fd, stderr_fd; /* where the script's output goes */
+	bool cancel;   /* Ctrl-C cancels the job; otherwise it only leaves */
+	bool progress; /* tell what the job waits for */
+};
+
+enum follow_end {
+	FOLLOW_ENDED,   /* the job is over: *job is its last state */
+	FOLLOW_LEFT,    /* the user left */
+	FOLLOW_LOST,    /* the server is gone; told on stderr */
+	FOLLOW_REFUSED, /* no such job, or a write failed; told on stderr */
+};
+
+/* *job (json_decref) is NULL unless FOLLOW_ENDED. */
+enum follow_end follow_job(struct api *api, const char *id,
+			   const struct follow_options *options, json_t **job);

@@ -1,0 +1,352 @@
+#include "cli/job_request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/api.h"
+#include "cli/output.h"
+#include "common/frame.h"
+#include "common/id.h"
+#include "common/json.h"
+
+#define JOB_READ_BYTES 65536
+#define JOB_SHEBANG_BYTES 128
+
+/* --- files --------------------------------------------------------------- */
+
+/* A file, or stdin for "-". 0, or -EINVAL after an error message. */
+static int job_read(const char *what, const char *path, size_t max,
+		    struct buf *out)
+{
+	bool is_stdin = !strcmp(path, "-");
+	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : 0;
+
+	while (fd >= 0 && out->len <= max) {
+		if (buf_reserve(out, JOB_READ_BYTES) < 0) {
+			errno = ENOMEM;
+			n = -1;
+			break;
+		}
+		n = read(fd, out->data + out->len, JOB_READ_BYTES);
+		if (n <= 0)
+			break;
+		out->len += (size_t)n;
+	}
+	if (n < 0)
+		output_error("cannot read the %s %s: %s", what, path,
+			     strerror(errno));
+	if (fd >= 0 && !is_stdin)
+		close(fd);
+	if (n < 0)
+		return -EINVAL;
+	if (out->len <= max)
+		return 0;
+	output_error("the %s %s is larger than the %zu MiB that are accepted",
+		     what, path, max >> 20);
+	return -EINVAL;
+}
+
+static int job_read_script(const char *path, struct buf *script)
+{
+	int r = job_read("script", path, JOB_SCRIPT_MAX_BYTES, script);
+
+	if (r < 0 || script->len)
+		return r;
+	output_error("the script %s is empty", path);
+	return -EINVAL;
+}
+
+static int job_read_input(const char *given, struct buf *input)
+{
+	size_t at;
+	int r;
+
+	if (!given)
+		return buf_append_str(input, "null");
+	if (!strcmp(given, "-") || given[0] == '@')
+		r = job_read("input", given + (given[0] == '@'),
+			     JOB_INPUT_MAX_BYTES, input);
+	else
+		r = buf_append_str(input, given);
+	if (r < 0 || json_check(input->data, input->len, &at) == 0)
+		return r;
+	if (!input->len)
+		output_error("--input %s: there is nothing in it; JSON is "
+			     "expected",
+			     given);
+	else if (at >= input->len)
+		output_error("--input: the JSON is cut off at its end, byte "
+			     "%zu",
+			     at);
+	else
+		output_error("--input: not JSON at byte %zu, near '%.*s'; a "
+			     "string needs its quotes: --input '\"text\"'",
+			     at, (int)MIN(input->len - at, 20),
+			     (char *)input->data + at);
+	return -EINVAL;
+}
+
+/* --- runtime ------------------------------------------------------------- */
+
+static const struct job_runtime {
+	const char *name;
+	const char *const suffixes[4];
+	const char *const programs[4]; /* as #! lines name them */
+} job_runtimes[] = {
+	{ "python", { ".py" }, { "python", "pypy" } },
+	{ "node", { ".js", ".mjs", ".cjs" }, { "node", "nodejs" } },
+	{ "bash", { ".sh", ".bash" }, { "bash", "sh", "dash" } },
+};
+
+static bool job_has_suffix(const char *name, const char *const *suffixes)
+{
+	const char *dot = strrchr(name, '.');
+
+	for (; dot && *suffixes; suffixes++)
+		if (!strcmp(dot, *suffixes))
+			return true;
+	return false;
+}
+
+/* "/usr/bin/env python3.11 -u" names python; digits and dots are versions. */
+static bool job_shebang_names(const char *line, const char *const *programs)
+{
+	const char *word = line + strspn(line, " \t"), *base;
+	size_t len;
+
+	base = word;
+	len = strcspn(word, " \t\n");
+	for (size_t i = 0; i < len; i++)
+		if (word[i] == '/')
+			base = word + i + 1;
+	len -= (size_t)(base - word);
+	if (len == 3 && !strncmp(base, "env", 3)) {
+		base += 3;
+		base += strspn(base, " \t");
+		len = strcspn(base, " \t\n");
+	}
+	while (len && strchr("0123456789.", base[len - 1]))
+		len--;
+	for (; *programs; programs++)
+		if (strlen(*programs) == len && !strncmp(base, *programs, len))
+			return true;
+	return false;
+}
+
+static const char *job_guess_runtime(const char *name, const struct buf *script)
+{
+	char line[JOB_SHEBANG_BYTES] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
+		if (job_has_suffix(name, job_runtimes[i].suffixes))
+			return job_runtimes[i].name;
+	if (script->len < 2 || memcmp(script->data, "#!", 2) != 0)
+		return NULL;
+	snprintf(line, sizeof(line), "%.*s",
+		 (int)MIN(script->len - 2, sizeof(line) - 1),
+		 (char *)script->data + 2);
+	line[strcspn(line, "\n")] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
+		if (job_shebang_names(line, job_runtimes[i].programs))
+			return job_runtimes[i].name;
+	return NULL;
+}
+
+/* --- the specification --------------------------------------------------- */
+
+static int job_set_pair(json_t *object, const char *option, const char *pair,
+			bool from_environment)
+{
+	const char *eq = strchr(pair, '=');
+	const char *value = eq ? eq + 1 : NULL;
+	size_t len = eq ? (size_t)(eq - pair) : strlen(pair);
+	char key[256];
+
+	snprintf(key, sizeof(key), "%.*s", (int)len, pair);
+	if (!eq && from_environment)
+		value = getenv(key);
+	if (!len || len >= sizeof(key) || !value) {
+		output_error("--%s %s: KEY=VALUE is expected%s", option, pair,
+			     !eq && from_environment
+				     ? ", or the name of a variable that is set"
+				     : "");
+		return -EINVAL;
+	}
+	if (json_object_set_new(object, key, json_string(value)) < 0) {
+		output_error("--%s %s: the value is no UTF-8", option, key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static json_t *job_pairs(const char *option, const struct option_list *list,
+			 bool from_environment)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; object && i < list->n; i++)
+		if (job_set_pair(object, option, list->items[i],
+				 from_environment) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
+static json_t *job_args(char **words, size_t n)
+{
+	json_t *args = json_array();
+
+	for (size_t i = 0; args && i < n; i++)
+		if (json_array_append_new(args, json_string(words[i])) < 0) {
+			output_error("the argument '%s' is no UTF-8", words[i]);
+			json_decref(args);
+			return NULL;
+		}
+	return args;
+}
+
+static int job_parse_cpus(const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	if (*end || end == text || !isfinite(*out) || *out <= 0) {
+		output_error("--cpus %s: a number such as 0.5 or 2 is expected",
+			     text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static json_t *job_spec(const struct job_options *o, const char *name,
+			const char *runtime, char **words, size_t n_words)
+{
+	double cpus;
+	json_t *env, *labels, *args;
+
+	if (job_parse_cpus(o->cpus, &cpus) < 0)
+		return NULL;
+	env = job_pairs("env", &o->env, true);
+	labels = env ? job_pairs("label", &o->labels, false) : NULL;
+	args = labels ? job_args(words, n_words) : NULL;
+	if (!args) {
+		json_decref(env);
+		json_decref(labels);
+		return NULL;
+	}
+	/* json_pack takes env, labels and args, also when it fails. */
+	return json_pack("{s:s,s:s,s:s?,s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o}",
+			 "name", name, "runtime", runtime, "image", o->image,
+			 "executor", o->executor, "network",
+			 o->egress ? "egress" : "none", "timeout_ms",
+			 (json_int_t)o->timeout_ms, "memory_mb",
+			 (json_int_t)((o->memory_bytes + (1 << 20) - 1) >> 20),
+			 "cpus", cpus, "env", env, "labels", labels, "args",
+			 args);
+}
+
+static int job_check(const struct job_options *o, const char *path)
+{
+	const char *x = o->executor;
+
+	if (!strcmp(path, "-") && o->input && !strcmp(o->input, "-")) {
+		output_error("the script and its input cannot both be stdin");
+		return -EINVAL;
+	}
+	if (strcmp(x, "auto") && strcmp(x, "docker") && strcmp(x, "sandbox")) {
+		output_error("--executor %s: docker, sandbox or auto is "
+			     "expected",
+			     x);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int job_find_runtime(const struct job_options *o, const char *path,
+			    const struct buf *script, const char **runtime)
+{
+	*runtime = o->runtime ? o->runtime : job_guess_runtime(path, script);
+	if (!*runtime) {
+		output_error("what runs %s cannot be told from its name or "
+			     "first line; say --runtime python, node or bash",
+			     path);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
+		if (!strcmp(*runtime, job_runtimes[i].name))
+			return 0;
+	output_error("--runtime %s: python, node or bash is expected",
+		     *runtime);
+	return -EINVAL;
+}
+
+int job_request_build(const struct job_options *o, char **words, size_t n_words,
+		      struct buf *body)
+{
+	const char *path = words[0], *runtime, *name;
+	_cleanup_json_ json_t *spec = NULL;
+	struct buf script = { 0 }, input = { 0 }, text = { 0 };
+	int r = job_check(o, path);
+
+	if (!r)
+		r = job_read_script(path, &script);
+	if (!r)
+		r = job_find_runtime(o, path, &script, &runtime);
+	if (!r)
+		r = job_read_input(o->input, &input);
+	if (!r) {
+		name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+		if (!strcmp(path, "-"))
+			name = "stdin";
+		spec = job_spec(o, o->name ? o->name : name, runtime, words + 1,
+				n_words - 1);
+		r = spec ? json_append(&text, spec) : -EINVAL;
+	}
+	if (!r)
+		r = frame_append(body, FRAME_SPEC, text.data, text.len);
+	if (!r)
+		r = frame_append(body, FRAME_SCRIPT, script.data, script.len);
+	if (!r)
+		r = frame_append(body, FRAME_INPUT, input.data, input.len);
+	buf_deinit(&script);
+	buf_deinit(&input);
+	buf_deinit(&text);
+	return r < 0 ? -EINVAL : 0;
+}
+
+json_t *job_request_submit(struct api *api, const struct buf *body)
+{
+	char key[ID_MAX_BYTES];
+	const struct api_request request = {
+		.method = "POST",
+		.path = "/v1/jobs",
+		.content_type = FRAME_CONTENT_TYPE,
+		.idempotency_key = key,
+		.body = body->data,
+		.body_len = body->len,
+	};
+	json_t *job;
+
+	id_new("cli", key);
+	job = api_call_json(api, &request, "submit the job");
+	if (job && !json_get_str(job, "id", NULL)) {
+		output_error("the server's answer names no job");
+		json_decref(job);
+		return NULL;
+	}
+	return job;
+}
+
+void job_options_free(void *options)
+{
+	struct job_options *o = options;
+
+	free(o->env.items);
+	free(o->labels.items);
+}

@@ -1,0 +1,301 @@
+#include "cli/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "cli/output.h"
+#include "cli/place.h"
+#include "common/clock.h"
+
+#define LOCAL_LINE_MAX_BYTES 1024
+#define LOCAL_LOG_MAX_BYTES (4 * 1024 * 1024) /* then it is started anew */
+#define LOCAL_LOG_TAIL_BYTES 8192
+#define LOCAL_LISTEN_FD 3 /* in the embedded server */
+
+static int local_address(const struct place *p, struct sockaddr_un *addr)
+{
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	return place_socket(p->run, "up.sock", addr->sun_path,
+			    sizeof(addr->sun_path));
+}
+
+int local_listen(const struct place *p)
+{
+	struct sockaddr_un addr;
+	mode_t before;
+	int fd, r = local_address(p, &addr);
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(addr.sun_path);
+	before = umask(0177);
+	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+	umask(before);
+	if (r < 0 || listen(fd, 128) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int local_connect(const struct place *p, int *out)
+{
+	struct sockaddr_un addr;
+	int fd, r = local_address(p, &addr);
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		r = errno == EACCES ? -EACCES : LOCAL_E_NONE;
+		close(fd);
+		return r;
+	}
+	*out = fd;
+	return 0;
+}
+
+/* One line, byte by byte: nothing beyond it is taken. 0, LOCAL_E_GONE or
+ * negative errno. */
+static int local_read_line(int fd, char *line, size_t size, uint64_t until_ms)
+{
+	size_t n = 0;
+
+	for (;;) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		uint64_t now = clock_mono_ms();
+		ssize_t got;
+
+		if (now >= until_ms)
+			return -ETIMEDOUT;
+		if (poll(&pfd, 1, (int)MIN(until_ms - now, 1000)) < 0 &&
+		    errno != EINTR)
+			return -errno;
+		output_status_tick();
+		if (!pfd.revents)
+			continue;
+		got = read(fd, line + n, 1);
+		if (got <= 0)
+			return LOCAL_E_GONE;
+		if (line[n] == '\n')
+			break;
+		n += n + 1 < size;
+	}
+	line[n] = '\0';
+	return 0;
+}
+
+static int local_wait_ready(int fd)
+{
+	uint64_t until_ms = clock_mono_ms() + LOCAL_START_TIMEOUT_MS;
+	char line[LOCAL_LINE_MAX_BYTES];
+	int r;
+
+	output_status("starting the local server");
+	while (!(r = local_read_line(fd, line, sizeof(line), until_ms))) {
+		if (!strcmp(line, "ready"))
+			break;
+		if (!strncmp(line, "failed ", 7)) {
+			output_error("the local server could not start: %s",
+				     line + 7);
+			r = LOCAL_E_FAILED;
+			break;
+		}
+	}
+	output_status_clear();
+	return r;
+}
+
+int local_join(const struct place *p, int *hold)
+{
+	int fd, r = local_connect(p, &fd);
+
+	if (r)
+		return r;
+	r = local_wait_ready(fd);
+	if (r)
+		close(fd);
+	else
+		*hold = fd;
+	return r;
+}
+
+/* --- starting one -------------------------------------------------------- */
+
+static int local_open_log(const struct place *p)
+{
+	char path[PATH_MAX + 32], old[PATH_MAX + 40];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/log/embedded.log", p->data);
+	if (!stat(path, &st) && st.st_size > LOCAL_LOG_MAX_BYTES) {
+		snprintf(old, sizeof(old), "%s.1", path);
+		rename(path, old);
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		output_error("cannot write %s: %s", path, strerror(errno));
+	return fd < 0 ? -errno : fd;
+}
+
+static void local_exec(const struct place *p, int listen_fd, int log_fd)
+{
+	sigset_t none;
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	/* Out of the way of the numbers that are about to be set. */
+	listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 10);
+	log_fd = fcntl(log_fd, F_DUPFD_CLOEXEC, 10);
+	if (dup2(null_fd, STDIN_FILENO) < 0 ||
+	    dup2(log_fd, STDOUT_FILENO) < 0 ||
+	    dup2(log_fd, STDERR_FILENO) < 0 ||
+	    dup2(listen_fd, LOCAL_LISTEN_FD) < 0 || chdir("/") < 0)
+		_exit(126);
+	close_range(LOCAL_LISTEN_FD + 1, ~0U, 0);
+	unsetenv("CRONIUM_URL");
+	execl("/proc/self/exe", "cronium", "up", "--embedded", "--data-dir",
+	      p->data, "--run-dir", p->run, NULL);
+	_exit(127);
+}
+
+static int local_spawn(const struct place *p, int *hold)
+{
+	_cleanup_close_ int listen_fd = -1;
+	_cleanup_close_ int log_fd = -1;
+	pid_t pid;
+
+	listen_fd = local_listen(p);
+	if (listen_fd < 0) {
+		output_error("cannot listen in %s: %s", p->run,
+			     strerror(-listen_fd));
+		return listen_fd;
+	}
+	log_fd = local_open_log(p);
+	if (log_fd < 0)
+		return log_fd;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		local_exec(p, listen_fd, log_fd);
+	return local_connect(p, hold);
+}
+
+static int local_lock(const struct place *p)
+{
+	char path[PATH_MAX + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/start.lock", p->run);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
+		int r = -errno;
+
+		output_error("cannot lock %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int local_start(const struct place *p, int *hold)
+{
+	bool spawned = false;
+	int lock_fd, fd, r = place_make(p);
+
+	if (r < 0)
+		return r;
+	lock_fd = local_lock(p);
+	if (lock_fd < 0)
+		return lock_fd;
+	r = local_connect(p, &fd);
+	if (r == LOCAL_E_NONE) {
+		spawned = true;
+		r = local_spawn(p, &fd);
+	}
+	close(lock_fd);
+	if (r)
+		return r;
+	r = local_wait_ready(fd);
+	if (!r) {
+		*hold = fd;
+		return 0;
+	}
+	close(fd);
+	if (r == LOCAL_E_GONE && spawned) {
+		_cleanup_free_ char *why = local_last_error(p);
+
+		output_error("the local server ended while it started: %s",
+			     why ? why : "it left no message");
+		return LOCAL_E_FAILED;
+	}
+	return r;
+}
+
+/* --- its log ------------------------------------------------------------- */
+
+/* The text of msg="…" in a line of the log, unquoted in place. */
+static char *local_message(char *line)
+{
+	char *in = strstr(line, " msg=\""), *out, *start;
+
+	if (!in)
+		return NULL;
+	start = out = in += 6;
+	while (*in && *in != '"') {
+		if (*in == '\\' && in[1])
+			in++;
+		*out++ = *in++;
+	}
+	*out = '\0';
+	return strdup(start);
+}
+
+char *local_last_error(const struct place *p)
+{
+	char path[PATH_MAX + 32], tail[LOCAL_LOG_TAIL_BYTES + 1], *found = NULL;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/log/embedded.log", p->data);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	lseek(fd, -(off_t)MIN(lseek(fd, 0, SEEK_END), LOCAL_LOG_TAIL_BYTES),
+	      SEEK_END);
+	n = read(fd, tail, LOCAL_LOG_TAIL_BYTES);
+	tail[MAX(n, 0)] = '\0';
+	for (char *save, *line = strtok_r(tail, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *message;
+
+		if (!strstr(line, " level=error "))
+			continue;
+		message = local_message(line);
+		if (!message)
+			continue;
+		free(found);
+		found = message;
+	}
+	return found;
+}

@@ -1,0 +1,111 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend-client/tls.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+static const struct command *const commands[] = {
+	&command_run,  &command_submit, &command_jobs,
+	&command_job,  &command_logs,   &command_cancel,
+	&command_vars, &command_up,     &command_doctor,
+};
+
+static void main_help(void)
+{
+	printf("Cronium runs scripts in isolated pods.\n\n"
+	       "usage: cronium COMMAND [OPTIONS]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+	printf("\n`cronium COMMAND --help` says more. Without a server "
+	       "configured, commands\nrun one of their own for as long as "
+	       "they need it.\n");
+}
+
+void command_help(const struct command *c)
+{
+	printf("usage: cronium %s [OPTIONS] %s\n\n%s.\n\n", c->name, c->words,
+	       c->summary);
+	options_help(c->options, c->n_options);
+	if (c->details)
+		printf("\n%s", c->details);
+}
+
+static const struct command *main_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static int main_check_words(const struct command *c, size_t n)
+{
+	if (n >= c->words_min && n <= c->words_max)
+		return 0;
+	output_error("usage: cronium %s [OPTIONS] %s (`cronium %s --help` "
+		     "says more)",
+		     c->name, c->words, c->name);
+	return -EINVAL;
+}
+
+static int main_run(const struct command *c, int argc, char **argv)
+{
+	void *options = calloc(1, c->options_bytes);
+	char err[512];
+	int first, exit_code;
+
+	if (!options) {
+		output_error("out of memory");
+		return CLI_FAILED;
+	}
+	if (options_parse(c->options, c->n_options, argc, argv, false, options,
+			  &first, err, sizeof(err)) < 0) {
+		output_error("%s", err);
+		exit_code = CLI_USAGE;
+	} else if (((struct cli_globals *)options)->help) {
+		command_help(c);
+		exit_code = CLI_OK;
+	} else if (main_check_words(c, (size_t)(argc - first)) < 0) {
+		exit_code = CLI_USAGE;
+	} else {
+		exit_code = c->run(options, argv + first,
+				   (size_t)(argc - first));
+	}
+	if (c->free_options)
+		c->free_options(options);
+	free(options);
+	return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+
+	signal(SIGPIPE, SIG_IGN);
+	backend_client_tls_enable();
+	output_init();
+	if (argc < 2 || !strcmp(argv[1], "help") ||
+	    !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		c = argc > 2 ? main_find(argv[2]) : NULL;
+		if (c)
+			command_help(c);
+		else
+			main_help();
+		return argc < 2 ? CLI_USAGE : CLI_OK;
+	}
+	if (!strcmp(argv[1], "version") || !strcmp(argv[1], "--version")) {
+		printf("cronium %s\n", CRONIUM_VERSION);
+		return CLI_OK;
+	}
+	c = main_find(argv[1]);
+	if (!c) {
+		output_error("there is no command '%s'; `cronium help` lists "
+			     "them",
+			     argv[1]);
+		return CLI_USAGE;
+	}
+	return main_run(c, argc - 1, argv + 1);
+}

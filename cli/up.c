@@ -1,0 +1,352 @@
+#include "cli/up.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "backend-client/client.h"
+#include "cli/child.h"
+#include "cli/command.h"
+#include "cli/idle_watch.h"
+#include "cli/notify.h"
+#include "cli/place.h"
+#include "cli/up_clients.h"
+#include "common/log.h"
+#include "common/options.h"
+
+#define UP_READY_TIMEOUT_MS 60000
+#define UP_RECONNECT_MIN_MS 2
+#define UP_RECONNECT_MAX_MS 50
+#define UP_ORCHESTRATOR_STOP_MS 20000
+#define UP_BACKEND_STOP_MS 10000
+#define UP_ARGS_MAX 64
+
+enum up_state { UP_STARTING, UP_READY, UP_STOPPING };
+
+struct up_program {
+	char path[PATH_MAX];
+	const char *argv[UP_ARGS_MAX];
+	size_t argc;
+	char endpoint[PATH_MAX + 32], number[24];
+	struct child *child;
+};
+
+struct up {
+	const struct up_config *config;
+	struct event_base *base;
+	enum up_state state;
+	struct up_program backend, orchestrator;
+	struct up_clients *clients;
+	struct backend_client *client;
+	struct idle_watch *idle; /* embedded only */
+	struct event *signals[3];
+	int exit_code;
+};
+
+/* --- stopping ------------------------------------------------------------ */
+
+static void up_stop(struct up *u, const char *why)
+{
+	if (u->state == UP_STOPPING) {
+		/* Asked twice: no more waiting. */
+		child_kill(u->orchestrator.child);
+		child_kill(u->backend.child);
+		return;
+	}
+	u->state = UP_STOPPING;
+	log_info(NULL, "stopping: %s", why);
+	notify_send("STOPPING=1");
+	child_stop(u->orchestrator.child);
+}
+
+static void up_fail(struct up *u, const char *why)
+{
+	if (u->state == UP_STOPPING)
+		return;
+	log_error(NULL, "%s", why);
+	up_clients_failed(u->clients, why);
+	u->exit_code = CLI_FAILED;
+	up_stop(u, "it cannot go on");
+}
+
+static void up_on_stopped(struct child *c, void *ctx)
+{
+	struct up *u = ctx;
+
+	if (c == u->orchestrator.child)
+		child_stop(u->backend.child);
+	else
+		event_base_loopbreak(u->base);
+}
+
+/* --- children ------------------------------------------------------------ */
+
+static const char *up_child_name(const struct up *u, const struct child *c)
+{
+	return c == u->backend.child ? "cronium-backend"
+				     : "cronium-orchestrator";
+}
+
+/* Ending by itself at its first start is a mistake in the configuration, which
+ * a restart does not mend; a crash is one that it may. */
+static bool up_on_exit(struct child *c, int status, bool first_start, void *ctx)
+{
+	struct up *u = ctx;
+	char why[160], text[64];
+
+	if (!first_start || WIFSIGNALED(status))
+		return true;
+	snprintf(why, sizeof(why),
+		 "%s ended with %s when it was started; its own message is "
+		 "above",
+		 up_child_name(u, c),
+		 child_status_text(status, text, sizeof(text)));
+	up_fail(u, why);
+	return false;
+}
+
+static void up_add(struct up_program *p, const char *option, const char *value)
+{
+	if (!value || p->argc + 3 > UP_ARGS_MAX)
+		return;
+	p->argv[p->argc++] = option;
+	p->argv[p->argc++] = value;
+}
+
+static int up_prepare(struct up *u, struct up_program *p, const char *name,
+		      uint32_t stop_ms)
+{
+	const struct child_config config = {
+		.name = name,
+		.program = p->path,
+		.argv = p->argv,
+		.stop_ms = stop_ms,
+		.on_exit = up_on_exit,
+		.on_stopped = up_on_stopped,
+		.ctx = u,
+	};
+
+	if (place_program(name, p->path, sizeof(p->path)) < 0) {
+		log_error(NULL,
+			  "%s is neither beside cronium nor in $PATH: is the "
+			  "installation complete?",
+			  name);
+		return -ENOENT;
+	}
+	p->argv[p->argc++] = name;
+	up_add(p, "--data-dir", u->config->place->data);
+	up_add(p, "--run-dir", u->config->place->run);
+	up_add(p, "--log-level", u->config->log_level);
+	return child_new(&p->child, u->base, &config);
+}
+
+static int up_prepare_children(struct up *u)
+{
+	const struct up_config *c = u->config;
+	struct up_program *o = &u->orchestrator;
+	int r = up_prepare(u, &u->backend, "cronium-backend",
+			   UP_BACKEND_STOP_MS);
+
+	if (r < 0)
+		return r;
+	up_add(&u->backend, "--listen", c->listen);
+	up_add(&u->backend, "--tls-cert", c->tls_cert);
+	up_add(&u->backend, "--tls-key", c->tls_key);
+	r = up_prepare(u, o, "cronium-orchestrator", UP_ORCHESTRATOR_STOP_MS);
+	if (r < 0)
+		return r;
+	snprintf(o->endpoint, sizeof(o->endpoint), "unix:%s/api.sock",
+		 c->place->run);
+	up_add(o, "--backend", o->endpoint);
+	up_add(o, "--name", c->name);
+	snprintf(o->number, sizeof(o->number), "%llu",
+		 (unsigned long long)c->slots);
+	up_add(o, "--slots", c->slots ? o->number : NULL);
+	for (size_t i = 0; i < c->executors->n; i++)
+		up_add(o, "--executors", c->executors->items[i]);
+	return 0;
+}
+
+/* --- readiness ----------------------------------------------------------- */
+
+static void up_on_ready(struct backend_call *call,
+			const struct backend_response *r, void *ctx)
+{
+	struct up *u = ctx;
+	char why[256];
+
+	if (u->state != UP_STARTING)
+		return;
+	if (r->error || r->status != 200) {
+		snprintf(why, sizeof(why), "the backend did not get ready: %s",
+			 r->error ? r->detail : "it answers, but not with 200");
+		up_fail(u, why);
+		return;
+	}
+	u->state = UP_READY;
+	if (child_start(u->orchestrator.child) < 0) {
+		up_fail(u, "the orchestrator cannot be started");
+		return;
+	}
+	log_info(NULL, "ready: %s%s", u->config->embedded ? "" : "API on ",
+		 u->config->embedded ? "embedded" : u->config->listen);
+	notify_send("READY=1");
+	up_clients_ready(u->clients);
+}
+
+static int up_connect(struct up *u)
+{
+	static const struct backend_call_ops ops = { .on_done = up_on_ready };
+	static const struct backend_request ready = {
+		.method = "GET",
+		.path = "/readyz",
+		.deadline_ms = UP_READY_TIMEOUT_MS,
+		.retry = BACKEND_RETRY_SAFE,
+	};
+	struct backend_client_config config = BACKEND_CLIENT_CONFIG_DEFAULT;
+	int r;
+
+	config.endpoint = u->orchestrator.endpoint;
+	config.user_agent = "cronium-up/" CRONIUM_VERSION;
+	config.backoff_initial_ms = UP_RECONNECT_MIN_MS;
+	config.backoff_max_ms = UP_RECONNECT_MAX_MS;
+	config.breaker_failures = UINT32_MAX; /* it is our own child */
+	r = backend_client_new(&u->client, u->base, &config);
+	if (r < 0)
+		return r;
+	return backend_client_call(u->client, &ready, &ops, u, NULL);
+}
+
+/* --- who needs us -------------------------------------------------------- */
+
+static void up_on_idle(void *ctx)
+{
+	struct up *u = ctx;
+
+	if (!up_clients_count(u->clients))
+		up_stop(u, "nobody needs the embedded server any more");
+}
+
+static void up_on_abandoned(const char *job, void *ctx)
+{
+	struct up *u = ctx;
+
+	if (u->idle && u->state == UP_READY)
+		idle_watch_cancel_job(u->idle, job);
+}
+
+static void up_on_none(void *ctx)
+{
+	struct up *u = ctx;
+
+	if (!u->idle)
+		return;
+	if (u->state == UP_STARTING)
+		up_stop(u, "nobody waits for it any more");
+	else if (u->state == UP_READY)
+		idle_watch_check(u->idle);
+}
+
+static int up_accept_clients(struct up *u)
+{
+	static const struct up_clients_ops ops = {
+		.on_abandoned = up_on_abandoned,
+		.on_none = up_on_none,
+	};
+	int r = up_clients_new(&u->clients, u->base, u->config->listen_fd, &ops,
+			       u);
+
+	if (r < 0 || !u->config->embedded)
+		return r;
+	return idle_watch_new(&u->idle, u->base, u->client, up_on_idle, u);
+}
+
+/* --- signals ------------------------------------------------------------- */
+
+static void up_on_stop_signal(evutil_socket_t number, short what, void *arg)
+{
+	up_stop(arg, strsignal((int)number));
+}
+
+/* Also reaps what the children left behind where we are process 1. */
+static void up_on_child_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct up *u = arg;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (!child_reaped(u->backend.child, pid, status))
+			child_reaped(u->orchestrator.child, pid, status);
+}
+
+static int up_watch_signals(struct up *u)
+{
+	u->signals[0] = evsignal_new(u->base, SIGTERM, up_on_stop_signal, u);
+	u->signals[1] = evsignal_new(u->base, SIGINT, up_on_stop_signal, u);
+	u->signals[2] = evsignal_new(u->base, SIGCHLD, up_on_child_signal, u);
+	for (size_t i = 0; i < ARRAY_SIZE(u->signals); i++) {
+		if (!u->signals[i])
+			return -ENOMEM;
+		event_add(u->signals[i], NULL);
+	}
+	return 0;
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+static int up_init(struct up *u)
+{
+	int r;
+
+	u->base = event_base_new();
+	r = u->base ? up_watch_signals(u) : -ENOMEM;
+	if (!r)
+		r = up_prepare_children(u);
+	if (!r)
+		r = up_connect(u);
+	if (!r)
+		r = up_accept_clients(u);
+	if (!r)
+		r = child_start(u->backend.child);
+	return r;
+}
+
+static void up_deinit(struct up *u)
+{
+	idle_watch_free(u->idle);
+	up_clients_free(u->clients);
+	backend_client_free(u->client);
+	child_free(u->orchestrator.child);
+	child_free(u->backend.child);
+	for (size_t i = 0; i < ARRAY_SIZE(u->signals); i++)
+		if (u->signals[i])
+			event_free(u->signals[i]);
+	if (u->base)
+		event_base_free(u->base);
+}
+
+int up_run(const struct up_config *config)
+{
+	struct up *u = calloc(1, sizeof(*u));
+	int r, exit_code;
+
+	if (!u)
+		return CLI_FAILED;
+	u->config = config;
+	r = up_init(u);
+	if (r < 0) {
+		log_error(NULL, "cannot start: %s", strerror(-r));
+		u->exit_code = CLI_FAILED;
+	} else {
+		event_base_dispatch(u->base);
+	}
+	up_deinit(u);
+	exit_code = u->exit_code;
+	free(u);
+	return exit_code;
+}
