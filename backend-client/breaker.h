@@ -21,7 +21,7 @@ struct breaker {
 	uint32_t open_ms;
 	uint32_t failures;
 	uint64_t until_ms; /* OPEN: when it may be tried again */
-	bool trial;	   /* HALF_OPEN: one is under way */
+	bool trial;        /* HALF_OPEN: one is under way */
 };
 
 void breaker_init(struct breaker *b, uint32_t threshold, uint32_t open_ms);

@@ -25,9 +25,9 @@
 enum call_place { CALL_WAITING, CALL_SENT, CALL_DELAYED, CALL_ENDED };
 
 struct backend_call {
-	struct client_stream stream;	/* first: it is cast back */
+	struct client_stream stream;    /* first: it is cast back */
 	TAILQ_ENTRY(backend_call) link; /* list of its place */
-	TAILQ_ENTRY(backend_call) all;	/* every live call; the pool */
+	TAILQ_ENTRY(backend_call) all;  /* every live call; the pool */
 	struct backend_client *client;
 	struct backend_call_ops ops;
 	void *ctx;

@@ -115,7 +115,7 @@ const char *backend_strerror(enum backend_error e);
 
 struct backend_response {
 	enum backend_error error; /* BACKEND_OK: status and the rest are set */
-	const char *detail;	  /* for error: a sentence */
+	const char *detail;       /* for error: a sentence */
 	int status;
 	const struct backend_header *headers;
 	size_t n_headers;

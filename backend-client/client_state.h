@@ -37,8 +37,8 @@ struct backend_client {
 	struct client_conn *retiring; /* after GOAWAY, or dead */
 	unsigned int connect_failures;
 	uint64_t connect_at_ms; /* not before */
-	uint64_t ready_ms;	/* since when conn is up; 0 = it is not */
-	char why[160];		/* why there is no connection */
+	uint64_t ready_ms;      /* since when conn is up; 0 = it is not */
+	char why[160];          /* why there is no connection */
 	struct breaker breaker;
 
 	struct backend_calls waiting, delayed, sent, ended;

@@ -11,7 +11,7 @@ enum endpoint_kind { ENDPOINT_UNIX, ENDPOINT_TCP, ENDPOINT_TLS };
 
 struct endpoint {
 	enum endpoint_kind kind;
-	char *host;	 /* unix: the path; IPv6 without brackets */
+	char *host;      /* unix: the path; IPv6 without brackets */
 	char *authority; /* for :authority */
 	uint16_t port;
 };
