@@ -83,18 +83,18 @@ struct http_conn {
 	const struct conn_protocol *protocol; /* NULL while OPENING */
 	enum conn_state state;
 	const char *close_reason;
-	bool marked;	 /* on the server's list of what to look at */
+	bool marked;     /* on the server's list of what to look at */
 	bool in_service; /* conn_service() is at it … */
-	bool again;	 /* … and was asked to go round once more */
-	bool in_input;	 /* the protocol's input is at it */
-	bool kicked;	 /* wake is to be called */
+	bool again;      /* … and was asked to go round once more */
+	bool in_input;   /* the protocol's input is at it */
+	bool kicked;     /* wake is to be called */
 	bool eof;
 	bool linger;  /* after FLUSHING */
 	bool refused; /* over the limit of connections */
 	bool reading; /* read_ev is added */
 	bool writing; /* write_ev is added */
 	struct event read_ev, write_ev;
-	struct buf in;	/* read, not understood yet */
+	struct buf in;  /* read, not understood yet */
 	struct buf out; /* to be written */
 	uint64_t deadline_ms;
 	uint64_t active_ms;  /* a request ended, or the connection came */

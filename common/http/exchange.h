@@ -47,7 +47,7 @@ struct http_exchange {
 	bool body_delivered;  /* the last callback was called */
 	uint64_t body_bytes, body_max_bytes;
 	struct buf body; /* collected, or held until it is wanted */
-	size_t held;	 /* bytes of body that release has not returned */
+	size_t held;     /* bytes of body that release has not returned */
 	void (*on_body)(struct http_exchange *ex, const uint8_t *body,
 			size_t len, void *data);
 	void (*on_data)(struct http_exchange *ex, const uint8_t *piece,
@@ -56,9 +56,9 @@ struct http_exchange {
 
 	/* The reply. */
 	enum exchange_reply reply;
-	bool no_body;	    /* to HEAD, or 204, 304 */
-	bool chunked;	    /* HTTP/1.1, length not known */
-	bool was_full;	    /* http_respond_write() said so: call on_drain */
+	bool no_body;       /* to HEAD, or 204, 304 */
+	bool chunked;       /* HTTP/1.1, length not known */
+	bool was_full;      /* http_respond_write() said so: call on_drain */
 	int64_t reply_left; /* of a Content-Length given; -1: none was */
 	void (*on_drain)(struct http_exchange *ex, void *data);
 

@@ -5,13 +5,16 @@
 
 struct fields {
 	struct http_header *fields;
-	size_t n;
+	size_t n, max;
 };
 
 static int on_field(llhttp_t *p, const char *at, size_t len)
 {
 	struct fields *f = p->data;
 
+	/* llhttp lets an empty name through; and each line is one field. */
+	if (!len || f->n == f->max || at[-1] != '\n')
+		return HPE_USER;
 	f->fields[f->n].name = at;
 	f->fields[f->n++].value = NULL;
 	return 0;
@@ -21,6 +24,8 @@ static int on_value(llhttp_t *p, const char *at, size_t len)
 {
 	struct fields *f = p->data;
 
+	if (!f->n)
+		return HPE_USER;
 	if (len)
 		f->fields[f->n - 1].value = at;
 	return 0;
@@ -69,13 +74,15 @@ int fields_parse(char *text, size_t len, struct http_header *fields,
 		.on_header_value = on_value,
 		.on_headers_complete = on_complete,
 	};
-	struct fields f = { .fields = fields };
+	struct fields f = { .fields = fields, .max = *n_fields };
 	llhttp_t parser;
 
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
 	parser.data = &f;
 	switch (llhttp_execute(&parser, text, len)) {
 	case HPE_PAUSED:
+		if (f.n != f.max)
+			return refuse(400, why, "a header is malformed");
 		terminate_fields(&f);
 		*n_fields = f.n;
 		return 0;

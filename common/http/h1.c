@@ -262,6 +262,7 @@ static void h1_begin(struct http_conn *c, const uint8_t *data, size_t len)
 	}
 	c->h1.ex = ex;
 	head.headers = ex->headers;
+	head.n_headers = scan->lines - 1;
 	text = (char *)&ex->headers[scan->lines - 1];
 	memcpy(text, data + scan->start, len);
 	status = head_parse(&head, text, len, &why);
@@ -415,6 +416,8 @@ static void h1_wake(struct http_conn *c)
 		exchange_release(c->h1.ex);
 	if (c->state == CONN_OPEN)
 		conn_input_held(c);
+	if (c->eof && c->h1.state == H1_BODY && exchange_wants_body(c->h1.ex))
+		conn_close(c, "closed by the peer within a body");
 }
 
 /* --- the connection's side -------------------------------------------------------- */
@@ -448,11 +451,17 @@ static bool h1_busy(const struct http_conn *c)
  * does so during a streamed reply (which may last for ever) is gone. */
 static bool h1_eof(struct http_conn *c)
 {
-	if (c->h1.state == H1_BODY)
-		return false;
-	if (c->h1.ex)
-		return c->h1.ex->reply == EXCHANGE_REPLY_NONE;
-	return c->out.len > 0;
+	const struct http_exchange *ex = c->h1.ex;
+
+	if (!ex)
+		return c->out.len > 0;
+	if (ex->reply == EXCHANGE_REPLY_ENDED) {
+		conn_finish(c, false, "closed by the peer within a body");
+		return true;
+	}
+	if (c->h1.state == H1_BODY && exchange_wants_body(ex))
+		return false; /* there is no rest of it */
+	return ex->reply == EXCHANGE_REPLY_NONE;
 }
 
 static void h1_drain(struct http_conn *c)

@@ -28,11 +28,11 @@ struct h1 {
 	struct head_scan scan;
 	struct chunked chunked;
 	bool is_chunked;
-	uint64_t body_left;	  /* when not chunked */
+	uint64_t body_left;       /* when not chunked */
 	uint64_t discarded_bytes; /* of a body that nobody wanted */
 	bool keep_alive;
 	bool http_1_0;
-	bool stalled;	  /* input stopped because too much is to be written */
+	bool stalled;     /* input stopped because too much is to be written */
 	uint64_t head_ms; /* when the first byte of the head came */
 	struct http_exchange *ex;
 };

@@ -7,7 +7,7 @@
 #include "common/http/problem.h"
 
 #define CHUNK_SIZE_LINE_BYTES 20 /* 16 digits, CR LF, NUL */
-#define FIXED_HEAD_BYTES 256	 /* status line and the headers we add */
+#define FIXED_HEAD_BYTES 256     /* status line and the headers we add */
 #define LENGTH_DIGITS_MAX 20
 
 bool reply_is_content_length(const struct http_header *h)

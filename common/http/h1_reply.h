@@ -15,7 +15,7 @@ struct h1_reply {
 	size_t n_headers;
 	int64_t length; /* Content-Length to add; -1: none */
 	bool chunked;
-	bool close;	 /* Connection: close */
+	bool close;      /* Connection: close */
 	bool keep_alive; /* Connection: keep-alive, for HTTP/1.0 */
 	const char *date;
 	size_t date_len;

@@ -24,7 +24,7 @@ void h2_head_deinit(struct h2_head *h);
 /* Positive outcomes of h2_head_add(). */
 enum {
 	H2_HEAD_E_TOO_LARGE = 1, /* not kept: will be refused */
-	H2_HEAD_E_FLOOD,	 /* not even worth an answer */
+	H2_HEAD_E_FLOOD,         /* not even worth an answer */
 };
 
 /* 0, H2_HEAD_E_* or -ENOMEM. */

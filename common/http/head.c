@@ -77,8 +77,8 @@ static int refuse(int status, const char **why, const char *sentence)
 enum http_method head_method(const char *s, size_t len)
 {
 	static const char *const names[] = {
-		[HTTP_GET] = "GET",	    [HTTP_HEAD] = "HEAD",
-		[HTTP_POST] = "POST",	    [HTTP_PUT] = "PUT",
+		[HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",
+		[HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
 		[HTTP_DELETE] = "DELETE",   [HTTP_PATCH] = "PATCH",
 		[HTTP_OPTIONS] = "OPTIONS",
 	};
@@ -294,6 +294,7 @@ int head_parse(struct head *h, char *text, size_t len, const char **why)
 		.path = "/",
 		.query = "",
 		.headers = h->headers,
+		.n_headers = h->n_headers,
 		.content_length = -1,
 	};
 	text[len] = '\0';

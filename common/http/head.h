@@ -37,12 +37,12 @@ struct head {
 	enum http_method method;
 	const char *path;
 	const char *query;
-	struct http_header *headers; /* room for scan.lines of them */
-	size_t n_headers;
-	int64_t content_length; /* -1 when absent */
+	struct http_header *headers; /* room for n_headers of them, */
+	size_t n_headers;            /* which is scan.lines - 1 */
+	int64_t content_length;      /* -1 when absent */
 	bool chunked;
 	bool http_1_0;
-	bool close;	 /* Connection: close */
+	bool close;      /* Connection: close */
 	bool keep_alive; /* Connection: keep-alive */
 	bool expect_continue;
 	bool asterisk; /* OPTIONS * */

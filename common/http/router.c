@@ -10,8 +10,8 @@
 #define ALLOW_MAX_BYTES 96
 
 static const char *const METHOD_NAMES[] = {
-	[HTTP_GET] = "GET",	    [HTTP_HEAD] = "HEAD",
-	[HTTP_POST] = "POST",	    [HTTP_PUT] = "PUT",
+	[HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",
+	[HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
 	[HTTP_DELETE] = "DELETE",   [HTTP_PATCH] = "PATCH",
 	[HTTP_OPTIONS] = "OPTIONS",
 };

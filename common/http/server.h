@@ -23,18 +23,18 @@ struct http_exchange; /* one request and its reply */
 struct http_tls;      /* tls.h */
 
 struct http_limits {
-	uint32_t connections;	       /* over it: refused with 503 */
-	uint32_t header_bytes;	       /* request line and headers; 431 */
-	uint32_t header_count;	       /* 431 */
-	uint64_t body_bytes;	       /* 413 */
+	uint32_t connections;          /* over it: refused with 503 */
+	uint32_t header_bytes;         /* request line and headers; 431 */
+	uint32_t header_count;         /* 431 */
+	uint64_t body_bytes;           /* 413 */
 	uint32_t header_timeout_ms;    /* first byte to last header byte; 408 */
 	uint32_t body_idle_timeout_ms; /* between two pieces of a body; 408 */
 	uint32_t idle_timeout_ms;      /* between two requests */
-	uint32_t write_idle_timeout_ms;	 /* peer takes nothing of a reply */
-	uint32_t concurrent_streams;	 /* HTTP/2, per connection */
-	uint32_t resets_per_10s;	 /* RST_STREAM flood; GOAWAY */
+	uint32_t write_idle_timeout_ms;  /* peer takes nothing of a reply */
+	uint32_t concurrent_streams;     /* HTTP/2, per connection */
+	uint32_t resets_per_10s;         /* RST_STREAM flood; GOAWAY */
 	uint32_t control_frames_per_10s; /* PING, SETTINGS flood; GOAWAY */
-	uint32_t pipelined;	      /* HTTP/1.1 requests between two writes */
+	uint32_t pipelined;           /* HTTP/1.1 requests between two writes */
 	uint32_t write_backlog_bytes; /* http_respond_write() says "full" */
 };
 
@@ -58,7 +58,7 @@ struct http_peer {
 	gid_t gid;
 	pid_t pid;
 	const void *listener_tag; /* as given to http_server_listen_*() */
-	char address[64];	  /* "127.0.0.1:4321" or "unix:PID" */
+	char address[64];         /* "127.0.0.1:4321" or "unix:PID" */
 };
 
 /* Owned by the exchange; valid until the exchange ends. */

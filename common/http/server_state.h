@@ -26,10 +26,10 @@ struct http_server {
 	struct http_limits limits;
 	http_handler_fn handler;
 	void *ctx;
-	struct event *turn_ev;	/* what happened outside of our callbacks */
+	struct event *turn_ev;  /* what happened outside of our callbacks */
 	struct event *sweep_ev; /* the earliest deadline */
-	uint64_t now_ms;	/* of this turn */
-	uint64_t sweep_at_ms;	/* UINT64_MAX: sweep_ev is not added */
+	uint64_t now_ms;        /* of this turn */
+	uint64_t sweep_at_ms;   /* UINT64_MAX: sweep_ev is not added */
 	bool in_turn;
 	bool draining;
 	void (*on_drained)(void *ctx);

@@ -24,10 +24,10 @@ struct options {
 		body_timeout, idle_timeout, write_timeout, resets, control;
 };
 
-#define OPTION(name, type, field, arg, initial, help) \
-	{ \
+#define OPTION(name, type, field, arg, initial, help)                         \
+	{                                                                     \
 		name, 0, type, offsetof(struct options, field), arg, initial, \
-			help \
+			help                                                  \
 	}
 
 static const struct option_spec OPTIONS[] = {
@@ -344,7 +344,7 @@ static int listen_all(const struct options *o, struct http_tls *tls)
 int main(int argc, char **argv)
 {
 	struct http_tls *tls = NULL;
-	struct event_base *base = event_base_new();
+	struct event_base *base;
 	struct event *term, *intr;
 	struct http_limits limits;
 	struct options o = { 0 };
@@ -360,6 +360,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	limits = limits_of(&o);
+	base = event_base_new();
 	term = evsignal_new(base, SIGTERM, on_signal, base);
 	intr = evsignal_new(base, SIGINT, on_signal, base);
 	event_add(term, NULL);
