@@ -22,6 +22,12 @@ struct assignment {
 	uint64_t grace_ms;    /* when the runner itself is told to stop */
 };
 
+/* For places without a cgroup; 0 = none. Set from the command line. */
+struct limits {
+	uint64_t memory_bytes; /* RLIMIT_DATA of each process */
+	uint64_t processes;    /* RLIMIT_NPROC */
+};
+
 /* 0, or -EINVAL or -ENOMEM with a sentence in err. */
 int assignment_parse(struct assignment *a, const void *data, size_t len,
 		     char *err, size_t err_size) MUST_CHECK;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ENVIRONMENT_OWN 4 /* PATH, LANG, HOME, PWD */
+
 struct environment {
 	char **items; /* room for all of them and the NULL */
 	size_t n;
@@ -62,7 +64,8 @@ static int environment_fill(struct environment *e, const struct assignment *a,
 	/* A PATH of the image's own replaces the usual one. */
 	if (keep_own && environment_copy_own(e) < 0)
 		return -1;
-	if (environment_set(e, "HOME", a->work_dir) < 0)
+	if (environment_set(e, "HOME", a->work_dir) < 0 ||
+	    environment_set(e, "PWD", a->work_dir) < 0)
 		return -1;
 	json_object_foreach((json_t *)a->env, key, value) {
 		if (environment_set(e, key, json_string_value(value)) < 0)
@@ -78,7 +81,8 @@ char **environment_new(const struct assignment *a, bool keep_own)
 
 	while (environ[own])
 		own++;
-	e.items = calloc(own + json_object_size(a->env) + 4, sizeof(*e.items));
+	e.items = calloc(own + json_object_size(a->env) + ENVIRONMENT_OWN + 1,
+			 sizeof(*e.items));
 	if (!e.items)
 		return NULL;
 	if (environment_fill(&e, a, keep_own) < 0) {

@@ -3,14 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "runner/environment.h"
+
+#define LAUNCH_OOM_SCORE_ADJ "500"
 
 enum launch_step {
 	LAUNCH_PREPARE,
@@ -53,14 +57,46 @@ static int launch_prepare(const struct launch_child *c)
 	return 0;
 }
 
+static int launch_limit(const struct limits *limits)
+{
+	const struct rlimit data = { limits->memory_bytes,
+				     limits->memory_bytes };
+	const struct rlimit processes = { limits->processes,
+					  limits->processes };
+
+	if (limits->memory_bytes && setrlimit(RLIMIT_DATA, &data) < 0)
+		return -errno;
+	if (limits->processes && setrlimit(RLIMIT_NPROC, &processes) < 0)
+		return -errno;
+	return 0;
+}
+
+/* When memory is short the kernel shall take the script, not the host. */
+static void launch_offer_to_oom_killer(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj",
+				      O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 &&
+	    write(fd, LAUNCH_OOM_SCORE_ADJ, strlen(LAUNCH_OOM_SCORE_ADJ)) < 0)
+		return;
+}
+
 static int launch_become(const struct assignment *a)
 {
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	const struct __user_cap_data_struct none[2] = { 0 };
 	gid_t gid = (gid_t)a->gid;
 	uid_t uid = (uid_t)a->uid;
 
 	if (a->uid >= 0 &&
 	    (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 ||
 	     setresuid(uid, uid, uid) < 0))
+		return -errno;
+	/* Changing the user leaves the inheritable ones. */
+	if (syscall(SYS_capset, &head, none) < 0)
 		return -errno;
 	/* Changing the user clears it, so it is set last. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -78,12 +114,15 @@ static void launch_report(int status_fd, enum launch_step step, int error)
 }
 
 /* In the child; does not return. */
-static void launch_exec(const struct assignment *a, char **env,
-			const struct launch_child *c)
+static void launch_exec(const struct assignment *a, const struct limits *limits,
+			char **env, const struct launch_child *c)
 {
 	int r;
 
+	launch_offer_to_oom_killer();
 	r = launch_prepare(c);
+	if (!r)
+		r = launch_limit(limits);
 	if (r < 0)
 		launch_report(c->status_fd, LAUNCH_PREPARE, -r);
 	r = launch_become(a);
@@ -129,7 +168,8 @@ static int launch_open(struct launch *l, struct launch_child *c)
 	return 0;
 }
 
-int launch_script(const struct assignment *a, bool keep_env, struct launch *out)
+int launch_script(const struct assignment *a, const struct limits *limits,
+		  bool keep_env, struct launch *out)
 {
 	_cleanup_(environment_freep) char **env = NULL;
 	struct launch_child c = { -1, -1, -1, -1 };
@@ -142,7 +182,7 @@ int launch_script(const struct assignment *a, bool keep_env, struct launch *out)
 	if (!r) {
 		l.pid = fork();
 		if (l.pid == 0)
-			launch_exec(a, env, &c);
+			launch_exec(a, limits, env, &c);
 		if (l.pid < 0)
 			r = -errno;
 	}

@@ -23,8 +23,8 @@ struct launch_failure {
 };
 
 /* keep_env: see environment.h. 0 or negative errno. */
-int launch_script(const struct assignment *a, bool keep_env,
-		  struct launch *out) MUST_CHECK;
+int launch_script(const struct assignment *a, const struct limits *limits,
+		  bool keep_env, struct launch *out) MUST_CHECK;
 
 /* Says in err what went wrong; returns the exit code to report. */
 int launch_explain(const struct assignment *a, const struct launch_failure *f,

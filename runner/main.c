@@ -7,10 +7,12 @@
 
 #include "common/log.h"
 #include "common/options.h"
+#include "runner/assignment.h"
 #include "runner/runner.h"
 
 struct main_options {
 	const char *control;
+	struct limits limits;
 	bool help, version;
 };
 
@@ -18,6 +20,12 @@ static const struct option_spec main_specs[] = {
 	{ "control", 0, OPTION_STRING, offsetof(struct main_options, control),
 	  "PATH|fd:N", "/run/cronium/control.sock",
 	  "the orchestrator's control socket, or an inherited one" },
+	{ "limit-memory", 0, OPTION_BYTES,
+	  offsetof(struct main_options, limits.memory_bytes), "BYTES", NULL,
+	  "of each process, where no cgroup limits the pod" },
+	{ "limit-processes", 0, OPTION_UINT,
+	  offsetof(struct main_options, limits.processes), "N", NULL,
+	  "the same for the number of processes" },
 	{ "help", 'h', OPTION_FLAG, offsetof(struct main_options, help), NULL,
 	  NULL, "print this and exit" },
 	{ "version", 0, OPTION_FLAG, offsetof(struct main_options, version),
@@ -95,7 +103,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	fd = main_connect(o.control);
-	r = fd < 0 ? fd : runner_new(&runner, fd);
+	r = fd < 0 ? fd : runner_new(&runner, fd, &o.limits);
 	if (r < 0) {
 		log_error("-", "cannot reach the orchestrator at %s: %s",
 			  o.control, strerror(-r));

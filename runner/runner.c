@@ -40,6 +40,7 @@ struct runner {
 	struct event *started;	/* exec succeeded or failed */
 	struct event *grace;	/* ends: SIGKILL to everything */
 	struct event *patience; /* with processes that cannot be killed */
+	struct limits limits;
 	struct assignment job;
 	struct output out[2];
 	int status_fd;
@@ -268,7 +269,7 @@ static void runner_launch(struct runner *r, const struct frame *script)
 		return;
 	}
 	r->oom_kills_before = oom_kills();
-	e = launch_script(&r->job, tree_is_pid1(), &l);
+	e = launch_script(&r->job, &r->limits, tree_is_pid1(), &l);
 	if (e < 0) {
 		snprintf(error, sizeof(error), "cannot start a process: %s",
 			 strerror(-e));
@@ -403,7 +404,7 @@ static int runner_say_ready(struct runner *r)
 	return frame_stream_send(r->stream, FRAME_READY, json, (size_t)n);
 }
 
-int runner_new(struct runner **out, int fd)
+int runner_new(struct runner **out, int fd, const struct limits *limits)
 {
 	_cleanup_(runner_freep) struct runner *r = calloc(1, sizeof(*r));
 	int e;
@@ -414,6 +415,7 @@ int runner_new(struct runner **out, int fd)
 	}
 	r->out[0].fd = r->out[1].fd = r->status_fd = -1;
 	r->empty = true;
+	r->limits = *limits;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	e = runner_init(r, fd);

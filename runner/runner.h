@@ -16,10 +16,12 @@
 
 #include "common/macro.h"
 
+struct limits;
 struct runner;
 
 /* Takes fd, a connected stream socket. 0 or negative errno. */
-int runner_new(struct runner **out, int fd) MUST_CHECK;
+int runner_new(struct runner **out, int fd,
+	       const struct limits *limits) MUST_CHECK;
 /* Returns the exit code of the program when the stream is closed. */
 int runner_run(struct runner *r);
 void runner_free(struct runner *r);

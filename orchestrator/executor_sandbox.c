@@ -1,0 +1,275 @@
+/*
+ * The sandbox executor: pods of Linux namespaces made by bubblewrap, for
+ * hosts without a container engine and for ordinary users.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "orchestrator/cgroup.h"
+#include "orchestrator/executor.h"
+#include "orchestrator/sandbox_files.h"
+#include "orchestrator/sandbox_pod.h"
+#include "orchestrator/sandbox_seccomp.h"
+
+#define SANDBOX_SWEEP_MS 5
+#define SANDBOX_SWEEP_MAX 400 /* times */
+#define SANDBOX_SCRIPT_UID 1000
+
+struct executor {
+	struct sandbox_shared shared;
+	char *run_dir, *sdk_dir;
+	/* reap() */
+	struct event *sweep;
+	unsigned int sweeps;
+	void (*reaped)(void *ctx);
+	void *reaped_ctx;
+};
+
+static void executor_sandbox_free(struct executor *e)
+{
+	struct executor_pod *pod;
+
+	if (!e)
+		return;
+	while ((pod = TAILQ_FIRST(&e->shared.pods)))
+		sandbox_pod_free(pod);
+	if (e->sweep)
+		event_free(e->sweep);
+	closep(&e->shared.bwrap_fd);
+	closep(&e->shared.sidecar_fd);
+	closep(&e->shared.backend_fd);
+	closep(&e->shared.seccomp_fd);
+	closep(&e->shared.null_fd);
+	cgroup_root_free(e->shared.cgroups);
+	free(e->run_dir);
+	free(e->sdk_dir);
+	free(e);
+}
+
+/* O_PATH of bwrap in PATH, or negative errno. */
+static int executor_sandbox_find_bwrap(void)
+{
+	const char *path = getenv("PATH");
+	char file[512];
+
+	if (!path)
+		path = "/usr/bin:/bin";
+	for (; *path; path += strspn(path, ":")) {
+		size_t len = strcspn(path, ":");
+
+		snprintf(file, sizeof(file), "%.*s/bwrap", (int)len, path);
+		if (access(file, X_OK) == 0)
+			return open(file, O_PATH | O_CLOEXEC);
+		path += len;
+	}
+	errno = ENOENT;
+	return -1;
+}
+
+/* The kernel's own words come later, from bwrap; this is what can be known
+ * beforehand. */
+static bool executor_sandbox_may_unshare(void)
+{
+	static const char *const switches[] = {
+		"/proc/sys/user/max_user_namespaces",
+		"/proc/sys/kernel/unprivileged_userns_clone",
+	};
+	char digit;
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		_cleanup_close_ int fd = open(switches[i],
+					      O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0 && read(fd, &digit, 1) == 1 && digit == '0')
+			return false;
+	}
+	return true;
+}
+
+static int executor_sandbox_open(struct sandbox_shared *s,
+				 const struct executor_config *config,
+				 char *err, size_t err_size)
+{
+	const char *what = "bubblewrap (install the package bubblewrap)";
+
+	s->bwrap_fd = executor_sandbox_find_bwrap();
+	if (s->bwrap_fd >= 0) {
+		what = config->sidecar_path;
+		s->sidecar_fd = open(what, O_PATH | O_CLOEXEC);
+	}
+	if (s->sidecar_fd >= 0) {
+		what = config->backend_dir;
+		s->backend_fd = open(what, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (s->backend_fd >= 0) {
+		what = "/dev/null";
+		s->null_fd = open(what, O_RDWR | O_CLOEXEC);
+	}
+	if (s->null_fd < 0) {
+		int r = -errno;
+
+		snprintf(err, err_size, "sandbox: no %s: %s", what,
+			 strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+/* A pod holds five descriptors; the usual soft limit ends at 200 pods. */
+static void executor_sandbox_raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int executor_sandbox_prepare(struct executor *e,
+				    const struct executor_config *config,
+				    char *err, size_t err_size)
+{
+	struct sandbox_shared *s = &e->shared;
+	int r;
+
+	s->seccomp_fd = sandbox_seccomp_new();
+	if (s->seccomp_fd < 0) {
+		snprintf(err, err_size, "sandbox: no seccomp filter: %s",
+			 strerror(-s->seccomp_fd));
+		return s->seccomp_fd;
+	}
+	r = sandbox_files_install(config->run_dir, config->runner_path, err,
+				  err_size);
+	if (r < 0)
+		return r;
+	r = cgroup_root_new(&s->cgroups, config->instance);
+	if (r < 0) {
+		snprintf(err, err_size, "sandbox: no cgroup: %s", strerror(-r));
+		return r;
+	}
+	executor_sandbox_raise_limit();
+	return 0;
+}
+
+static void executor_sandbox_on_sweep(int fd, short what, void *ctx);
+
+static int executor_sandbox_init(struct executor *e,
+				 const struct executor_config *config)
+{
+	struct sandbox_shared *s = &e->shared;
+
+	TAILQ_INIT(&s->pods);
+	s->bwrap_fd = s->sidecar_fd = s->backend_fd = -1;
+	s->seccomp_fd = s->null_fd = -1;
+	s->base = config->base;
+	s->uid = geteuid();
+	s->gid = getegid();
+	s->root = s->uid == 0;
+	e->run_dir = strdup(config->run_dir);
+	e->sdk_dir = config->sdk_dir ? strdup(config->sdk_dir) : NULL;
+	e->sweep = evtimer_new(config->base, executor_sandbox_on_sweep, e);
+	if (!e->run_dir || (config->sdk_dir && !e->sdk_dir) || !e->sweep)
+		return -ENOMEM;
+	s->run_dir = e->run_dir;
+	s->sdk_dir = e->sdk_dir;
+	return 0;
+}
+
+static int executor_sandbox_new(struct executor **out,
+				const struct executor_config *config, char *err,
+				size_t err_size)
+{
+	struct executor *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	r = executor_sandbox_init(e, config);
+	if (!r && !e->shared.root && !executor_sandbox_may_unshare()) {
+		snprintf(err, err_size,
+			 "sandbox: this kernel gives ordinary users no "
+			 "namespaces: set user.max_user_namespaces and "
+			 "kernel.unprivileged_userns_clone");
+		r = -EPERM;
+	}
+	if (!r)
+		r = executor_sandbox_open(&e->shared, config, err, err_size);
+	if (!r)
+		r = executor_sandbox_prepare(e, config, err, err_size);
+	if (r < 0) {
+		executor_sandbox_free(e);
+		return r;
+	}
+	*out = e;
+	return 0;
+}
+
+static void executor_sandbox_sweep_again(struct executor *e, int ms)
+{
+	const struct timeval tv = { 0, ms * 1000 };
+
+	event_add(e->sweep, &tv);
+}
+
+static void executor_sandbox_on_sweep(int fd, short what, void *ctx)
+{
+	struct executor *e = ctx;
+
+	if (e->shared.cgroups && !cgroup_root_sweep(e->shared.cgroups) &&
+	    e->sweeps++ < SANDBOX_SWEEP_MAX)
+		executor_sandbox_sweep_again(e, SANDBOX_SWEEP_MS);
+	else
+		e->reaped(e->reaped_ctx);
+}
+
+/* Processes of an earlier orchestrator died with it, by --die-with-parent and
+ * PDEATHSIG; what can be left are cgroups and who was still dying. */
+static void executor_sandbox_reap(struct executor *e, void (*done)(void *ctx),
+				  void *ctx)
+{
+	e->reaped = done;
+	e->reaped_ctx = ctx;
+	e->sweeps = 0;
+	executor_sandbox_sweep_again(e, 0);
+}
+
+static int executor_sandbox_create(struct executor *e,
+				   const struct executor_spec *spec,
+				   const struct executor_events *events,
+				   void *ctx, struct executor_pod **out)
+{
+	return sandbox_pod_new(&e->shared, spec, events, ctx, out);
+}
+
+static void executor_sandbox_place(struct executor_pod *pod,
+				   struct executor_place *out)
+{
+	const struct sandbox_shared *shared = sandbox_pod_shared(pod);
+	int64_t id = shared->root ? SANDBOX_SCRIPT_UID : -1;
+
+	*out = (struct executor_place){
+		.work_dir = "/work",
+		.uid = id,
+		.gid = id,
+		.runtime_api = "http://localhost:8081",
+		.mode = "sandbox",
+		.sdk_dir = shared->sdk_dir ? "/opt/cronium/sdk" : NULL,
+	};
+}
+
+const struct executor_ops executor_sandbox = {
+	.name = "sandbox",
+	.new = executor_sandbox_new,
+	.free = executor_sandbox_free,
+	.reap = executor_sandbox_reap,
+	.create = executor_sandbox_create,
+	.place = executor_sandbox_place,
+	.kill = sandbox_pod_kill,
+	.oom_killed = sandbox_pod_oom_killed,
+	.destroy = sandbox_pod_destroy,
+};

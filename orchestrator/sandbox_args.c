@@ -1,0 +1,195 @@
+#include "orchestrator/sandbox_args.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "orchestrator/sandbox_files.h"
+
+#define SANDBOX_ARGS_TMPFS_BYTES "1073741824" /* also charged to the cgroup */
+#define SANDBOX_ARGS_SHM_BYTES "268435456"
+
+/* Of the host's /etc what programs look up and nothing that is private. */
+static const char *const sandbox_args_etc[] = {
+	"/etc/alternatives", "/etc/ca-certificates", "/etc/crypto-policies",
+	"/etc/ld.so.cache",  "/etc/localtime",       "/etc/mime.types",
+	"/etc/pki/tls",      "/etc/protocols",       "/etc/services",
+	"/etc/ssl/certs",    "/etc/ssl/openssl.cnf",
+};
+
+/* Top directories that are links into /usr on one host, real on another. */
+static const char *const sandbox_args_top[] = {
+	"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+};
+
+static void sandbox_args_add(struct sandbox_args *a, const char *item)
+{
+	if (a->n + 1 >= SANDBOX_ARGS_MAX)
+		a->full = true;
+	else
+		a->items[a->n++] = item;
+}
+
+static void sandbox_args_add_all(struct sandbox_args *a, ...)
+{
+	const char *item;
+	va_list ap;
+
+	va_start(ap, a);
+	while ((item = va_arg(ap, const char *)))
+		sandbox_args_add(a, item);
+	va_end(ap);
+}
+
+PRINTF_LIKE(2, 3)
+static void sandbox_args_add_text(struct sandbox_args *a, const char *fmt, ...)
+{
+	size_t room = sizeof(a->text) - a->text_len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(a->text + a->text_len, room, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= room) {
+		a->full = true;
+		return;
+	}
+	sandbox_args_add(a, a->text + a->text_len);
+	a->text_len += (size_t)n + 1;
+}
+
+static void sandbox_args_add_namespaces(struct sandbox_args *a, bool root)
+{
+	sandbox_args_add_all(a, "--unshare-pid", "--unshare-ipc",
+			     "--unshare-uts", "--unshare-cgroup-try",
+			     "--hostname", "cronium", "--die-with-parent",
+			     "--new-session", "--as-pid-1", "--cap-drop", "ALL",
+			     NULL);
+	/* What the runner needs to become the script's user and to end it. */
+	if (root)
+		sandbox_args_add_all(a, "--cap-add", "CAP_SETUID", "--cap-add",
+				     "CAP_SETGID", "--cap-add", "CAP_KILL",
+				     NULL);
+	else
+		sandbox_args_add(a, "--unshare-user");
+}
+
+static void sandbox_args_add_top(struct sandbox_args *a, const char *path)
+{
+	char target[128];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n > 0) {
+		target[n] = '\0';
+		sandbox_args_add(a, "--symlink");
+		sandbox_args_add_text(a, "%s", target);
+		sandbox_args_add(a, path);
+	} else if (access(path, F_OK) == 0) {
+		sandbox_args_add_all(a, "--ro-bind", path, path, NULL);
+	}
+}
+
+static void sandbox_args_add_etc(struct sandbox_args *a)
+{
+	glob_t python = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sandbox_args_etc); i++) {
+		const char *path = sandbox_args_etc[i];
+
+		if (access(path, F_OK) == 0)
+			sandbox_args_add_all(a, "--ro-bind", path, path, NULL);
+	}
+	/* Debian's sitecustomize.py is a link to there. */
+	if (glob("/etc/python3*", 0, NULL, &python) == 0) {
+		for (size_t i = 0; i < python.gl_pathc; i++) {
+			sandbox_args_add(a, "--ro-bind");
+			sandbox_args_add_text(a, "%s", python.gl_pathv[i]);
+			sandbox_args_add_text(a, "%s", python.gl_pathv[i]);
+		}
+	}
+	globfree(&python);
+	for (size_t i = 0; sandbox_files_etc[i]; i++) {
+		sandbox_args_add(a, "--symlink");
+		sandbox_args_add_text(a, "/opt/cronium/etc/%s",
+				      sandbox_files_etc[i]);
+		sandbox_args_add_text(a, "/etc/%s", sandbox_files_etc[i]);
+	}
+}
+
+static void sandbox_args_add_tmpfs(struct sandbox_args *a, const char *path,
+				   const char *bytes)
+{
+	sandbox_args_add_all(a, "--perms", "1777", "--size", bytes, "--tmpfs",
+			     path, NULL);
+}
+
+/* bwrap makes what leads to a mount private to root. */
+static void sandbox_args_add_dirs(struct sandbox_args *a)
+{
+	static const char *const dirs[] = {
+		"/etc", "/etc/pki", "/etc/ssl", "/node_modules", "/opt", "/var",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		sandbox_args_add_all(a, "--perms", "0755", "--dir", dirs[i],
+				     NULL);
+}
+
+static void sandbox_args_add_files(struct sandbox_args *a,
+				   const struct sandbox_args_spec *spec)
+{
+	sandbox_args_add_dirs(a);
+	sandbox_args_add_all(a, "--ro-bind", "/usr", "/usr", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(sandbox_args_top); i++)
+		sandbox_args_add_top(a, sandbox_args_top[i]);
+	sandbox_args_add(a, "--ro-bind");
+	sandbox_args_add_text(a, "%s/%s", spec->run_dir, SANDBOX_FILES_DIR);
+	sandbox_args_add(a, "/opt/cronium");
+	if (spec->sdk_dir)
+		sandbox_args_add_all(a, "--ro-bind", spec->sdk_dir,
+				     "/opt/cronium/sdk", "--symlink",
+				     "/opt/cronium/sdk/node",
+				     "/node_modules/cronium", NULL);
+	sandbox_args_add_etc(a);
+	sandbox_args_add_all(a, "--proc", "/proc", "--dev", "/dev", NULL);
+	sandbox_args_add_tmpfs(a, "/dev/shm", SANDBOX_ARGS_SHM_BYTES);
+	sandbox_args_add_tmpfs(a, "/tmp", SANDBOX_ARGS_TMPFS_BYTES);
+	sandbox_args_add_tmpfs(a, "/work", SANDBOX_ARGS_TMPFS_BYTES);
+	sandbox_args_add_all(a, "--symlink", "/tmp", "/var/tmp", "--remount-ro",
+			     "/", "--chdir", "/", NULL);
+}
+
+static void sandbox_args_add_runner(struct sandbox_args *a,
+				    const struct sandbox_args_spec *spec)
+{
+	sandbox_args_add(a, "--seccomp");
+	sandbox_args_add_text(a, "%d", SANDBOX_ARGS_SECCOMP_FD);
+	sandbox_args_add_all(a, "--", "/opt/cronium/" SANDBOX_FILES_RUNNER,
+			     "--control", NULL);
+	sandbox_args_add_text(a, "fd:%d", SANDBOX_ARGS_CONTROL_FD);
+	if (spec->memory_bytes) {
+		sandbox_args_add(a, "--limit-memory");
+		sandbox_args_add_text(a, "%llu",
+				      (unsigned long long)spec->memory_bytes);
+	}
+	if (spec->pids) {
+		sandbox_args_add(a, "--limit-processes");
+		sandbox_args_add_text(a, "%u", spec->pids);
+	}
+}
+
+int sandbox_args_init(struct sandbox_args *a,
+		      const struct sandbox_args_spec *spec)
+{
+	a->n = a->text_len = 0;
+	a->full = false;
+	sandbox_args_add(a, "bwrap");
+	sandbox_args_add_namespaces(a, spec->root);
+	sandbox_args_add_files(a, spec);
+	sandbox_args_add_runner(a, spec);
+	a->items[a->n] = NULL;
+	return a->full ? -E2BIG : 0;
+}

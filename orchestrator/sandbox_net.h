@@ -1,0 +1,22 @@
+/*
+ * The pod's network: a namespace of its own with nothing but loopback. A
+ * listening socket belongs to the namespace it was made in, whoever holds it:
+ * so the sidecar gets the pod's port without living in the pod.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/macro.h"
+
+#define SANDBOX_NET_PORT 8081
+
+/* For sandbox_spawn.namespaces; an ordinary user needs a user namespace. */
+uint64_t sandbox_net_namespaces(bool root);
+/* In the child: keeps the caller's own ids valid in a new user namespace. */
+int sandbox_net_map_ids(uid_t uid, gid_t gid) MUST_CHECK;
+/* In the child: brings loopback up and listens on SANDBOX_NET_PORT of
+ * 127.0.0.1 and [::1]. A descriptor or negative errno. */
+int sandbox_net_listen(void) MUST_CHECK;

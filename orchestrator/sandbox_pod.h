@@ -1,0 +1,52 @@
+/*
+ * One sandbox: bubblewrap with the runner as PID 1 in it, a sidecar beside it,
+ * and what holds both together: a network namespace, a cgroup, two sockets.
+ *
+ *   CREATED ─▶ ANNOUNCED ─▶ DEAD ─▶ DESTROYING ─▶ (freed)
+ *      └───────────┴──────────────────▲
+ *
+ * CREATED    all is started; the streams are handed over from the loop
+ * ANNOUNCED  the streams belong to the caller
+ * DEAD       it failed, which was told, or it was killed
+ * DESTROYING waits until the kernel has let go of everything
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "orchestrator/executor.h"
+
+struct cgroup_root;
+
+TAILQ_HEAD(sandbox_pods, executor_pod);
+
+/* What all sandboxes of a process share. */
+struct sandbox_shared {
+	struct event_base *base;
+	const char *run_dir, *sdk_dir;
+	bool root;
+	uid_t uid;
+	gid_t gid;
+	struct cgroup_root *cgroups; /* NULL: only rlimits */
+	int bwrap_fd, sidecar_fd;    /* O_PATH of the programs */
+	int backend_fd;              /* O_PATH of backend_dir */
+	int seccomp_fd;              /* sandbox_seccomp_new() */
+	int null_fd;                 /* /dev/null */
+	struct sandbox_pods pods;
+};
+
+/* As executor_ops. A pod that cannot be made is one that fails at once. */
+int sandbox_pod_new(struct sandbox_shared *shared,
+		    const struct executor_spec *spec,
+		    const struct executor_events *events, void *ctx,
+		    struct executor_pod **out) MUST_CHECK;
+/* What its processes share with all others of this executor. */
+const struct sandbox_shared *sandbox_pod_shared(const struct executor_pod *pod);
+void sandbox_pod_kill(struct executor_pod *pod);
+bool sandbox_pod_oom_killed(struct executor_pod *pod);
+void sandbox_pod_destroy(struct executor_pod *pod, void (*done)(void *ctx),
+			 void *ctx);
+/* destroy that waits: at the end of the process, when no loop runs. */
+void sandbox_pod_free(struct executor_pod *pod);

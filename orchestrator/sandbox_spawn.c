@@ -1,0 +1,137 @@
+#include "orchestrator/sandbox_spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define SANDBOX_SPAWN_HIGH_FD 100 /* out of the way of the final numbers */
+#define SANDBOX_SPAWN_FDS_MAX 16
+
+/* What the child tells us before we go on. */
+struct sandbox_spawn_result {
+	int value;
+	int error;
+};
+
+/*
+ * In a table of the child's own: fds become 0 … n-1, the program's descriptor
+ * gets out of their way, all others close on exec. Returns the program's.
+ */
+static int sandbox_spawn_move_fds(const struct sandbox_spawn *s)
+{
+	int high[SANDBOX_SPAWN_FDS_MAX], exec_fd;
+
+	if (unshare(CLONE_FILES) < 0)
+		return -errno;
+	exec_fd = fcntl(s->exec_fd, F_DUPFD_CLOEXEC, SANDBOX_SPAWN_HIGH_FD);
+	if (exec_fd < 0)
+		return -errno;
+	for (size_t i = 0; i < s->n_fds; i++) {
+		high[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC,
+				SANDBOX_SPAWN_HIGH_FD);
+		if (high[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i < s->n_fds; i++) {
+		if (dup2(high[i], (int)i) < 0)
+			return -errno;
+	}
+	if (close_range((unsigned int)s->n_fds, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	return exec_fd;
+}
+
+static void sandbox_spawn_reset_signals(void)
+{
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void sandbox_spawn_child(const struct sandbox_spawn *s,
+				struct sandbox_spawn_result *result)
+{
+	int r = 0;
+
+	setsid(); /* a Ctrl-C in our terminal is for us alone */
+	sandbox_spawn_reset_signals();
+	if (s->prepare)
+		r = s->prepare(s->ctx);
+	if (r >= 0) {
+		result->value = r;
+		r = sandbox_spawn_move_fds(s);
+	}
+	if (r >= 0) {
+		syscall(SYS_execveat, r, "", s->argv, s->env, AT_EMPTY_PATH);
+		r = -errno;
+	}
+	result->error = r;
+	_exit(1);
+}
+
+/*
+ * clone3 without a stack returns twice, as fork does; VFORK holds us until
+ * the child has exec'ed, so result is complete when it returns.
+ */
+static pid_t sandbox_spawn_clone(const struct sandbox_spawn *s, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_VFORK | CLONE_FILES | CLONE_PIDFD |
+			 s->namespaces,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	if (s->cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)s->cgroup_fd;
+	}
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+int sandbox_spawn(const struct sandbox_spawn *s, struct sandbox_process *out)
+{
+	struct sandbox_spawn_result *result;
+	sigset_t all, old;
+	pid_t pid;
+	int pidfd = -1, r;
+
+	result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (result == MAP_FAILED)
+		return -errno;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = sandbox_spawn_clone(s, &pidfd);
+	if (pid == 0)
+		sandbox_spawn_child(s, result);
+	r = pid < 0 ? -errno : result->error;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (!r)
+		*out = (struct sandbox_process){ pid, pidfd, result->value };
+	munmap(result, sizeof(*result));
+	if (pid > 0 && r < 0) {
+		waitpid(pid, NULL, 0);
+		close(pidfd);
+	}
+	return r;
+}
+
+int sandbox_process_reap(struct sandbox_process *p)
+{
+	int status = 0;
+
+	if (waitpid(p->pid, &status, WNOHANG) == 0)
+		return -1;
+	p->pid = 0;
+	return status;
+}
