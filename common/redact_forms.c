@@ -1,0 +1,241 @@
+#include "common/redact_forms.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/redact.h"
+
+#define REDACT_ALIGNMENTS 3
+
+struct redact_sink {
+	int (*add)(void *ctx, const uint8_t *bytes, size_t len);
+	void *ctx;
+};
+
+static int redact_give(const struct redact_sink *sink, struct buf *form)
+{
+	int r = sink->add(sink->ctx, form->data, form->len);
+
+	explicit_bzero(form->data, form->len);
+	buf_clear(form);
+	return r;
+}
+
+/* --- base64 -------------------------------------------------------------- */
+
+static void redact_url_alphabet(struct buf *form)
+{
+	for (size_t i = 0; i < form->len; i++)
+		if (form->data[i] == '+')
+			form->data[i] = '-';
+		else if (form->data[i] == '/')
+			form->data[i] = '_';
+}
+
+/*
+ * The characters of base64(AHEAD unknown bytes, secret, unknown bytes) that
+ * the secret alone decides.
+ */
+static int redact_base64(const uint8_t *secret, size_t len, size_t ahead,
+			 struct buf *form)
+{
+	static const size_t first[REDACT_ALIGNMENTS] = { 0, 2, 3 };
+	_cleanup_(buf_deinit_secret) struct buf padded = { 0 };
+	size_t whole = (ahead + len) * 8 / 6;
+	int r = buf_append(&padded, "\0\0", ahead);
+
+	if (r == 0)
+		r = buf_append(&padded, secret, len);
+	if (r == 0)
+		r = buf_reserve(form, (padded.len + 2) / 3 * 4 + 1);
+	if (r < 0)
+		return r;
+	EVP_EncodeBlock(form->data, padded.data, (int)padded.len);
+	form->len = whole - first[ahead];
+	memmove(form->data, form->data + first[ahead], form->len);
+	return 0;
+}
+
+static int redact_base64_forms(const struct redact_sink *sink,
+			       const uint8_t *secret, size_t len,
+			       struct buf *form)
+{
+	int r = 0;
+
+	for (size_t ahead = 0; ahead < REDACT_ALIGNMENTS; ahead++)
+		for (int url = 0; url < 2 && r == 0; url++) {
+			r = redact_base64(secret, len, ahead, form);
+			if (r == 0 && url)
+				redact_url_alphabet(form);
+			if (r == 0)
+				r = redact_give(sink, form);
+		}
+	return r;
+}
+
+/* --- percent-encoding ---------------------------------------------------- */
+
+/* What a library leaves as it is besides letters and digits. */
+struct redact_percent {
+	const char *safe;
+	const char *hex;
+	bool plus; /* a space becomes '+' */
+};
+
+static const struct redact_percent redact_percents[] = {
+	{ "-._~", "0123456789ABCDEF", false }, /* RFC 3986 */
+	{ "-._~", "0123456789abcdef", false },
+	{ "-._~/", "0123456789ABCDEF", false },     /* Python's quote */
+	{ "-._~", "0123456789ABCDEF", true },       /* Python's quote_plus */
+	{ "-_.!~*'()", "0123456789ABCDEF", false }, /* encodeURIComponent */
+	{ "-_.*", "0123456789ABCDEF", true },       /* HTML forms */
+};
+
+static int redact_percent(const struct redact_percent *how,
+			  const uint8_t *secret, size_t len, struct buf *form)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		uint8_t c = secret[i];
+		char escape[3] = { '%', how->hex[c >> 4], how->hex[c & 15] };
+		bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z');
+
+		if (how->plus && c == ' ')
+			r = buf_append(form, "+", 1);
+		else if (alnum || (c && strchr(how->safe, c)))
+			r = buf_append(form, &c, 1);
+		else
+			r = buf_append(form, escape, sizeof(escape));
+	}
+	return r;
+}
+
+static int redact_percent_forms(const struct redact_sink *sink,
+				const uint8_t *secret, size_t len,
+				struct buf *form)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(redact_percents) && r == 0; i++) {
+		r = redact_percent(&redact_percents[i], secret, len, form);
+		if (r == 0)
+			r = redact_give(sink, form);
+	}
+	return r;
+}
+
+/* --- JSON ---------------------------------------------------------------- */
+
+/* With and without \u for what is not ASCII, with and without \/. */
+static int redact_json_forms(const struct redact_sink *sink,
+			     const json_t *string, struct buf *form)
+{
+	static const size_t flags[] = {
+		0,
+		JSON_ENSURE_ASCII,
+		JSON_ESCAPE_SLASH,
+		JSON_ESCAPE_SLASH | JSON_ENSURE_ASCII,
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && r == 0; i++) {
+		char *text = json_dumps(string, JSON_ENCODE_ANY | flags[i]);
+		size_t n = text ? strlen(text) : 0;
+
+		if (!text)
+			return -ENOMEM;
+		r = buf_append(form, text + 1, n - 2);
+		if (r == 0)
+			r = redact_give(sink, form);
+		/* jansson writes \u00E4; most others write \u00e4. */
+		for (char *p = text;
+		     (flags[i] & JSON_ENSURE_ASCII) && (p = strstr(p, "\\u"));
+		     p += 2)
+			for (int k = 2; k < 6 && p[k]; k++)
+				p[k] |= 0x20;
+		if (r == 0)
+			r = buf_append(form, text + 1, n - 2);
+		if (r == 0)
+			r = redact_give(sink, form);
+		explicit_bzero(text, n);
+		free(text);
+	}
+	return r;
+}
+
+/* --- a value ------------------------------------------------------------- */
+
+static int redact_bytes(const struct redact_sink *sink, const void *bytes,
+			size_t len)
+{
+	_cleanup_(buf_deinit_secret) struct buf form = { 0 };
+	int r;
+
+	if (len < REDACT_SECRET_MIN_BYTES)
+		return REDACT_FORMS_SHORT;
+	r = sink->add(sink->ctx, bytes, len);
+	if (r == 0)
+		r = redact_base64_forms(sink, bytes, len, &form);
+	if (r == 0)
+		r = redact_percent_forms(sink, bytes, len, &form);
+	return r;
+}
+
+static int redact_string(const struct redact_sink *sink, const json_t *string)
+{
+	_cleanup_(buf_deinit_secret) struct buf form = { 0 };
+	int r = redact_bytes(sink, json_string_value(string),
+			     json_string_length(string));
+
+	return r ? r : redact_json_forms(sink, string, &form);
+}
+
+/* Every string below value. A short one is told, and does not end the walk. */
+static int redact_strings(const struct redact_sink *sink, json_t *value)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+	int r = 0, r_item;
+
+	if (json_is_string(value))
+		return redact_string(sink, value);
+	json_array_foreach(value, i, item) {
+		r_item = redact_strings(sink, item);
+		if (r_item < 0)
+			return r_item;
+		r = MAX(r, r_item);
+	}
+	json_object_foreach(value, key, item) {
+		r_item = redact_strings(sink, item);
+		if (r_item < 0)
+			return r_item;
+		r = MAX(r, r_item);
+	}
+	return r;
+}
+
+int redact_forms(const void *value, size_t len,
+		 int (*add)(void *ctx, const uint8_t *bytes, size_t len),
+		 void *ctx)
+{
+	const struct redact_sink sink = { add, ctx };
+	_cleanup_json_ json_t *parsed = json_loadb(
+		value, len,
+		JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
+		NULL);
+	int r;
+
+	/* A string's own quotes are no part of the secret. */
+	if (json_is_string(parsed))
+		return redact_string(&sink, parsed);
+	r = redact_bytes(&sink, value, len);
+	if (r < 0 || !parsed)
+		return r;
+	return MAX(r, redact_strings(&sink, parsed));
+}
