@@ -84,8 +84,9 @@ static int job_read_input(const char *given, struct buf *input)
 			     "%zu",
 			     at);
 	else
-		output_error("--input: not JSON at byte %zu, near '%.*s'; a "
-			     "string needs its quotes: --input '\"text\"'",
+		output_error("--input: not JSON at byte %zu, near '%.*s'; "
+			     "strings and keys need double quotes: --input "
+			     "'\"text\"'",
 			     at, (int)MIN(input->len - at, 20),
 			     (char *)input->data + at);
 	return -EINVAL;

@@ -24,6 +24,14 @@ static void main_help(void)
 	       "they need it.\n");
 }
 
+static bool main_speaks_to_server(const struct command *c)
+{
+	for (size_t i = 0; i < c->n_options; i++)
+		if (!strcmp(c->options[i].name, "server"))
+			return true;
+	return false;
+}
+
 void command_help(const struct command *c)
 {
 	printf("usage: cronium %s [OPTIONS] %s\n\n%s.\n\n", c->name, c->words,
@@ -31,6 +39,13 @@ void command_help(const struct command *c)
 	options_help(c->options, c->n_options);
 	if (c->details)
 		printf("\n%s", c->details);
+	if (main_speaks_to_server(c))
+		printf("\nThe server is the first there is of: --server or "
+		       "$CRONIUM_URL (key: $CRONIUM_API_KEY,\ncertificates: "
+		       "$CRONIUM_CA_FILE); url, api_key and ca_file in "
+		       "~/.config/cronium/config;\nthe one that runs here; an "
+		       "embedded one that ends when it is not needed any "
+		       "more.\n");
 }
 
 static const struct command *main_find(const char *name)
