@@ -61,15 +61,11 @@ static void sandbox_pod_fail(struct executor_pod *pod, const char *what,
 
 /* --- in the child -------------------------------------------------------- */
 
-static int sandbox_pod_limit(void)
+static int sandbox_pod_forbid_core(void)
 {
-	const struct rlimit no_core = { 0, 0 };
-	const struct rlimit nofile = { SANDBOX_POD_NOFILE, SANDBOX_POD_NOFILE };
+	const struct rlimit none = { 0, 0 };
 
-	if (setrlimit(RLIMIT_CORE, &no_core) < 0 ||
-	    setrlimit(RLIMIT_NOFILE, &nofile) < 0)
-		return -errno;
-	return 0;
+	return setrlimit(RLIMIT_CORE, &none) < 0 ? -errno : 0;
 }
 
 /* Returns the listening socket that the sidecar gets. */
@@ -83,7 +79,7 @@ static int sandbox_pod_prepare_runner(const void *ctx)
 	if (!r && !shared->root)
 		r = sandbox_net_map_ids(shared->uid, shared->gid);
 	if (!r)
-		r = sandbox_pod_limit();
+		r = sandbox_pod_forbid_core();
 	return r < 0 ? r : sandbox_net_listen();
 }
 
@@ -94,7 +90,7 @@ static int sandbox_pod_prepare_sidecar(const void *ctx)
 	const uid_t nobody = SANDBOX_POD_NOBODY;
 	int r;
 
-	r = sandbox_pod_limit();
+	r = sandbox_pod_forbid_core();
 	if (r < 0)
 		return r;
 	if (pod->shared->root &&
@@ -199,6 +195,7 @@ static int sandbox_pod_start_runner(struct executor_pod *pod,
 			.namespaces = sandbox_net_namespaces(shared->root),
 			.cgroup_fd = pod->cgroup ? cgroup_clone_fd(pod->cgroup)
 						 : -1,
+			.nofile = SANDBOX_POD_NOFILE,
 			.prepare = sandbox_pod_prepare_runner,
 			.ctx = pod,
 		},
@@ -238,6 +235,7 @@ static int sandbox_pod_start_sidecar(struct executor_pod *pod, int listen_fd)
 					shared->backend_fd },
 			.n_fds = 6,
 			.cgroup_fd = -1,
+			.nofile = SANDBOX_POD_NOFILE,
 			.prepare = sandbox_pod_prepare_sidecar,
 			.ctx = pod,
 		},

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -25,6 +26,7 @@ struct sandbox_spawn_result {
  */
 static int sandbox_spawn_move_fds(const struct sandbox_spawn *s)
 {
+	const struct rlimit nofile = { s->nofile, s->nofile };
 	int high[SANDBOX_SPAWN_FDS_MAX], exec_fd;
 
 	if (unshare(CLONE_FILES) < 0)
@@ -43,6 +45,9 @@ static int sandbox_spawn_move_fds(const struct sandbox_spawn *s)
 			return -errno;
 	}
 	if (close_range((unsigned int)s->n_fds, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	/* Last, for the caller's table may be far larger. */
+	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
 		return -errno;
 	return exec_fd;
 }

@@ -18,6 +18,7 @@ struct sandbox_spawn {
 	size_t n_fds;
 	uint64_t namespaces; /* CLONE_NEW… */
 	int cgroup_fd;       /* v2 directory to start in, or -1 */
+	uint64_t nofile;     /* RLIMIT_NOFILE of the program */
 	/*
 	 * Runs in the child before exec; descriptors that it opens appear in
 	 * the caller's table too. A value >= 0, or negative errno; may be NULL.
