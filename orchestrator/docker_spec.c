@@ -103,16 +103,22 @@ static json_t *docker_script_mounts(const struct docker_mounts *mounts)
 	return list;
 }
 
-/* The script's places to write; they count towards its memory. Mode 1777
- * because the runner, root without CAP_DAC_OVERRIDE, writes the script. */
+/*
+ * The script's places to write; they count towards its memory. /work belongs
+ * to the script by mount option, because an image that has a /work of its own
+ * lends the mount that one's mode.
+ */
 static json_t *docker_script_tmpfs(uint64_t memory_bytes)
 {
-	char options[96];
+	unsigned long long size = MAX(memory_bytes, DOCKER_TMPFS_MIN_BYTES);
+	char work[128], tmp[128];
 
-	snprintf(options, sizeof(options),
-		 "rw,nosuid,nodev,exec,mode=1777,size=%llu",
-		 (unsigned long long)MAX(memory_bytes, DOCKER_TMPFS_MIN_BYTES));
-	return json_pack("{s:s, s:s}", "/work", options, "/tmp", options);
+	snprintf(work, sizeof(work),
+		 "rw,nosuid,nodev,exec,uid=%d,gid=%d,mode=0755,size=%llu",
+		 DOCKER_SCRIPT_UID, DOCKER_SCRIPT_UID, size);
+	snprintf(tmp, sizeof(tmp), "rw,nosuid,nodev,exec,mode=1777,size=%llu",
+		 size);
+	return json_pack("{s:s, s:s}", "/work", work, "/tmp", tmp);
 }
 
 json_t *docker_spec_script(const struct executor_spec *spec,

@@ -317,9 +317,14 @@ static int docker_set_up(struct executor *e)
 {
 	struct docker_shared *shared = &e->shared;
 	const struct executor_config *config = shared->config;
+	_cleanup_free_ char *pods = NULL;
 	int r;
 
 	LIST_INIT(&shared->pods);
+	if (asprintf(&pods, "%s/pods", config->run_dir) < 0)
+		return -ENOMEM;
+	if (mkdir(pods, 0700) < 0 && errno != EEXIST)
+		return -errno;
 	e->events_retry = evtimer_new(config->base, docker_on_events_retry, e);
 	if (!e->events_retry)
 		return -ENOMEM;
