@@ -21,11 +21,12 @@ COPY bin bin
 RUN sed -i -E '/^subdir\(.(tests|bench)/d' meson.build \
 	&& meson setup /build --buildtype=release \
 	&& ninja -C /build \
-	&& strip /build/bin/*
+	&& install -D --strip -t /out /build/bin/* \
+	&& rm -r /build
 
 # Nothing but the static binary; the uid has no name and owns nothing.
 FROM scratch AS sidecar
-COPY --from=build /build/bin/cronium-sidecar /cronium-sidecar
+COPY --from=build /out/cronium-sidecar /cronium-sidecar
 USER 65532:65532
 ENTRYPOINT ["/cronium-sidecar"]
 
@@ -37,7 +38,7 @@ RUN apt-get -qq update \
 		libevent-core-2.1-7 libjansson4 libnghttp2-14 \
 		libseccomp2 libsqlite3-0 libssl3 >/dev/null \
 	&& rm -rf /var/lib/apt/lists/*
-COPY --from=build /build/bin/ /usr/local/bin/
+COPY --from=build /out/ /usr/local/bin/
 COPY sdk /usr/local/share/cronium/sdk
 COPY docker /usr/local/share/cronium/docker
 # A library that was forgotten above is found here, not by a user.
@@ -46,4 +47,4 @@ ENV CRONIUM_DATA_DIR=/var/lib/cronium
 VOLUME /var/lib/cronium
 EXPOSE 8642
 ENTRYPOINT ["cronium"]
-CMD ["up"]
+CMD ["up", "--listen", "0.0.0.0:8642"]

@@ -19,13 +19,15 @@ image_build_args() {
 	done
 }
 
+# The engine is silent unless it fails.
 image_build() {
-	local name=$1 args
+	local name=$1 args log
 	mapfile -t args < <(image_build_args)
 	say "building image cronium/$name"
-	docker build -q "${args[@]}" --target "$name" \
-		-t "cronium/$name" -f "$(image_dockerfile "$name")" . \
-		>/dev/null || die "cannot build cronium/$name"
+	log=$(docker build "${args[@]}" --target "$name" -t "cronium/$name" \
+		-f "$(image_dockerfile "$name")" . 2>&1) && return
+	printf '%s\n' "$log" | tail -n 50 >&2
+	die "cannot build cronium/$name"
 }
 
 images_build() {
