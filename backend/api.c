@@ -133,14 +133,15 @@ static void api_reply_typed(struct api_call *call, int status, const char *type,
 	const struct http_header headers[] = {
 		{ "content-type", type },
 		{ "cache-control", "no-store" },
+		{ "www-authenticate", "Bearer" },
 	};
+	size_t n = ARRAY_SIZE(headers) - (status == 401 ? 0 : 1);
 	struct buf body = { 0 };
 
 	if (!o || json_append(&body, o))
 		api_reply_empty(call, 503);
 	else
-		api_reply(call, status, headers, ARRAY_SIZE(headers), body.data,
-			  body.len);
+		api_reply(call, status, headers, n, body.data, body.len);
 	buf_deinit(&body);
 	json_decref(o);
 }

@@ -54,6 +54,11 @@ API_HANDLER(api_agent_claims)
 			    AGENT_NAME_MAX_BYTES);
 		return;
 	}
+	if (call->req->method == HTTP_HEAD) {
+		api_problem(call, 405, "method_not_allowed",
+			    "a claim stream is something to read");
+		return;
+	}
 	if (call->b->draining) {
 		api_problem(call, 503, "stopping", "the backend is stopping");
 		return;

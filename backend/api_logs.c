@@ -29,7 +29,7 @@ API_HANDLER(api_log_read)
 	if (!api_query_int(call, "offset", 0, INT64_MAX, 0, &options.offset) ||
 	    !api_query_int(call, "follow", 0, 1, 0, &follow))
 		return;
-	options.follow = follow;
+	options.follow = follow && call->req->method != HTTP_HEAD;
 	if (id_valid("job", job))
 		log_stream_start(call, job, &options);
 	else

@@ -198,11 +198,34 @@ static void on_started(struct backend *b, const char *why)
 
 /* --- running ------------------------------------------------------------- */
 
+/*
+ * Stopping: the claim and follow streams end, requests under way are finished,
+ * then the store's completions are heard to the last. Twice: a claim that is
+ * heard only now is given back, which is one more operation. Writes complete
+ * in their order; to expire the leases of the year 1970 changes nothing.
+ */
+static void backend_flush(struct backend *b);
+
+static void on_flushed(int r, const struct store_result *result, void *ctx)
+{
+	backend_flush(ctx);
+}
+
+static void backend_flush(struct backend *b)
+{
+	const struct store_done done = { NULL, on_flushed, b };
+
+	if (b->flushes++ == BACKEND_FLUSHES ||
+	    store_queue_expire(b->store, 0, done))
+		event_base_loopbreak(b->base);
+}
+
 static void on_drained(void *ctx)
 {
 	struct backend *b = ctx;
 
-	event_base_loopbreak(b->base);
+	if (b->flushes == 0)
+		backend_flush(b);
 }
 
 static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)

@@ -18,6 +18,7 @@
 #define BACKEND_VALUE_CEILING_BYTES (15 * 1024 * 1024) /* of any --max-… */
 #define BACKEND_QUEUED_MAX 100000
 #define BACKEND_DRAIN_MS 5000
+#define BACKEND_FLUSHES 2 /* see backend.c */
 
 struct auth;
 struct data_dir;
@@ -58,6 +59,7 @@ struct backend {
 	struct metrics *metrics; /* counters */
 	struct event *on_term, *on_int, *drain_timer;
 	bool draining, failed;
+	unsigned int flushes;
 };
 
 /* Sets everything up, without a socket open yet. 0, or negative errno with a

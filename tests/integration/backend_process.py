@@ -170,10 +170,12 @@ class Agent:
 
 
 class Backend:
-    def __init__(self, directory, *options, listen="127.0.0.1:0", env=None):
+    def __init__(self, directory, *options, listen="127.0.0.1:0", env=None,
+                 wrapper=()):
         self.data = os.path.join(directory, "data")
         self.run = os.path.join(directory, "run")
         self.options, self.listen, self.env = options, listen, env
+        self.wrapper = list(wrapper)  # what starts the backend
         self.log = []
         self.process = None
         self.start()
@@ -182,16 +184,16 @@ class Backend:
 
     def start(self):
         self.process = subprocess.Popen(
-            [BACKEND, "--data-dir", self.data, "--run-dir", self.run,
-             "--listen", self.listen, *self.options],
+            [*self.wrapper, BACKEND, "--data-dir", self.data,
+             "--run-dir", self.run, "--listen", self.listen, *self.options],
             stderr=subprocess.PIPE, text=True,
             env={**os.environ, "ASAN_OPTIONS": ASAN, **(self.env or {})})
-        self.ready = threading.Event()
+        self.ready, self.port = threading.Event(), None
         self.reader = threading.Thread(target=self._read_log, daemon=True,
                                        args=(self.process,))
         self.reader.start()
         assert self.ready.wait(TIMEOUT), "it did not say ready"
-        assert self.process.poll() is None, "".join(self.log)
+        assert self.port is not None, "".join(self.log)
 
     def _read_log(self, process):
         for line in process.stderr:

@@ -3,8 +3,6 @@
 import base64
 import json
 import os
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -81,6 +79,7 @@ def test_tcp_needs_a_key(backend):
     tcp = backend.tcp
     reply = tcp().get("/v1/jobs")
     assert reply.status == 401 and reply.code == "no_credentials"
+    assert reply.headers["www-authenticate"] == "Bearer"
     for key in ("x", "", "cro_" + "A" * 43, backend.api_key[:-1],
                 backend.api_key + "A"):
         assert tcp(key).get("/v1/jobs").status == 401
@@ -96,10 +95,7 @@ def test_key_of_the_environment(tmp_path):
     b = Backend(str(tmp_path), env={"CRONIUM_API_KEY": key})
     try:
         assert b.tcp(key).get("/v1/jobs").status == 200
-        with open(f"/proc/{b.process.pid}/environ", "rb") as f:
-            del f
-    except PermissionError:
-        pass  # not dumpable: nobody looks into its environment
+        assert not os.path.exists(os.path.join(b.data, "api-key"))
     finally:
         assert b.stop() == 0
 
@@ -158,7 +154,6 @@ def test_forged_tokens(backend, claim):
     key, other = signing_key(backend), ec.generate_private_key(ec.SECP256R1())
     now = int(time.time())
     header, payload, signature = good.split(".")
-    public = claim.assign["public_key"]
 
     def mint(key=key, headers=None, **changes):
         return jwt.encode(claims_of(claim, **changes), key, "ES256", headers)
@@ -199,7 +194,6 @@ def test_forged_tokens(backend, claim):
     assert reply.status == 401 and reply.code == "token_expired"
     reply = backend.tcp(mint(sub="ex_" + "0" * 26)).get("/v1/runtime/input")
     assert reply.status == 401 and reply.code == "execution_ended"
-    assert public in claim.assign["public_key"]
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "timed_out",
@@ -279,11 +273,9 @@ def test_peer_credentials(tmp_path):
 
         assert as_nobody() == 7, "the directory and the mode keep it out"
         path = os.path.join(b.run, "api.sock")
-        while path != "/":
+        while path not in ("/tmp", "/"):
             os.chmod(path, 0o777)
             path = os.path.dirname(path)
-            if path in ("/tmp", "/"):
-                break
         assert as_nobody() == 3, "and so does the uid of the peer: 403"
     finally:
         assert b.stop() == 0

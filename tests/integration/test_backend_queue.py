@@ -236,6 +236,9 @@ def test_agents_are_checked(backend):
                  "a/claims?slots=x&executors=docker",
                  "a/claims?slots=1", "a/claims?slots=1&executors=A"):
         assert backend.admin.get(f"/v1/agents/{path}").status == 400, path
+    reply = backend.admin.call(
+        "HEAD", "/v1/agents/a/claims?slots=1&executors=docker")
+    assert reply.status == 405
     for body in (b"[]", {}, {"executions": 1}, {"executions": [1]},
                  {"executions": [{"epoch": 1}]}):
         reply = backend.admin.post("/v1/agents/a/heartbeat", body)

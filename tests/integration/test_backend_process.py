@@ -1,0 +1,202 @@
+"""Options, TLS, HTTP/2 streams, a full disk: the process and its doors."""
+
+import datetime
+import ipaddress
+import os
+import ssl
+import subprocess
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import frames
+from backend_process import BACKEND, FRAMES, Backend
+
+pytestmark = pytest.mark.timeout(60)
+MiB = 1024 * 1024
+
+
+@pytest.mark.parametrize("options, word", [
+    ([], "--data-dir and --run-dir"),
+    (["--data-dir", "d", "--run-dir", "r", "x"], '"x"'),
+    (["--data-dir", "d", "--run-dir", "r", "--log-level", "loud"], "loud"),
+    (["--data-dir", "d", "--run-dir", "r", "--tls-cert", "c"], "--tls-key"),
+    (["--data-dir", "d", "--run-dir", "r", "--lease", "5ms"], "--lease"),
+    (["--data-dir", "d", "--run-dir", "r", "--max-input-bytes", "1g"],
+     "--max-input-bytes"),
+    (["--data-dir", "d", "--run-dir", "r", "--max-value-bytes", "0"],
+     "--max-value-bytes"),
+    (["--nonsense"], "nonsense"),
+])
+def test_bad_options(tmp_path, options, word):
+    done = subprocess.run([BACKEND, *options], capture_output=True,
+                          text=True, cwd=tmp_path, timeout=20)
+    assert done.returncode == 2
+    assert word in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_help_names_every_option():
+    done = subprocess.run([BACKEND, "--help"], capture_output=True, text=True,
+                          timeout=20)
+    assert done.returncode == 0
+    for name in ("data-dir", "run-dir", "listen", "tls-cert", "tls-key",
+                 "log-level", "max-input-bytes", "max-output-bytes",
+                 "max-log-bytes", "max-value-bytes", "lease", "help"):
+        assert f"--{name}" in done.stdout
+
+
+@pytest.mark.parametrize("listen, word", [
+    ("nonsense", "HOST:PORT"), ("127.0.0.1:99999", "HOST:PORT"),
+    ("192.0.2.1:0", "cannot listen"),
+])
+def test_bad_address(tmp_path, listen, word):
+    done = subprocess.run(
+        [BACKEND, "--data-dir", tmp_path / "d", "--run-dir", tmp_path / "r",
+         "--listen", listen], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert word in done.stderr
+
+
+def test_without_tcp(tmp_path):
+    b = Backend(str(tmp_path), listen="none")
+    assert b.port == 0
+    assert b.admin.get("/v1/jobs").status == 200
+    assert b.stop() == 0
+
+
+def test_sockets_of_a_dead_backend_are_replaced(tmp_path):
+    b = Backend(str(tmp_path))
+    b.kill()
+    assert os.path.exists(os.path.join(b.run, "api.sock"))
+    b.start()
+    assert b.admin.get("/v1/jobs").status == 200
+    assert b.stop() == 0
+
+
+def make_certificate(directory):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.utcnow()
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name)
+        .public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(
+            [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256()))
+    (directory / "cert.pem").write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM))
+    (directory / "key.pem").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()))
+    return directory / "cert.pem", directory / "key.pem"
+
+
+def test_tls(tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    b = Backend(str(tmp_path), "--tls-cert", str(certificate),
+                "--tls-key", str(key))
+    context = ssl.create_default_context(cafile=str(certificate))
+    for http2 in (True, False):
+        with httpx.Client(http2=http2, verify=context, timeout=20) as client:
+            reply = client.get(
+                f"https://127.0.0.1:{b.port}/v1/jobs",
+                headers={"Authorization": f"Bearer {b.api_key}"})
+            assert reply.status_code == 200
+            assert reply.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+    assert b.stop() == 0
+
+
+class HttpxSocket:
+    """A streamed httpx reply as frames.Stream wants it."""
+
+    def __init__(self, response):
+        self.pieces = response.iter_raw()
+
+    def settimeout(self, seconds):
+        pass
+
+    def recv(self, n):
+        return next(self.pieces, b"")
+
+
+def test_streams_over_http2(tmp_path):
+    """Claims, logs and followers share one connection; a reader that waits
+    holds up neither the others nor the backend."""
+    b = Backend(str(tmp_path))
+    piece = os.urandom(MiB)
+    with httpx.Client(http1=False, http2=True, timeout=20,
+                      base_url=f"http://127.0.0.1:{b.port}",
+                      headers={"Authorization": f"Bearer {b.api_key}",
+                               "Accept": FRAMES}) as client:
+        job = client.post("/v1/jobs", json={
+            "runtime": "bash", "script": {"content": "true"}}).json()["id"]
+        with client.stream("GET", "/v1/agents/a/claims?slots=1"
+                                  "&executors=sandbox") as claims:
+            stream = frames.Stream(HttpxSocket(claims))
+            assign = stream.expect(frames.ASSIGN)
+            execution, epoch = assign["execution"], assign["epoch"]
+            assert assign["job"] == job
+        follow = client.build_request("GET", f"/v1/jobs/{job}/logs?follow=1")
+        reply = client.send(follow, stream=True)
+        for i in range(8):
+            sent = b.admin.post(
+                f"/v1/executions/{execution}/logs?epoch={epoch}"
+                f"&offset={i * MiB}", frames.encode(frames.STDOUT, piece))
+            assert sent.status == 200
+            assert client.get(f"/v1/jobs/{job}").status_code == 200
+        done = b.admin.post(f"/v1/executions/{execution}/complete", {
+            "epoch": epoch, "state": "succeeded"})
+        assert done.status == 200
+        stream, got, last = frames.Stream(HttpxSocket(reply)), b"", None
+        try:
+            while True:
+                kind, payload = stream.next()
+                last = kind
+                if kind == frames.STDOUT:
+                    got += payload
+        except EOFError:
+            pass
+        assert got == piece * 8 and last == frames.STATE
+    assert b.stop() == 0
+
+
+FULL_DISK = """
+mount -t tmpfs -o size=4m,mode=700 none "$1" || exit 77
+shift
+exec "$@"
+"""
+
+
+def test_full_disk(tmp_path):
+    """What does not fit is refused in plain words; what was acknowledged
+    stays; once there is room it goes on."""
+    os.mkdir(tmp_path / "data")
+    namespaces = "-m" if os.getuid() == 0 else "-Urm"
+    wrapper = ["unshare", namespaces, "sh", "-c", FULL_DISK, "sh",
+               str(tmp_path / "data")]
+    b = Backend(str(tmp_path), wrapper=wrapper)
+    try:
+        value = b'"' + b"x" * 200_000 + b'"'
+        stored = []
+        for i in range(40):
+            reply = b.admin.put(f"/v1/variables/v{i}", value)
+            if reply.status != 201:
+                break
+            stored.append(i)
+        assert reply.status == 507 and reply.code == "disk_full"
+        assert "make room" in reply.json["detail"]
+        assert 0 < len(stored) < 40
+        assert b.admin.get("/healthz").status == 200
+        for i in stored:
+            assert b.admin.get(f"/v1/variables/v{i}").body == value
+        assert b.admin.get(f"/v1/variables/v{len(stored)}").status == 404
+        assert b.admin.delete(f"/v1/variables/v{stored[0]}").status in (
+            204, 507)
+    finally:
+        assert b.stop() == 0
