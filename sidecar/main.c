@@ -1,5 +1,4 @@
 /* cronium-sidecar: parse, set up, run. */
-#include <malloc.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,10 +8,9 @@
 
 #include "backend-client/tls.h"
 #include "common/log.h"
+#include "sidecar/memory.h"
 #include "sidecar/options.h"
 #include "sidecar/sidecar.h"
-
-#define MAIN_TRIM_BYTES (128 * 1024) /* of free memory, given back */
 
 /* The memory holds secrets: no core file, no debugger of the same user. */
 static void keep_secrets(void)
@@ -23,12 +21,9 @@ static void keep_secrets(void)
 	setrlimit(RLIMIT_CORE, &none);
 }
 
-/* One thread, and a pod on each of many: every page counts. */
-static void stay_small(void)
+/* No configuration file, no tables of error texts: nobody reads them here. */
+static void start_crypto_small(void)
 {
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_TRIM_THRESHOLD, MAIN_TRIM_BYTES);
-	mallopt(M_TOP_PAD, 16 * 1024);
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
 				    OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
 				    OPENSSL_INIT_NO_ATEXIT,
@@ -73,7 +68,8 @@ int main(int argc, char **argv)
 	int r = 0;
 
 	keep_secrets();
-	stay_small();
+	memory_stay_small();
+	start_crypto_small();
 	if (sidecar_options_parse(&options, argc, argv, err, sizeof(err)) < 0) {
 		fprintf(stderr, "cronium-sidecar: %s\n", err);
 		r = 2;

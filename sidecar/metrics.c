@@ -5,9 +5,9 @@
 #define PREFIX "cronium_sidecar_"
 
 static const char *const class_names[METRICS_CLASSES] = {
-	[METRICS_INPUT] = "input",	   [METRICS_OUTPUT] = "output",
+	[METRICS_INPUT] = "input",         [METRICS_OUTPUT] = "output",
 	[METRICS_VARIABLES] = "variables", [METRICS_CONDITION] = "condition",
-	[METRICS_CONTEXT] = "context",	   [METRICS_HEALTH] = "health",
+	[METRICS_CONTEXT] = "context",     [METRICS_HEALTH] = "health",
 };
 
 static const char *const cache_names[METRICS_CACHE_OUTCOMES] = {

@@ -80,11 +80,14 @@ class Control(threading.Thread):
         super().__init__(daemon=True)
         self.sock = sock
         self.stream = frames.Stream(sock, timeout=None)
+        self.lock = threading.Lock()
         self.inbox = queue.Queue()
         self.redacted = []
         self.hold_acks = False
         self.held = []
+        self.closed = threading.Event()
         self.start()
+        threading.Thread(target=self._beat, daemon=True).start()
 
     def run(self):
         try:
@@ -97,21 +100,29 @@ class Control(threading.Thread):
         except (OSError, EOFError, ValueError):
             self.inbox.put((None, b""))
 
+    def _beat(self):
+        while not self.closed.wait(5):
+            try:
+                self.send(frames.HEARTBEAT)
+            except OSError:
+                return
+
     def _on_redact(self, payload):
         self.redacted.append(payload[4:])
         if self.hold_acks:
             self.held.append(payload[:4])
             self.inbox.put((frames.REDACT, payload))
         else:
-            self.stream.send(frames.ACK, payload[:4])
+            self.send(frames.ACK, payload[:4])
 
     def release_acks(self):
         self.hold_acks = False
         while self.held:
-            self.stream.send(frames.ACK, self.held.pop(0))
+            self.send(frames.ACK, self.held.pop(0))
 
     def send(self, kind, payload=b""):
-        self.stream.send(kind, payload)
+        with self.lock:
+            self.stream.send(kind, payload)
 
     def expect(self, kind):
         got, payload = self.inbox.get(timeout=TIMEOUT_S)
@@ -119,6 +130,7 @@ class Control(threading.Thread):
         return payload
 
     def close(self):
+        self.closed.set()
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
