@@ -16,7 +16,7 @@
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life --------------------------------------------------------------- */
 
 int conn_new(struct http_conn **out, struct http_server *s,
 	     struct transport *transport, const struct http_peer *peer)
@@ -132,7 +132,7 @@ void conn_kick(struct http_conn *c)
 	conn_mark(c);
 }
 
-/* --- in -------------------------------------------------------------------- */
+/* --- in ----------------------------------------------------------------- */
 
 /* 0 while it cannot be told yet. */
 static int conn_choose_protocol(struct http_conn *c, const uint8_t *data,
@@ -230,7 +230,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	server_leave(c->server);
 }
 
-/* --- out ------------------------------------------------------------------- */
+/* --- out ---------------------------------------------------------------- */
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
@@ -299,7 +299,7 @@ static void conn_flushed(struct http_conn *c)
 	}
 }
 
-/* --- events and deadline ---------------------------------------------------- */
+/* --- events and deadline ------------------------------------------------ */
 
 static bool conn_wants_read(const struct http_conn *c)
 {

@@ -83,7 +83,7 @@ void exchange_fail(struct http_exchange *ex, int status, const char *code,
 		http_respond_abort(ex);
 }
 
-/* --- the request's body --------------------------------------------------- */
+/* --- the request's body ------------------------------------------------- */
 
 bool exchange_wants_body(const struct http_exchange *ex)
 {
@@ -220,7 +220,7 @@ void http_exchange_resume(struct http_exchange *ex)
 	ex->conn->protocol->want_body(ex);
 }
 
-/* --- the reply ------------------------------------------------------------ */
+/* --- the reply ---------------------------------------------------------- */
 
 static bool status_has_body(int status)
 {
@@ -281,7 +281,7 @@ void http_respond_abort(struct http_exchange *ex)
 	ex->conn->protocol->abort(ex);
 }
 
-/* --- accessors ------------------------------------------------------------ */
+/* --- accessors ---------------------------------------------------------- */
 
 const struct http_request *http_exchange_request(const struct http_exchange *ex)
 {

@@ -10,6 +10,9 @@
 struct conn_protocol;
 struct http_exchange;
 
+/* So much of a body that nobody wants is read to keep the connection. */
+#define H1_DISCARD_MAX_BYTES 65536
+
 /*
  * HEAD ──▶ BODY ──▶ REPLY ──▶ HEAD …
  *   └────────────────▲   (no body)

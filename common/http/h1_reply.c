@@ -1,148 +1,153 @@
 #include "common/http/h1_reply.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
+#include "common/http/conn.h"
+#include "common/http/exchange.h"
+#include "common/http/reply.h"
+#include "common/http/server_state.h"
 
-#include "common/http/problem.h"
+/* --- the end of an exchange --------------------------------------------- */
 
-#define CHUNK_SIZE_LINE_BYTES 20 /* 16 digits, CR LF, NUL */
-#define FIXED_HEAD_BYTES 256     /* status line and the headers we add */
-#define LENGTH_DIGITS_MAX 20
-
-bool reply_is_content_length(const struct http_header *h)
+void h1_bury(struct http_conn *c)
 {
-	return strcasecmp(h->name, "content-length") == 0;
+	TAILQ_INSERT_TAIL(&c->server->dead_exchanges, c->h1.ex, link);
+	c->h1.ex = NULL;
+	server_schedule(c->server);
 }
 
-int64_t reply_content_length(const struct http_header *headers, size_t n)
+void h1_next(struct http_conn *c)
 {
-	size_t i;
+	struct h1 *h1 = &c->h1;
+	bool unread = h1->state != H1_REPLY || c->in.len;
 
-	for (i = 0; i < n; i++)
-		if (reply_is_content_length(&headers[i]))
-			return strtoll(headers[i].value, NULL, 10);
-	return -1;
+	h1_bury(c);
+	c->active_ms = c->server->now_ms;
+	if (!h1->keep_alive) {
+		conn_finish(c, unread, "the last reply was sent");
+		return;
+	}
+	h1->state = H1_HEAD;
+	h1->scan = (struct head_scan){ 0 };
+	if (c->in.len && !c->in_input)
+		conn_kick(c);
+	if (c->server->draining)
+		conn_finish(c, true, "draining");
 }
 
-bool reply_header_sendable(const struct http_header *h)
+static void h1_replied(struct http_exchange *ex)
 {
-	const char *p;
+	struct http_conn *c = ex->conn;
+	struct h1 *h1 = &c->h1;
 
-	if (!h->name[0])
+	conn_mark(c);
+	if (c->state != CONN_OPEN)
+		return;
+	if (h1->state == H1_BODY && h1->keep_alive) {
+		ex->body_mode = EXCHANGE_BODY_DISCARD;
+		ex->paused = false;
+		conn_kick(c);
+		return;
+	}
+	h1_next(c);
+}
+
+/* --- replying ----------------------------------------------------------- */
+
+/* A body that nobody reads to its end costs the connection. */
+static bool h1_body_in_the_way(const struct http_conn *c)
+{
+	const struct h1 *h1 = &c->h1;
+
+	if (h1->state != H1_BODY)
 		return false;
-	for (p = h->name; *p; p++)
-		if ((unsigned char)*p <= 0x20 || *p == ':' || *p == 0x7f)
-			return false;
-	for (p = h->value; *p; p++)
-		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
-			return false;
-	switch (h->name[0] | 0x20) {
-	case 'c':
-		return strcasecmp(h->name, "connection") != 0;
-	case 'd':
-		return strcasecmp(h->name, "date") != 0;
-	case 't':
-		return strcasecmp(h->name, "transfer-encoding") != 0;
-	default:
-		return true;
-	}
+	return h1->is_chunked || h1->ex->expect_continue ||
+	       h1->body_left > H1_DISCARD_MAX_BYTES;
 }
 
-static char *put(char *p, const char *s, size_t n)
+static void h1_render(struct http_exchange *ex, struct reply *r)
 {
-	memcpy(p, s, n);
-	return p + n;
+	struct http_conn *c = ex->conn;
+	struct h1 *h1 = &c->h1;
+
+	if (c->server->draining)
+		h1->keep_alive = false;
+	r->close = !h1->keep_alive;
+	r->keep_alive = h1->keep_alive && h1->http_1_0;
+	r->date = server_date(c->server);
+	r->date_len = c->server->date_len;
+	if (reply_render(&c->out, r) < 0)
+		conn_close(c, "out of memory");
 }
 
-#define PUT_LITERAL(p, s) put(p, s, sizeof(s) - 1)
-
-static char *put_number(char *p, uint64_t n)
+void h1_respond(struct http_exchange *ex, int status,
+		const struct http_header *headers, size_t n_headers,
+		const void *body, size_t len)
 {
-	char digits[LENGTH_DIGITS_MAX];
-	size_t i = sizeof(digits);
+	struct reply r = {
+		.status = status,
+		.headers = headers,
+		.n_headers = n_headers,
+		.length = (int64_t)len,
+		.body = body,
+		.body_len = ex->no_body ? 0 : len,
+	};
 
-	do
-		digits[--i] = (char)('0' + n % 10);
-	while (n /= 10);
-	return put(p, digits + i, sizeof(digits) - i);
+	if (ex->no_body && ex->req.method != HTTP_HEAD)
+		r.length = -1;
+	if (h1_body_in_the_way(ex->conn))
+		ex->conn->h1.keep_alive = false;
+	h1_render(ex, &r);
+	h1_replied(ex);
 }
 
-static char *put_status_line(char *p, int status)
+void h1_start(struct http_exchange *ex, int status,
+	      const struct http_header *headers, size_t n_headers)
 {
-	const char *phrase = http_status_phrase(status);
+	struct h1 *h1 = &ex->conn->h1;
+	struct reply r = {
+		.status = status,
+		.headers = headers,
+		.n_headers = n_headers,
+	};
 
-	p = PUT_LITERAL(p, "HTTP/1.1 ");
-	p = put_number(p, (uint64_t)status);
-	*p++ = ' ';
-	p = put(p, phrase, strlen(phrase));
-	return PUT_LITERAL(p, "\r\n");
+	ex->reply_left = reply_content_length(headers, n_headers);
+	r.length = ex->reply_left;
+	if (ex->no_body && ex->req.method != HTTP_HEAD)
+		r.length = -1;
+	ex->chunked = !ex->no_body && r.length < 0 && !h1->http_1_0;
+	r.chunked = ex->chunked;
+	if (!ex->no_body && r.length < 0 && h1->http_1_0)
+		h1->keep_alive = false;
+	h1_render(ex, &r);
+	conn_mark(ex->conn);
 }
 
-static char *put_own_headers(char *p, const struct h1_reply *r)
+bool h1_write(struct http_exchange *ex, const void *data, size_t len)
 {
-	p = PUT_LITERAL(p, "Date: ");
-	p = put(p, r->date, r->date_len);
-	p = PUT_LITERAL(p, "\r\n");
-	if (r->length >= 0) {
-		p = PUT_LITERAL(p, "Content-Length: ");
-		p = put_number(p, (uint64_t)r->length);
-		p = PUT_LITERAL(p, "\r\n");
-	}
-	if (r->chunked)
-		p = PUT_LITERAL(p, "Transfer-Encoding: chunked\r\n");
-	if (r->close)
-		p = PUT_LITERAL(p, "Connection: close\r\n");
-	else if (r->keep_alive)
-		p = PUT_LITERAL(p, "Connection: keep-alive\r\n");
-	return p;
-}
+	struct http_conn *c = ex->conn;
+	int r;
 
-int h1_reply_render(struct buf *out, const struct h1_reply *r)
-{
-	size_t size = FIXED_HEAD_BYTES + r->body_len, i;
-	const struct http_header *h;
-	char *p;
-	int e;
-
-	for (i = 0; i < r->n_headers; i++)
-		size += strlen(r->headers[i].name) +
-			strlen(r->headers[i].value) + 4;
-	e = buf_reserve(out, size);
-	if (e < 0)
-		return e;
-	p = (char *)out->data + out->len;
-	p = put_status_line(p, r->status);
-	p = put_own_headers(p, r);
-	for (i = 0; i < r->n_headers; i++) {
-		h = &r->headers[i];
-		if (!reply_header_sendable(h) || reply_is_content_length(h))
-			continue;
-		p = put(p, h->name, strlen(h->name));
-		p = PUT_LITERAL(p, ": ");
-		p = put(p, h->value, strlen(h->value));
-		p = PUT_LITERAL(p, "\r\n");
-	}
-	p = PUT_LITERAL(p, "\r\n");
-	if (r->body_len)
-		p = put(p, r->body, r->body_len);
-	out->len = (size_t)(p - (char *)out->data);
-	return 0;
-}
-
-int h1_reply_chunk(struct buf *out, const void *data, size_t len)
-{
-	char line[CHUNK_SIZE_LINE_BYTES];
-	int n = snprintf(line, sizeof(line), "%zx\r\n", len), r;
-	char *p;
-
-	r = buf_reserve(out, (size_t)n + len + 2);
+	if (ex->chunked)
+		r = reply_chunk(&c->out, data, len);
+	else
+		r = buf_append(&c->out, data, len);
 	if (r < 0)
-		return r;
-	p = (char *)out->data + out->len;
-	p = put(p, line, (size_t)n);
-	p = put(p, data, len);
-	p = PUT_LITERAL(p, "\r\n");
-	out->len = (size_t)(p - (char *)out->data);
-	return 0;
+		conn_close(c, "out of memory");
+	conn_mark(c);
+	return c->out.len < c->server->limits.write_backlog_bytes;
+}
+
+void h1_end(struct http_exchange *ex)
+{
+	struct http_conn *c = ex->conn;
+
+	if (ex->chunked && buf_append_str(&c->out, "0\r\n\r\n") < 0)
+		conn_close(c, "out of memory");
+	if (h1_body_in_the_way(c))
+		c->h1.keep_alive = false;
+	h1_replied(ex);
+}
+
+void h1_abort(struct http_exchange *ex)
+{
+	conn_close(ex->conn, "the reply was broken off");
 }

@@ -1,38 +1,24 @@
-/* Rendering HTTP/1 replies. Pure but for the buffer it appends to. */
+/* The replies of an HTTP/1 connection: struct conn_protocol's part of them,
+ * and how an exchange ends. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "common/buf.h"
-#include "common/http/server.h"
-#include "common/macro.h"
+struct http_conn;
+struct http_exchange;
+struct http_header;
 
-struct h1_reply {
-	int status;
-	const struct http_header *headers;
-	size_t n_headers;
-	int64_t length; /* Content-Length to add; -1: none */
-	bool chunked;
-	bool close;      /* Connection: close */
-	bool keep_alive; /* Connection: keep-alive, for HTTP/1.0 */
-	const char *date;
-	size_t date_len;
-	const void *body; /* follows the head */
-	size_t body_len;
-};
+void h1_respond(struct http_exchange *ex, int status,
+		const struct http_header *headers, size_t n_headers,
+		const void *body, size_t len);
+void h1_start(struct http_exchange *ex, int status,
+	      const struct http_header *headers, size_t n_headers);
+bool h1_write(struct http_exchange *ex, const void *data, size_t len);
+void h1_end(struct http_exchange *ex);
+void h1_abort(struct http_exchange *ex);
 
-/* 0 or -ENOMEM. Of the headers, those that the server makes itself and those
- * that would break the framing are left out. */
-int h1_reply_render(struct buf *out, const struct h1_reply *r) MUST_CHECK;
-
-/* One chunk. 0 or -ENOMEM. */
-int h1_reply_chunk(struct buf *out, const void *data, size_t len) MUST_CHECK;
-
-/* False for a header that must not be sent: no name, or control characters;
- * and for Connection, Date, Transfer-Encoding, which are the server's. */
-bool reply_header_sendable(const struct http_header *h);
-/* The Content-Length among the headers, -1 when there is none. */
-int64_t reply_content_length(const struct http_header *headers, size_t n);
-bool reply_is_content_length(const struct http_header *h);
+/* Request and reply are complete, or the connection ends after the reply. */
+void h1_next(struct http_conn *c);
+/* Nothing more happens to the connection's exchange. */
+void h1_bury(struct http_conn *c);

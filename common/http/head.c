@@ -9,7 +9,7 @@
 #define METHOD_MAX_BYTES 32
 #define LENGTH_MAX_DIGITS 18 /* fits int64_t */
 
-/* --- step one: where it ends ---------------------------------------------- */
+/* --- step one: where it ends -------------------------------------------- */
 
 static ssize_t scan_fail(const char **why, const char *sentence)
 {
@@ -66,7 +66,7 @@ ssize_t head_scan(struct head_scan *s, const uint8_t *data, size_t len,
 	return -431;
 }
 
-/* --- step two: the request line ------------------------------------------- */
+/* --- step two: the request line ----------------------------------------- */
 
 static int refuse(int status, const char **why, const char *sentence)
 {
@@ -144,7 +144,7 @@ static int parse_request_line(struct head *h, struct request_line *line,
 	return 0;
 }
 
-/* --- step two: what the fields mean --------------------------------------- */
+/* --- step two: what the fields mean ------------------------------------- */
 
 /* How often each field that decides about framing or routing came. */
 struct seen {
@@ -236,7 +236,7 @@ static int check_fields(struct head *h, struct seen *seen, const char **why)
 	return 0;
 }
 
-/* --- step two: the target ------------------------------------------------- */
+/* --- step two: the target ----------------------------------------------- */
 
 /* Cuts the authority off an absolute target; it must be that of Host. */
 static int strip_authority(char **target, size_t *len, const char *host,

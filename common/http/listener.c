@@ -35,7 +35,7 @@ struct listener {
 	ino_t ino;
 };
 
-/* --- accepting -------------------------------------------------------------- */
+/* --- accepting ---------------------------------------------------------- */
 
 static void peer_fill(struct http_peer *peer, const struct listener *l, int fd,
 		      const struct sockaddr_storage *addr)
@@ -137,7 +137,7 @@ void listener_pause(struct listener *l)
 	event_add(l->resume_ev, &tv);
 }
 
-/* --- life ------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------- */
 
 void listener_free(struct listener *l)
 {
@@ -181,7 +181,7 @@ static int listener_new(struct listener **out, struct http_server *s, int fd,
 	return 0;
 }
 
-/* --- TCP -------------------------------------------------------------------- */
+/* --- TCP ---------------------------------------------------------------- */
 
 static int tcp_socket(const struct addrinfo *ai, uint16_t port)
 {
@@ -273,7 +273,7 @@ int http_server_listen_tcp(struct http_server *s, const char *host,
 	return 0;
 }
 
-/* --- unix ------------------------------------------------------------------- */
+/* --- unix --------------------------------------------------------------- */
 
 static int unix_remove_stale(const struct sockaddr_un *addr)
 {

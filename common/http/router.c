@@ -52,7 +52,7 @@ static int percent_decode(const char *s, size_t len, bool plus_is_space,
 	return 0;
 }
 
-/* --- matching --------------------------------------------------------------- */
+/* --- matching ----------------------------------------------------------- */
 
 enum match { MATCH_NO, MATCH_YES, MATCH_BAD };
 
@@ -111,7 +111,7 @@ static bool method_matches(const struct http_route *route,
 	       (method == HTTP_HEAD && route->method == HTTP_GET);
 }
 
-/* --- answering what has no route ---------------------------------------------- */
+/* --- answering what has no route ---------------------------------------- */
 
 static void add_allowed(char *allow, enum http_method method)
 {
@@ -190,7 +190,7 @@ const char *http_param(const struct http_params *p, const char *name)
 	return "";
 }
 
-/* --- the query ----------------------------------------------------------------- */
+/* --- the query ---------------------------------------------------------- */
 
 int http_query_get(const char *query, const char *name, char *out, size_t size)
 {

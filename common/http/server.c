@@ -32,7 +32,7 @@ const struct http_limits HTTP_LIMITS_DEFAULT = {
 	.write_backlog_bytes = 256 * 1024,
 };
 
-/* --- the turn -------------------------------------------------------------- */
+/* --- the turn ----------------------------------------------------------- */
 
 void server_enter(struct http_server *s)
 {
@@ -99,7 +99,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	server_leave(s);
 }
 
-/* --- deadlines ------------------------------------------------------------- */
+/* --- deadlines ---------------------------------------------------------- */
 
 void server_wake_at(struct http_server *s, uint64_t at_ms)
 {
@@ -139,7 +139,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	server_leave(s);
 }
 
-/* --- connections ------------------------------------------------------------ */
+/* --- connections -------------------------------------------------------- */
 
 void server_adopt(struct http_server *s, struct transport *transport,
 		  const struct http_peer *peer)
@@ -174,7 +174,7 @@ const char *server_date(struct http_server *s)
 	return s->date;
 }
 
-/* --- the server ------------------------------------------------------------- */
+/* --- the server --------------------------------------------------------- */
 
 int http_server_new(struct http_server **out, struct event_base *base,
 		    const struct http_limits *limits, http_handler_fn handler,

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "common/http/conn.h"
-#include "common/http/h1_reply.h"
+#include "common/http/reply.h"
 #include "common/http/server.h"
 #include "common/http/server_state.h"
 #include "common/http/transport.h"
