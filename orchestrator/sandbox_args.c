@@ -159,7 +159,7 @@ static void sandbox_args_add_files(struct sandbox_args *a,
 	sandbox_args_add_tmpfs(a, "/tmp", SANDBOX_ARGS_TMPFS_BYTES);
 	sandbox_args_add_tmpfs(a, "/work", SANDBOX_ARGS_TMPFS_BYTES);
 	sandbox_args_add_all(a, "--symlink", "/tmp", "/var/tmp", "--remount-ro",
-			     "/", "--chdir", "/", NULL);
+			     "/dev", "--remount-ro", "/", "--chdir", "/", NULL);
 }
 
 static void sandbox_args_add_runner(struct sandbox_args *a,

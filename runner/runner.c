@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "common/clock.h"
 #include "common/frame_stream.h"
@@ -36,16 +37,17 @@ struct runner {
 	enum runner_state state;
 	struct event_base *base;
 	struct frame_stream *stream;
-	struct event *on_child, *on_term, *on_int;
-	struct event *started;	/* exec succeeded or failed */
-	struct event *grace;	/* ends: SIGKILL to everything */
+	struct event *on_child, *on_told;
+	struct event *started;  /* exec succeeded or failed */
+	struct event *grace;    /* ends: SIGKILL to everything */
 	struct event *patience; /* with processes that cannot be killed */
 	struct limits limits;
 	struct assignment job;
 	struct output out[2];
 	int status_fd;
-	pid_t pid;  /* of the script; 0 before, and when it has ended */
-	bool empty; /* no process of the script is left */
+	int told_fd; /* SIGTERM and SIGINT, with who sent them */
+	pid_t pid;   /* of the script; 0 before, and when it has ended */
+	bool empty;  /* no process of the script is left */
 	uint64_t oom_kills_before;
 	struct report report;
 	int exit_code; /* of this program */
@@ -301,11 +303,18 @@ static void runner_on_grace(int fd, short what, void *ctx)
 	tree_signal(SIGKILL);
 }
 
-static void runner_on_term(int sig, short what, void *ctx)
+/* In a sandbox without root the script has our uid: its signals, unlike those
+ * from outside the PID namespace, have a sender. */
+static void runner_on_told(int fd, short what, void *ctx)
 {
 	struct runner *r = ctx;
+	struct signalfd_siginfo info;
 
-	runner_signal(r, SIGTERM, r->job.grace_ms);
+	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (tree_is_pid1() && info.ssi_pid)
+		return;
+	runner_signal(r, (int)info.ssi_signo, r->job.grace_ms);
 }
 
 static void runner_accept_assign(struct runner *r, const struct frame *f)
@@ -370,6 +379,23 @@ static const struct frame_stream_ops runner_stream_ops = {
 	.on_drain = runner_on_drain,
 };
 
+static int runner_watch_told(struct runner *r)
+{
+	sigset_t told;
+
+	sigemptyset(&told);
+	sigaddset(&told, SIGTERM);
+	sigaddset(&told, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &told, NULL) < 0)
+		return -errno;
+	r->told_fd = signalfd(-1, &told, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (r->told_fd < 0)
+		return -errno;
+	r->on_told = event_new(r->base, r->told_fd, EV_READ | EV_PERSIST,
+			       runner_on_told, r);
+	return r->on_told && event_add(r->on_told, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 static int runner_init(struct runner *r, int fd)
 {
 	int e;
@@ -383,15 +409,12 @@ static int runner_init(struct runner *r, int fd)
 	if (e < 0)
 		return e;
 	r->on_child = evsignal_new(r->base, SIGCHLD, runner_on_child, r);
-	r->on_term = evsignal_new(r->base, SIGTERM, runner_on_term, r);
-	r->on_int = evsignal_new(r->base, SIGINT, runner_on_term, r);
 	r->grace = evtimer_new(r->base, runner_on_grace, r);
 	r->patience = evtimer_new(r->base, runner_on_patience, r);
-	if (!r->on_child || !r->on_term || !r->on_int || !r->grace ||
-	    !r->patience || event_add(r->on_child, NULL) < 0 ||
-	    event_add(r->on_term, NULL) < 0 || event_add(r->on_int, NULL) < 0)
+	if (!r->on_child || !r->grace || !r->patience ||
+	    event_add(r->on_child, NULL) < 0)
 		return -ENOMEM;
-	return 0;
+	return runner_watch_told(r);
 }
 
 static int runner_say_ready(struct runner *r)
@@ -413,7 +436,7 @@ int runner_new(struct runner **out, int fd, const struct limits *limits)
 		close(fd);
 		return -ENOMEM;
 	}
-	r->out[0].fd = r->out[1].fd = r->status_fd = -1;
+	r->out[0].fd = r->out[1].fd = r->status_fd = r->told_fd = -1;
 	r->empty = true;
 	r->limits = *limits;
 	signal(SIGPIPE, SIG_IGN);
@@ -465,11 +488,11 @@ void runner_free(struct runner *r)
 	output_deinit(&r->out[1]);
 	runner_free_event(r->started);
 	runner_free_event(r->on_child);
-	runner_free_event(r->on_term);
-	runner_free_event(r->on_int);
+	runner_free_event(r->on_told);
 	runner_free_event(r->grace);
 	runner_free_event(r->patience);
 	closep(&r->status_fd);
+	closep(&r->told_fd);
 	frame_stream_close(r->stream);
 	assignment_deinit(&r->job);
 	if (r->base)

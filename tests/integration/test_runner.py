@@ -347,3 +347,12 @@ def test_orphans_are_reaped(pid1):
                          "sleep 0.3; grep -l 'State:.Z' /proc/[0-9]*/status"
                          " 2>/dev/null | wc -l")
     assert out == b"0\n"
+
+
+def test_being_told_to_stop_from_outside(runner):
+    runner.assign("trap 'echo told; exit 9' TERM; echo up; "
+                  "while :; do sleep 0.05; done")
+    assert runner.read_line() == "up"
+    os.kill(runner_pid(runner), signal.SIGTERM)
+    out, _, end = runner.finish()
+    assert (out, end["exit_code"]) == (b"told\n", 9)
