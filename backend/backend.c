@@ -41,9 +41,21 @@ static int open_data(struct backend *b, char *err, size_t err_size)
 	return r ? r : keys_save(&b->keys, err, err_size);
 }
 
-static int make_parts(struct backend *b)
+static int make_server(struct backend *b)
 {
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
+
+	limits.connections = BACKEND_CONNECTIONS_MAX;
+	limits.concurrent_streams = BACKEND_STREAMS_MAX;
+	limits.write_idle_timeout_ms = BACKEND_WRITE_IDLE_MS;
+	/* Each route has its own limit; this one is over all of them. */
+	limits.body_bytes = 2 * (uint64_t)BACKEND_VALUE_CEILING_BYTES +
+			    2 * (uint64_t)BACKEND_SCRIPT_MAX_BYTES;
+	return http_server_new(&b->server, b->base, &limits, api_on_request, b);
+}
+
+static int make_parts(struct backend *b)
+{
 	int r = token_key_public_pem(b->keys.signing, &b->public_pem);
 
 	if (!r && !buf_cstr(&b->public_pem))
@@ -58,12 +70,7 @@ static int make_parts(struct backend *b)
 		r = auth_new(&b->auth, b);
 	if (!r)
 		r = queue_new(&b->queue, b);
-	if (r)
-		return r;
-	/* Each route has its own limit; this one is over all of them. */
-	limits.body_bytes = 2 * (uint64_t)BACKEND_VALUE_CEILING_BYTES +
-			    2 * (uint64_t)BACKEND_SCRIPT_MAX_BYTES;
-	return http_server_new(&b->server, b->base, &limits, api_on_request, b);
+	return r ? r : make_server(b);
 }
 
 int backend_open(struct backend *b, const struct backend_config *config,

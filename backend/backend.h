@@ -17,6 +17,9 @@
 #define BACKEND_SPEC_MAX_BYTES (512 * 1024)
 #define BACKEND_VALUE_CEILING_BYTES (15 * 1024 * 1024) /* of any --max-… */
 #define BACKEND_QUEUED_MAX 100000
+#define BACKEND_CONNECTIONS_MAX 4096 /* one a sidecar, orchestrator, person */
+#define BACKEND_STREAMS_MAX 1000     /* of one orchestrator's connection */
+#define BACKEND_WRITE_IDLE_MS (10 * 60 * 1000) /* a log in a pager may wait */
 #define BACKEND_DRAIN_MS 5000
 #define BACKEND_FLUSHES 2 /* see backend.c */
 
@@ -52,10 +55,10 @@ struct backend {
 	struct store *store;
 	struct http_server *server;
 	struct http_tls *tls;
-	struct auth *auth;	 /* who is calling */
-	struct live *live;	 /* executions that are claimed or running */
-	struct queue *queue;	 /* claims and leases */
-	struct follow *follow;	 /* who watches which job */
+	struct auth *auth;       /* who is calling */
+	struct live *live;       /* executions that are claimed or running */
+	struct queue *queue;     /* claims and leases */
+	struct follow *follow;   /* who watches which job */
 	struct metrics *metrics; /* counters */
 	struct event *on_term, *on_int, *drain_timer;
 	bool draining, failed;

@@ -92,6 +92,17 @@ static int protect_memory(void)
 	return 0;
 }
 
+/* Each connection is a descriptor; what cannot be had is said by accept(). */
+static void allow_connections(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 static int serve(const struct backend_config *config)
 {
 	struct backend b;
@@ -100,6 +111,7 @@ static int serve(const struct backend_config *config)
 
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
+	allow_connections();
 	if (protect_memory())
 		return EXIT_FAILURE;
 	r = backend_open(&b, config, err, sizeof(err));
