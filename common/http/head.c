@@ -32,14 +32,36 @@ static bool scan_line(struct head_scan *s, size_t i)
 	return empty && s->lines;
 }
 
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* Past the words that are printable ASCII throughout: most of a head. */
+static size_t skip_plain(const uint8_t *data, size_t i, size_t end)
+{
+	uint64_t w;
+
+	for (; end - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, data + i, sizeof(w));
+		/* Above 0x7e in the first two, below 0x20 in the last. */
+		if ((w | (w + EACH_BYTE(0x01)) | (w - EACH_BYTE(0x20))) &
+		    EACH_BYTE(0x80))
+			break;
+	}
+	return i;
+}
+
 ssize_t head_scan(struct head_scan *s, const uint8_t *data, size_t len,
 		  size_t max_bytes, const char **why)
 {
 	size_t end = MIN(len, max_bytes);
 
 	for (; s->pos < end; s->pos++) {
-		uint8_t b = data[s->pos];
+		uint8_t b;
 
+		if (!s->after_cr && s->pos > s->line)
+			s->pos = skip_plain(data, s->pos, end);
+		if (s->pos == end)
+			break;
+		b = data[s->pos];
 		if (s->after_cr != (b == '\n'))
 			return scan_fail(why, "lines must end in CR LF");
 		if (b == '\n') {

@@ -13,6 +13,7 @@
 struct tls_context {
 	struct http_tls base; /* first */
 	SSL_CTX *ctx;
+	BIO_METHOD *socket;
 };
 
 struct tls_transport {
@@ -111,6 +112,56 @@ static const struct transport_ops TLS_OPS = {
 	.free = tls_free,
 };
 
+/* --- the socket below OpenSSL ---------------------------------------------- */
+
+/* OpenSSL's own would write(2), which raises SIGPIPE in whoever uses us. */
+static int socket_write(BIO *bio, const char *data, size_t len, size_t *sent)
+{
+	ssize_t n = send(BIO_get_fd(bio, NULL), data, len, MSG_NOSIGNAL);
+
+	BIO_clear_retry_flags(bio);
+	if (n >= 0) {
+		*sent = (size_t)n;
+		return 1;
+	}
+	if (errno == EAGAIN || errno == EINTR)
+		BIO_set_retry_write(bio);
+	return 0;
+}
+
+static BIO_METHOD *socket_method_new(void)
+{
+	const BIO_METHOD *base = BIO_s_socket();
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOCKET, "socket, no SIGPIPE");
+
+	if (!m)
+		return NULL;
+	BIO_meth_set_write_ex(m, socket_write);
+	BIO_meth_set_read(m, BIO_meth_get_read(base));
+	BIO_meth_set_puts(m, BIO_meth_get_puts(base));
+	BIO_meth_set_ctrl(m, BIO_meth_get_ctrl(base));
+	BIO_meth_set_create(m, BIO_meth_get_create(base));
+	BIO_meth_set_destroy(m, BIO_meth_get_destroy(base));
+	return m;
+}
+
+static SSL *tls_session_new(struct tls_context *c, int fd)
+{
+	SSL *ssl = SSL_new(c->ctx);
+	BIO *bio = ssl ? BIO_new(c->socket) : NULL;
+
+	if (!bio) {
+		SSL_free(ssl);
+		return NULL;
+	}
+	BIO_set_fd(bio, fd, BIO_NOCLOSE);
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+/* --- contexts -------------------------------------------------------------- */
+
 static struct transport *tls_accept(struct http_tls *tls, int fd)
 {
 	struct tls_context *c = (struct tls_context *)tls;
@@ -120,13 +171,11 @@ static struct transport *tls_accept(struct http_tls *tls, int fd)
 		return NULL;
 	t->base.ops = &TLS_OPS;
 	t->base.fd = fd;
-	t->ssl = SSL_new(c->ctx);
-	if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1) {
-		SSL_free(t->ssl);
+	t->ssl = tls_session_new(c, fd);
+	if (!t->ssl) {
 		free(t);
 		return NULL;
 	}
-	SSL_set_accept_state(t->ssl);
 	return &t->base;
 }
 
@@ -194,10 +243,12 @@ int http_tls_new(struct http_tls **out, const char *cert_file,
 	struct tls_context *c = calloc(1, sizeof(*c));
 	int r;
 
-	if (c)
+	if (c) {
 		c->ctx = tls_context_new();
-	if (!c || !c->ctx) {
-		free(c);
+		c->socket = socket_method_new();
+	}
+	if (!c || !c->ctx || !c->socket) {
+		http_tls_free(c ? &c->base : NULL);
 		snprintf(err, err_size, "out of memory");
 		return -ENOMEM;
 	}
@@ -218,5 +269,6 @@ void http_tls_free(struct http_tls *tls)
 	if (!c)
 		return;
 	SSL_CTX_free(c->ctx);
+	BIO_meth_free(c->socket);
 	free(c);
 }

@@ -5,7 +5,8 @@
 
 struct http_tls;
 
-/* PEM files. 0, or negative errno with a sentence in err. */
+/* PEM files. 0, or negative errno with a sentence in err. It must outlive the
+ * servers that listen with it. */
 int http_tls_new(struct http_tls **out, const char *cert_file,
 		 const char *key_file, char *err, size_t err_size) MUST_CHECK;
 void http_tls_free(struct http_tls *tls);

@@ -487,7 +487,7 @@ def test_slow_consumer_holds_the_sender_back(server):
         with pytest.raises(TimeoutError):
             while sent < len(BIG):
                 sent += sock.send(BIG[sent:sent + 65536])
-        assert server.resident_bytes() - before < 4 << 20
+        assert server.resident_bytes() - before < 8 << 20
         sock.settimeout(20)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             rest = pool.submit(sock.sendall, BIG[sent:])
