@@ -135,6 +135,29 @@ static void test_scan_byte_by_byte(void **state)
 	assert_int_equal(scan.start, 2);
 }
 
+/* Wherever a byte stands in a word, it is judged the same. */
+static void test_scan_every_byte_everywhere(void **state)
+{
+	static const char text[] =
+		"GET / HTTP/1.1\r\nHost: abcdefghijklmnopqrst"
+		"uvwxyz0123456789\r\n\r\n";
+	size_t from = strlen("GET / HTTP/1.1\r\nHost: "), len = strlen(text);
+	uint8_t copy[sizeof(text)];
+	const char *why = NULL;
+
+	for (size_t at = from; at < len - 4; at++)
+		for (int b = 0; b < 256; b++) {
+			struct head_scan scan = { 0 };
+			bool bad = (b < 0x20 && b != '\t') || b == 0x7f;
+
+			memcpy(copy, text, sizeof(text));
+			copy[at] = (uint8_t)b;
+			assert_int_equal(head_scan(&scan, copy, len, MAX_BYTES,
+						   &why),
+					 bad ? -400 : (ssize_t)len);
+		}
+}
+
 static void test_scan_limit(void **state)
 {
 	struct head_scan scan = { 0 };
@@ -153,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_scan_byte_by_byte),
+		cmocka_unit_test(test_scan_every_byte_everywhere),
 		cmocka_unit_test(test_scan_limit),
 	};
 
