@@ -171,6 +171,12 @@ def processes(parent=None):
             yield int(entry.name), program
 
 
+def descendants(pid):
+    for child in processes(parent=pid):
+        yield child
+        yield from descendants(child[0])
+
+
 def docker(*args):
     return subprocess.run(
         ["docker", *args], capture_output=True, text=True, timeout=120

@@ -137,7 +137,7 @@ def test_submit_job_logs_cancel(server, executor, tmp_path):
 
 def test_secret_is_masked_in_the_log(server, run):
     server.cronium(
-        "vars", "set", "API_KEY", "-", "--secret", stdin='"s3cr3t-value-1"'
+        "vars", "set", "API_KEY", "-", "--secret", stdin="s3cr3t-value-1"
     ).ok()
     result = run(
         "import base64, cronium, sys\n"
