@@ -1,7 +1,6 @@
 #include "orchestrator/sandbox_args.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +10,12 @@
 #define SANDBOX_ARGS_TMPFS_BYTES "1073741824" /* also charged to the cgroup */
 #define SANDBOX_ARGS_SHM_BYTES "268435456"
 
-/* Of the host's /etc what programs look up and nothing that is private. */
+/* Of the host's /etc what programs need to be found and to trust servers. */
 static const char *const sandbox_args_etc[] = {
-	"/etc/alternatives", "/etc/ca-certificates", "/etc/crypto-policies",
-	"/etc/ld.so.cache",  "/etc/localtime",       "/etc/mime.types",
-	"/etc/pki/tls",      "/etc/protocols",       "/etc/services",
-	"/etc/ssl/certs",    "/etc/ssl/openssl.cnf",
+	"/etc/alternatives",
+	"/etc/crypto-policies",
+	"/etc/pki/tls",
+	"/etc/ssl/certs",
 };
 
 /* Top directories that are links into /usr on one host, real on another. */
@@ -94,7 +93,7 @@ static void sandbox_args_add_top(struct sandbox_args *a, const char *path)
 
 static void sandbox_args_add_etc(struct sandbox_args *a)
 {
-	glob_t python = { 0 };
+	const char *name;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sandbox_args_etc); i++) {
 		const char *path = sandbox_args_etc[i];
@@ -102,20 +101,10 @@ static void sandbox_args_add_etc(struct sandbox_args *a)
 		if (access(path, F_OK) == 0)
 			sandbox_args_add_all(a, "--ro-bind", path, path, NULL);
 	}
-	/* Debian's sitecustomize.py is a link to there. */
-	if (glob("/etc/python3*", 0, NULL, &python) == 0) {
-		for (size_t i = 0; i < python.gl_pathc; i++) {
-			sandbox_args_add(a, "--ro-bind");
-			sandbox_args_add_text(a, "%s", python.gl_pathv[i]);
-			sandbox_args_add_text(a, "%s", python.gl_pathv[i]);
-		}
-	}
-	globfree(&python);
-	for (size_t i = 0; sandbox_files_etc[i]; i++) {
+	for (size_t i = 0; (name = sandbox_files_etc_name(i)); i++) {
 		sandbox_args_add(a, "--symlink");
-		sandbox_args_add_text(a, "/opt/cronium/etc/%s",
-				      sandbox_files_etc[i]);
-		sandbox_args_add_text(a, "/etc/%s", sandbox_files_etc[i]);
+		sandbox_args_add_text(a, "/opt/cronium/etc/%s", name);
+		sandbox_args_add_text(a, "/etc/%s", name);
 	}
 }
 

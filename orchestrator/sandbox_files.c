@@ -8,23 +8,32 @@
 
 #include "orchestrator/install.h"
 
-const char *const sandbox_files_etc[] = {
-	"passwd",        "group",    "hosts", "resolv.conf",
-	"nsswitch.conf", "hostname", NULL,
+struct sandbox_file {
+	const char *name;
+	const char *text; /* NULL: the host's own, if it has one */
 };
 
-/* In the order of sandbox_files_etc. */
-static const char *const sandbox_files_text[] = {
-	"root:x:0:0:root:/:/bin/sh\n"
-	"cronium:x:1000:1000:cronium:/work:/bin/bash\n"
-	"nobody:x:65534:65534:nobody:/:/bin/false\n",
-	"root:x:0:\ncronium:x:1000:\nnogroup:x:65534:\n",
-	"127.0.0.1 localhost cronium\n::1 localhost cronium\n",
-	"# this place has no network\n",
-	"passwd: files\ngroup: files\nhosts: files\n"
-	"services: files\nprotocols: files\n",
-	"cronium\n",
+static const struct sandbox_file sandbox_files_etc[] = {
+	{ "passwd", "root:x:0:0:root:/:/bin/sh\n"
+		    "cronium:x:1000:1000:cronium:/work:/bin/bash\n"
+		    "nobody:x:65534:65534:nobody:/:/bin/false\n" },
+	{ "group", "root:x:0:\ncronium:x:1000:\nnogroup:x:65534:\n" },
+	{ "hosts", "127.0.0.1 localhost cronium\n::1 localhost cronium\n" },
+	{ "hostname", "cronium\n" },
+	{ "resolv.conf", "# this place has no network\n" },
+	{ "nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"
+			   "services: files\nprotocols: files\n" },
+	{ "ld.so.cache", NULL },
+	{ "protocols", NULL },
+	{ "services", NULL },
 };
+
+const char *sandbox_files_etc_name(size_t i)
+{
+	if (i >= ARRAY_SIZE(sandbox_files_etc))
+		return NULL;
+	return sandbox_files_etc[i].name;
+}
 
 /* Replaced in one step: pods that run have it open or mounted. */
 static int sandbox_files_write(int dir, const char *name, const char *text)
@@ -54,15 +63,28 @@ static int sandbox_files_make_dir(int at, const char *name)
 	return 0;
 }
 
-static int sandbox_files_write_etc(int dir)
+static int sandbox_files_copy(const char *run_dir, const char *name)
+{
+	char from[64];
+	int r;
+
+	snprintf(from, sizeof(from), "/etc/%s", name);
+	r = install_binary(run_dir, SANDBOX_FILES_DIR "/etc", name, from);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int sandbox_files_write_etc(const char *run_dir, int dir)
 {
 	_cleanup_close_ int etc = openat(dir, "etc",
 					 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = etc < 0 ? -errno : 0;
 
-	for (size_t i = 0; !r && sandbox_files_etc[i]; i++)
-		r = sandbox_files_write(etc, sandbox_files_etc[i],
-					sandbox_files_text[i]);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(sandbox_files_etc); i++) {
+		const struct sandbox_file *f = &sandbox_files_etc[i];
+
+		r = f->text ? sandbox_files_write(etc, f->name, f->text)
+			    : sandbox_files_copy(run_dir, f->name);
+	}
 	return r;
 }
 
@@ -85,7 +107,7 @@ static int sandbox_files_write_all(const char *run_dir)
 	if (!r)
 		r = sandbox_files_make_dir(dir, "sdk"); /* mounted over */
 	if (!r)
-		r = sandbox_files_write_etc(dir);
+		r = sandbox_files_write_etc(run_dir, dir);
 	return r;
 }
 
