@@ -28,7 +28,7 @@ struct agent {
 	int64_t connected_ms, heard_ms; /* wall clock */
 	size_t slots;
 	struct api_call *call; /* the claim stream */
-	size_t pending;	       /* claims under way in the store */
+	size_t pending;        /* claims under way in the store */
 	uint64_t dry; /* nothing to claim as of this turn of the queue */
 	bool full;    /* the stream's backlog is: wait for it to drain */
 	UT_hash_handle hh;

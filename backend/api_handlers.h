@@ -3,7 +3,7 @@
 
 #include "common/http/router.h"
 
-#define API_HANDLER(name) \
+#define API_HANDLER(name)                                                     \
 	void name(struct http_exchange *ex, const struct http_params *params, \
 		  void *ctx)
 

@@ -35,7 +35,7 @@ enum auth_kind { AUTH_NOBODY, AUTH_ADMIN, AUTH_EXECUTION };
 
 struct auth_caller {
 	enum auth_kind kind;
-	char who[64];		  /* for the audit log */
+	char who[64];             /* for the audit log */
 	struct live_token *token; /* AUTH_EXECUTION: referenced */
 };
 

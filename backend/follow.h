@@ -16,7 +16,7 @@ struct follow;
 struct follow_topic;
 
 struct follow_event {
-	/* The job object as JSON, when its state changed; NULL: its log grew. */
+	/* The job object, when its state changed; NULL: its log grew. */
 	const char *job_json;
 	size_t len;
 	bool ended; /* the job: this was its last state */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define BIT(state) (1u << (state))
-#define ENDS \
+#define ENDS                                                         \
 	(BIT(JOB_SUCCEEDED) | BIT(JOB_FAILED) | BIT(JOB_TIMED_OUT) | \
 	 BIT(JOB_CANCELLED) | BIT(JOB_LOST))
 

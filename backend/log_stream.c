@@ -19,9 +19,9 @@ struct log_stream {
 	char job[ID_MAX_BYTES];
 	enum log_stream_state state;
 	int64_t offset;
-	bool again;	 /* something happened since the read was started */
-	bool told;	 /* a state was sent */
-	bool ended;	 /* the job has: nothing more will come */
+	bool again;      /* something happened since the read was started */
+	bool told;       /* a state was sent */
+	bool ended;      /* the job has: nothing more will come */
 	struct buf last; /* its final job object */
 };
 

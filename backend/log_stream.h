@@ -20,8 +20,8 @@ struct api_call;
 
 struct log_stream_options {
 	int64_t offset; /* payload bytes to skip */
-	bool follow;	/* until the job ends */
-	bool frames;	/* with STATE frames; otherwise the bytes alone */
+	bool follow;    /* until the job ends */
+	bool frames;    /* with STATE frames; otherwise the bytes alone */
 };
 
 /* Answers the call. */

@@ -5,8 +5,8 @@
 #define METRICS_STATUSES 6 /* by hundreds; 0 is unused */
 
 static const char *const metrics_class_names[METRICS_CLASSES] = {
-	[METRICS_PUBLIC] = "public",	 [METRICS_ADMIN] = "admin",
-	[METRICS_AGENT] = "agent",	 [METRICS_RUNTIME] = "runtime",
+	[METRICS_PUBLIC] = "public",     [METRICS_ADMIN] = "admin",
+	[METRICS_AGENT] = "agent",       [METRICS_RUNTIME] = "runtime",
 	[METRICS_UNROUTED] = "unrouted",
 };
 

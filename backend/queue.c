@@ -19,7 +19,7 @@ struct queue {
 	struct backend *b;
 	struct agent *agents; /* by name, in the order of their turns */
 	struct event *heartbeat, *expire, *wake;
-	uint64_t turn;	/* grows whenever there may be something to claim */
+	uint64_t turn;  /* grows whenever there may be something to claim */
 	int64_t queued; /* how many jobs wait, as far as is known */
 	bool expiring, stopped;
 };

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define VAR_KEY_CHARS \
+#define VAR_KEY_CHARS                                          \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
 	"0123456789._:/-"
 
