@@ -8,7 +8,6 @@
 
 #include "common/buf.h"
 #include "common/http/problem.h"
-#include "common/json.h"
 
 #define TRACEPARENT_BYTES 55 /* 00-TRACE-PARENT-FLAGS, W3C Trace Context */
 
@@ -83,20 +82,6 @@ void reply_json(struct reply *r, int status, const void *body, size_t len)
 	reply_send(r, status, &type, 1, body, len);
 }
 
-static int append_problem(struct buf *b, const struct reply *r, int status,
-			  const char *code, const char *detail)
-{
-	int e = buf_printf(b,
-			   "{\"type\":\"about:blank\",\"status\":%d,"
-			   "\"title\":\"%s\",\"code\":\"%s\",\"trace_id\":"
-			   "\"%s\",\"detail\":",
-			   status, http_status_phrase(status), code, r->trace);
-
-	if (!e)
-		e = json_append_string(b, detail, strlen(detail));
-	return e ? e : buf_append(b, "}", 1);
-}
-
 static void send_problem(struct reply *r, int status, const char *code,
 			 const struct http_header *header, const char *fmt,
 			 va_list ap)
@@ -108,7 +93,7 @@ static void send_problem(struct reply *r, int status, const char *code,
 	char detail[REPLY_DETAIL_BYTES];
 
 	vsnprintf(detail, sizeof(detail), fmt, ap);
-	if (append_problem(&body, r, status, code, detail) < 0)
+	if (http_problem_append(&body, status, code, detail, r->trace) < 0)
 		buf_clear(&body);
 	if (header)
 		headers[1] = *header;

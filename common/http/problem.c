@@ -124,8 +124,8 @@ static int append_member(struct buf *b, const char *name, const char *value)
 	return r < 0 ? r : json_append_string(b, value, strlen(value));
 }
 
-static int problem_append(struct buf *b, int status, const char *code,
-			  const char *detail, const char *trace_id)
+int http_problem_append(struct buf *b, int status, const char *code,
+			const char *detail, const char *trace_id)
 {
 	int r = buf_printf(b, "{\"type\":\"about:blank\",\"status\":%d",
 			   status);
@@ -160,7 +160,7 @@ static void problem_respond(struct http_exchange *ex, int status,
 	headers[1] = (struct http_header){ "X-Cronium-Trace-Id", trace_id };
 	if (n_extra)
 		memcpy(headers + 2, extra, n_extra * sizeof(*extra));
-	if (problem_append(&body, status, code, detail, trace_id) < 0)
+	if (http_problem_append(&body, status, code, detail, trace_id) < 0)
 		buf_clear(&body);
 	http_respond(ex, status, headers, 2 + n_extra, body.data, body.len);
 }

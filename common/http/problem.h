@@ -21,5 +21,10 @@ void http_problem_with(struct http_exchange *ex, int status, const char *code,
 		       const struct http_header *headers, size_t n_headers,
 		       const char *fmt, ...) PRINTF_LIKE(6, 7);
 
+/* Appends the document alone. 0 or -ENOMEM. */
+struct buf;
+int http_problem_append(struct buf *b, int status, const char *code,
+			const char *detail, const char *trace_id) MUST_CHECK;
+
 /* The standard reason phrase, "Not Found"; "Unknown" where there is none. */
 const char *http_status_phrase(int status);

@@ -3,10 +3,12 @@
 import concurrent.futures
 import json
 import threading
+import time
 
 import frames
 import pytest
-from runtime_backend import CUT, problem
+import requests
+from runtime_backend import CUT, SILENCE, problem
 from sidecar_harness import EXECUTION, Sidecar
 
 pytestmark = pytest.mark.timeout(60)
@@ -309,6 +311,17 @@ def test_stale_while_the_backend_is_down(tmp_path):
         assert "retry-after" in r.headers
 
 
+def test_stale_when_the_backend_hangs(tmp_path):
+    with Sidecar(tmp_path, limits={"cache_ttl_ms": 0}) as s:
+        s.backend.store.set("k", "known")
+        s.get("/variables/k")
+        s.backend.hook = lambda request: SILENCE
+        begin = time.monotonic()
+        r = s.get("/variables/k")
+        assert (r.json(), r.headers["x-cronium-cache"]) == ("known", "stale")
+        assert time.monotonic() - begin < 5
+
+
 def test_stale_when_the_backend_answers_500(tmp_path):
     with Sidecar(tmp_path, limits={"cache_ttl_ms": 0}) as s:
         s.backend.store.set("k", "known")
@@ -364,6 +377,25 @@ def test_secret_is_told_once_it_is_masked(sidecar):
         assert sidecar.get("/variables/API_KEY",
                            headers=no_cache).json() == "another-one"
     assert sidecar.control.redacted == [b'"s3cr3t-value"', b'"another-one"']
+
+
+def test_secret_is_not_told_when_it_cannot_be_masked(sidecar):
+    """The orchestrator never answers, and later is gone."""
+    sidecar.backend.store.set("API_KEY", "s3cr3t-value", secret=True)
+    sidecar.control.hold_acks = True
+    r = sidecar.get("/variables/API_KEY")
+    assert (r.status_code, r.json()["code"]) == (503, "redaction_unavailable")
+    assert "s3cr3t" not in r.text
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(sidecar.get, "/variables/API_KEY")
+        sidecar.control.expect(frames.REDACT)
+        sidecar.control.expect(frames.REDACT)
+        sidecar.control.close()
+        try:
+            assert reply.result().status_code == 503
+        except requests.ConnectionError:
+            pass  # it ended before it could say so
+    assert sidecar.process.wait(10) == 1
 
 
 def test_writing_a_secret_announces_it(sidecar):
