@@ -30,8 +30,8 @@ int conn_new(struct http_conn **out, struct http_server *s,
 	c->server = s;
 	c->transport = transport;
 	c->peer = *peer;
-	c->active_ms = s->now_ms;
-	c->written_ms = s->now_ms;
+	c->active_ms = server_now(s);
+	c->written_ms = c->active_ms;
 	event_assign(&c->read_ev, s->base, transport->fd, EV_READ | EV_PERSIST,
 		     on_readable, c);
 	event_assign(&c->write_ev, s->base, transport->fd,

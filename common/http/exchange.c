@@ -20,7 +20,7 @@ struct http_exchange *exchange_new(struct http_conn *conn, size_t n_headers,
 	*ex = (struct http_exchange){
 		.conn = conn,
 		.reply_left = -1,
-		.progress_ms = conn->server->now_ms,
+		.progress_ms = server_now(conn->server),
 		.body_max_bytes = conn->server->limits.body_bytes,
 		.req = { .method = HTTP_OTHER,
 			 .path = "/",
@@ -92,7 +92,7 @@ bool exchange_wants_body(const struct http_exchange *ex)
 
 static int exchange_count(struct http_exchange *ex, size_t len)
 {
-	ex->progress_ms = ex->conn->server->now_ms;
+	ex->progress_ms = server_now(ex->conn->server);
 	ex->body_bytes += len;
 	if (ex->body_mode == EXCHANGE_BODY_DISCARD)
 		return 0;
@@ -186,6 +186,7 @@ void http_exchange_collect(struct http_exchange *ex, uint64_t max_bytes,
 {
 	ex->body_mode = EXCHANGE_BODY_COLLECT;
 	ex->on_body = done;
+	ex->progress_ms = server_now(ex->conn->server);
 	ex->body_max_bytes = MIN(ex->body_max_bytes, max_bytes);
 	if (ex->req.has_body)
 		ex->conn->protocol->want_body(ex);
@@ -202,6 +203,7 @@ void http_exchange_stream(struct http_exchange *ex,
 	ex->body_mode = EXCHANGE_BODY_STREAM;
 	ex->on_data = on_data;
 	ex->on_end = on_end;
+	ex->progress_ms = server_now(ex->conn->server);
 	if (ex->req.has_body)
 		ex->conn->protocol->want_body(ex);
 	else
@@ -216,7 +218,7 @@ void http_exchange_pause(struct http_exchange *ex)
 void http_exchange_resume(struct http_exchange *ex)
 {
 	ex->paused = false;
-	ex->progress_ms = ex->conn->server->now_ms;
+	ex->progress_ms = server_now(ex->conn->server);
 	ex->conn->protocol->want_body(ex);
 }
 

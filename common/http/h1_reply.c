@@ -20,7 +20,7 @@ void h1_next(struct http_conn *c)
 	bool unread = h1->state != H1_REPLY || c->in.len;
 
 	h1_bury(c);
-	c->active_ms = c->server->now_ms;
+	c->active_ms = server_now(c->server);
 	if (!h1->keep_alive) {
 		conn_finish(c, unread, "the last reply was sent");
 		return;

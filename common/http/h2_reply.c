@@ -36,7 +36,7 @@ static ssize_t on_read_reply(nghttp2_session *session, int32_t stream_id,
 	if (n) {
 		memcpy(data, ex->out.data, n);
 		buf_consume(&ex->out, n);
-		ex->progress_ms = c->server->now_ms;
+		ex->progress_ms = server_now(c->server);
 		c->h2->drains |= ex->was_full;
 	}
 	if (!ex->out.len) {
@@ -72,7 +72,7 @@ static void h2_submit(struct http_exchange *ex, int status,
 		if (reply_header_sendable(&headers[i]) &&
 		    !reply_is_content_length(&headers[i]))
 			nv[n++] = h2_field(headers[i].name, headers[i].value);
-	ex->progress_ms = c->server->now_ms;
+	ex->progress_ms = server_now(c->server);
 	if (nghttp2_submit_response(c->h2->session, ex->stream_id, nv, n,
 				    with_data ? &provider : NULL) != 0)
 		conn_close(c, "out of memory");
@@ -107,7 +107,7 @@ static void h2_resume_reply(struct http_exchange *ex)
 {
 	if (ex->deferred) {
 		ex->deferred = false;
-		ex->progress_ms = ex->conn->server->now_ms;
+		ex->progress_ms = server_now(ex->conn->server);
 		nghttp2_session_resume_data(ex->conn->h2->session,
 					    ex->stream_id);
 	}

@@ -52,7 +52,7 @@ void h2_request_bury(struct http_exchange *ex)
 
 	TAILQ_REMOVE(&c->h2->exchanges, ex, link);
 	TAILQ_INSERT_TAIL(&c->server->dead_exchanges, ex, link);
-	c->active_ms = c->server->now_ms;
+	c->active_ms = server_now(c->server);
 	conn_mark(c);
 }
 

@@ -40,6 +40,13 @@ void server_enter(struct http_server *s)
 	s->now_ms = clock_mono_ms();
 }
 
+uint64_t server_now(struct http_server *s)
+{
+	if (!s->in_turn)
+		s->now_ms = clock_mono_ms();
+	return s->now_ms;
+}
+
 static void server_bury(struct http_server *s, struct http_conn *c)
 {
 	TAILQ_REMOVE(&s->conns, c, link);

@@ -49,6 +49,8 @@ void server_enter(struct http_server *s);
 void server_leave(struct http_server *s);
 /* Makes sure that a turn ends soon. */
 void server_schedule(struct http_server *s);
+/* The time of this turn; outside of one, the time. */
+uint64_t server_now(struct http_server *s);
 /* Calls conn_timeout() at about this time. */
 void server_wake_at(struct http_server *s, uint64_t at_ms);
 /* The current date for a header, date_len bytes. */

@@ -126,9 +126,13 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 static void on_late(struct http_exchange *ex, const struct http_params *params,
 		    void *ctx)
 {
-	static const struct timeval tv = { 0, 20000 };
+	const char *query = http_exchange_request(ex)->query;
+	struct timeval tv = { 0, 20000 };
 	struct event *ev;
+	char ms[8];
 
+	if (http_query_get(query, "ms", ms, sizeof(ms)) == 1)
+		tv.tv_usec = atoi(ms) * 1000L;
 	ev = event_new(http_exchange_base(ex), -1, 0, on_later, ex);
 	http_exchange_set_data(ex, ev);
 	http_exchange_on_close(ex, on_gone);

@@ -472,7 +472,7 @@ def test_slow_reader_holds_the_writer_back(server):
         reader = Reader(sock)
         status, headers = reader.head()
         server.stats()
-        assert server.resident_bytes() - before < 4 << 20
+        assert server.resident_bytes() - before < 8 << 20
         assert sum(map(len, reader.chunks())) == 10000000
 
 
@@ -642,6 +642,17 @@ def test_slow_body():
                 reply = Reader(sock).head()
                 assert reply[0] == (408 if path == "/echo" else 200)
                 assert sock.makefile("rb").read() == b""
+
+
+def test_body_deadline_starts_when_the_handler_wants_the_body():
+    with Server("--body-timeout", "300ms") as server:
+        with server.connect() as sock:
+            sock.sendall(request("POST", "/late?ms=700", headers=[
+                "Content-Length: 5", "Expect: 100-continue"]))
+            reader = Reader(sock)
+            assert reader.reply().status == 100
+            sock.sendall(b"hello")
+            assert reader.reply().body == b"hello"
 
 
 def test_idle_connection():
