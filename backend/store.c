@@ -14,7 +14,7 @@ const char *store_outcome_name(int e)
 		[STORE_E_ENDED] = "ended",
 		[STORE_E_LIMIT] = "limit",
 		[STORE_E_LOG_GAP] = "log_gap",
-		[STORE_E_TYPE] = "type",
+		[STORE_E_TYPE] = "not_a_number",
 		[STORE_E_RANGE] = "range",
 		[STORE_E_KEY_REUSED] = "key_reused",
 		[STORE_E_STATE] = "state",

@@ -131,7 +131,7 @@ def test_increment(sidecar):
     assert reply.status == 400 and reply.code == "invalid_increment"
     sidecar.put(key, b'"text"')
     reply = sidecar.post(f"{key}/increment")
-    assert reply.status == 409 and reply.code == "type"
+    assert reply.status == 409 and reply.code == "not_a_number"
     sidecar.put(key, b"9223372036854775807")
     reply = sidecar.post(f"{key}/increment")
     assert reply.status == 409 and reply.code == "range"
