@@ -1,5 +1,6 @@
 #include "common/redact.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -36,12 +37,17 @@ struct redact_stream {
 
 /* --- patterns ------------------------------------------------------------ */
 
+static uint32_t redact_hash_key(uint64_t key)
+{
+	return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> 40);
+}
+
 static uint32_t redact_hash(const uint8_t *p)
 {
 	uint64_t key = 0;
 
 	memcpy(&key, p, REDACT_KEY_BYTES);
-	return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> 40);
+	return redact_hash_key(key);
 }
 
 static bool redact_known(const struct redactor *r, uint32_t hash,
@@ -159,6 +165,31 @@ static struct redact_found redact_look(const struct redactor *r,
 	return found;
 }
 
+/* The key at p when eight bytes may be read there. */
+static uint64_t redact_load_key(const uint8_t *p)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	/* as memcpy() of the first six into a zero has it */
+	return le64toh(bytes) & ((1ULL << (8 * REDACT_KEY_BYTES)) - 1);
+}
+
+/* The first place from i on where a pattern may begin: nearly all of what a
+ * script writes is passed over here. */
+static size_t redact_skip(const struct redactor *r, const uint8_t *data,
+			  size_t i, size_t len)
+{
+	for (; i + sizeof(uint64_t) <= len; i++) {
+		uint64_t key = htole64(redact_load_key(data + i));
+		uint32_t bit = redact_hash_key(key) % REDACT_FILTER_BITS;
+
+		if (r->filter[bit / 64] & (1ULL << (bit % 64)))
+			break;
+	}
+	return i;
+}
+
 /* --- streams ------------------------------------------------------------- */
 
 int redact_stream_new(struct redact_stream **out, struct redactor *r)
@@ -202,9 +233,14 @@ static int redact_scan(struct redact_stream *s, const uint8_t *data, size_t len,
 	int r = 0;
 
 	for (; i < len && r == 0; i++) {
-		struct redact_found found = redact_look(s->redactor, data + i,
-							len - i);
+		struct redact_found found;
+		size_t at = i;
 
+		if (!s->covered)
+			i = redact_skip(s->redactor, data, i, len);
+		if (i > at)
+			s->in_mask = false;
+		found = redact_look(s->redactor, data + i, len - i);
 		if (found.partial && !last)
 			break;
 		s->covered = MAX(s->covered, found.len);
