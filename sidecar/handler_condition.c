@@ -18,7 +18,7 @@ void handle_condition_get(struct request *req)
 		.on_body = on_get,
 	};
 
-	relay_begin(req, &spec, NULL);
+	relay_begin(req, &spec, NULL, 0);
 }
 
 /* true, false or {"condition": true}; NULL for anything else. */
@@ -53,9 +53,8 @@ void handle_condition_set(struct request *req)
 	static const struct relay_spec spec = {
 		.method = "POST",
 		.write = true,
-		.max_body_bytes = LIMITS_CONDITION_BYTES,
 		.on_body = on_set,
 	};
 
-	relay_begin(req, &spec, NULL);
+	relay_begin(req, &spec, NULL, LIMITS_CONDITION_BYTES);
 }

@@ -19,12 +19,11 @@ static void on_output(struct relay *r, const uint8_t *body, size_t len)
 
 void handle_output(struct request *req)
 {
-	static struct relay_spec spec = {
+	static const struct relay_spec spec = {
 		.method = "POST",
 		.write = true,
 		.on_body = on_output,
 	};
 
-	spec.max_body_bytes = req->execution->assignment.output_bytes;
-	relay_begin(req, &spec, NULL);
+	relay_begin(req, &spec, NULL, req->execution->assignment.output_bytes);
 }

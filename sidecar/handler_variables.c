@@ -11,6 +11,7 @@
 #include "sidecar/execution.h"
 #include "sidecar/forward.h"
 #include "sidecar/handlers.h"
+#include "sidecar/limits.h"
 #include "sidecar/relay.h"
 #include "sidecar/variable_read.h"
 
@@ -92,7 +93,7 @@ void handle_variables_list(struct request *req)
 		.on_body = on_list,
 	};
 
-	relay_begin(req, &spec, NULL);
+	relay_begin(req, &spec, NULL, 0);
 }
 
 /* --- one ------------------------------------------------------------------- */
@@ -159,7 +160,7 @@ static void on_put(struct relay *r, const uint8_t *body, size_t len)
 
 void handle_variable_put(struct request *req)
 {
-	static struct relay_spec spec = {
+	static const struct relay_spec spec = {
 		.method = "PUT",
 		.write = true,
 		.on_body = on_put,
@@ -168,9 +169,9 @@ void handle_variable_put(struct request *req)
 	};
 	const char *key = take_writable_key(req);
 
-	spec.max_body_bytes = req->execution->assignment.value_bytes;
 	if (key)
-		relay_begin(req, &spec, key);
+		relay_begin(req, &spec, key,
+			    req->execution->assignment.value_bytes);
 }
 
 static void on_forgetful_answer(struct relay *r,
@@ -198,7 +199,7 @@ void handle_variable_delete(struct request *req)
 	const char *key = take_writable_key(req);
 
 	if (key)
-		relay_begin(req, &spec, key);
+		relay_begin(req, &spec, key, 0);
 }
 
 /* --- increment ------------------------------------------------------------- */
@@ -241,12 +242,11 @@ void handle_variable_increment(struct request *req)
 	static const struct relay_spec spec = {
 		.method = "POST",
 		.write = true,
-		.max_body_bytes = LIMITS_INCREMENT_BYTES,
 		.on_body = on_increment,
 		.on_answer = on_forgetful_answer,
 	};
 	const char *key = take_writable_key(req);
 
 	if (key)
-		relay_begin(req, &spec, key);
+		relay_begin(req, &spec, key, LIMITS_INCREMENT_BYTES);
 }

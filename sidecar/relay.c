@@ -204,20 +204,21 @@ static void on_collected(struct http_exchange *ex, const uint8_t *body,
 
 /* Says the limit in words where the size is known beforehand; otherwise the
  * server cuts the request off with 413. */
-static bool check_length(struct request *req, const struct relay_spec *spec)
+static bool check_length(struct request *req, uint64_t max_bytes)
 {
-	if (!spec->max_body_bytes || req->http->content_length < 0 ||
-	    (uint64_t)req->http->content_length <= spec->max_body_bytes)
+	if (!max_bytes || req->http->content_length < 0 ||
+	    (uint64_t)req->http->content_length <= max_bytes)
 		return true;
 	reply_problem(&req->reply, 413, "too_large",
 		      "the body has %" PRId64 " bytes, and at most %" PRIu64
 		      " are accepted here",
-		      req->http->content_length, spec->max_body_bytes);
+		      req->http->content_length, max_bytes);
 	return false;
 }
 
 static struct relay *relay_new(struct request *req,
-			       const struct relay_spec *spec, const char *key)
+			       const struct relay_spec *spec, const char *key,
+			       uint64_t max_body_bytes)
 {
 	size_t n = key ? strlen(key) : 0;
 	struct relay *r = calloc(1, sizeof(*r) + n + 1);
@@ -227,8 +228,8 @@ static struct relay *relay_new(struct request *req,
 	r->spec = spec;
 	r->execution = req->execution;
 	r->reply = req->reply;
-	r->body_bytes = spec->max_body_bytes;
-	if (spec->max_body_bytes && req->http->content_length >= 0)
+	r->body_bytes = max_body_bytes;
+	if (max_body_bytes && req->http->content_length >= 0)
 		r->body_bytes = (uint64_t)req->http->content_length;
 	if (n)
 		memcpy(r->key, key, n);
@@ -236,15 +237,15 @@ static struct relay *relay_new(struct request *req,
 }
 
 void relay_begin(struct request *req, const struct relay_spec *spec,
-		 const char *key)
+		 const char *key, uint64_t max_body_bytes)
 {
 	static const struct http_header retry_after = { "Retry-After", "1" };
 	struct limits *limits = &req->execution->limits;
 	struct relay *r;
 
-	if (!check_length(req, spec))
+	if (!check_length(req, max_body_bytes))
 		return;
-	r = relay_new(req, spec, key);
+	r = relay_new(req, spec, key, max_body_bytes);
 	if (!r || !limits_begin(limits, r->body_bytes)) {
 		free(r);
 		reply_problem_with(&req->reply, 429, "too_many_requests",
@@ -259,8 +260,8 @@ void relay_begin(struct request *req, const struct relay_spec *spec,
 		execution_write_begin(req->execution);
 	http_exchange_set_data(r->reply.ex, r);
 	http_exchange_on_close(r->reply.ex, on_close);
-	if (spec->max_body_bytes)
-		http_exchange_collect(r->reply.ex, spec->max_body_bytes,
+	if (max_body_bytes)
+		http_exchange_collect(r->reply.ex, max_body_bytes,
 				      on_collected);
 	else
 		spec->on_body(r, NULL, 0);

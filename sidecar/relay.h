@@ -22,7 +22,6 @@ struct relay;
 struct relay_spec {
 	const char *method;
 	bool write;
-	uint64_t max_body_bytes; /* 0: a body is not looked at */
 	/*
 	 * The body is in: looks at it and calls relay_send(), or answers with
 	 * relay_refuse().
@@ -36,9 +35,10 @@ struct relay_spec {
 	bool secret_in_request;
 };
 
-/* Answers 429 and 413 itself. key is copied; NULL for none. */
+/* Answers 429 and 413 itself. key is copied; NULL for none. With
+ * max_body_bytes 0 a body is not looked at. */
 void relay_begin(struct request *req, const struct relay_spec *spec,
-		 const char *key);
+		 const char *key, uint64_t max_body_bytes);
 
 /* At the end of the execution, when no reply can be sent any more. */
 void relay_free_all(struct execution *x);
