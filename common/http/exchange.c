@@ -50,6 +50,13 @@ void exchange_dispatch(struct http_exchange *ex)
 	s->handler(ex, s->ctx);
 }
 
+/* Nobody wants the rest of the request's body. */
+static void exchange_stop_body(struct http_exchange *ex)
+{
+	ex->body_mode = EXCHANGE_BODY_DISCARD;
+	ex->paused = false;
+}
+
 /* The handler never hears of the exchange again. */
 static void exchange_take_away(struct http_exchange *ex)
 {
@@ -57,8 +64,7 @@ static void exchange_take_away(struct http_exchange *ex)
 
 	ex->on_close = NULL;
 	ex->on_drain = NULL;
-	ex->body_mode = EXCHANGE_BODY_DISCARD;
-	ex->paused = false;
+	exchange_stop_body(ex);
 	if (on_close)
 		on_close(ex, ex->data);
 }
@@ -235,6 +241,7 @@ void http_respond(struct http_exchange *ex, int status,
 {
 	assert(ex->reply == EXCHANGE_REPLY_NONE);
 	ex->reply = EXCHANGE_REPLY_ENDED;
+	exchange_stop_body(ex);
 	ex->no_body = ex->no_body || !status_has_body(status);
 	ex->conn->protocol->respond(ex, status, headers, n_headers, body, len);
 }
@@ -273,6 +280,7 @@ void http_respond_end(struct http_exchange *ex)
 		return;
 	}
 	ex->reply = EXCHANGE_REPLY_ENDED;
+	exchange_stop_body(ex);
 	ex->conn->protocol->end(ex);
 }
 
@@ -280,6 +288,7 @@ void http_respond_abort(struct http_exchange *ex)
 {
 	assert(ex->reply != EXCHANGE_REPLY_ENDED);
 	ex->reply = EXCHANGE_REPLY_ENDED;
+	exchange_stop_body(ex);
 	ex->conn->protocol->abort(ex);
 }
 

@@ -42,8 +42,6 @@ static void h1_replied(struct http_exchange *ex)
 	if (c->state != CONN_OPEN)
 		return;
 	if (h1->state == H1_BODY && h1->keep_alive) {
-		ex->body_mode = EXCHANGE_BODY_DISCARD;
-		ex->paused = false;
 		conn_kick(c);
 		return;
 	}

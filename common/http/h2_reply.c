@@ -88,8 +88,6 @@ void h2_respond(struct http_exchange *ex, int status,
 
 	if (ex->no_body && ex->req.method != HTTP_HEAD)
 		length = -1;
-	ex->body_mode = EXCHANGE_BODY_DISCARD;
-	ex->paused = false;
 	if (with_data && buf_append(&ex->out, body, len) < 0)
 		h2_reset(ex, NGHTTP2_INTERNAL_ERROR);
 	else
@@ -124,8 +122,6 @@ bool h2_write(struct http_exchange *ex, const void *data, size_t len)
 
 void h2_end(struct http_exchange *ex)
 {
-	ex->body_mode = EXCHANGE_BODY_DISCARD;
-	ex->paused = false;
 	h2_resume_reply(ex);
 }
 

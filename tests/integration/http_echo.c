@@ -197,6 +197,22 @@ static void on_pipe(struct http_exchange *ex, const struct http_params *params,
 	http_exchange_stream(ex, on_pipe_data, on_pipe_end);
 }
 
+/* --- /abort-body: broken off by the first piece ------------- */
+
+static void on_first_piece(struct http_exchange *ex, const uint8_t *piece,
+			   size_t len, void *data)
+{
+	free(data); /* a second piece would find it gone */
+	http_respond_abort(ex);
+}
+
+static void on_abort_body(struct http_exchange *ex,
+			  const struct http_params *params, void *ctx)
+{
+	http_exchange_set_data(ex, malloc(1));
+	http_exchange_stream(ex, on_first_piece, NULL);
+}
+
 /* --- /bytes/{n}: a long reply, made as it is taken ------------------------------- */
 
 struct bytes {
@@ -282,6 +298,7 @@ static const struct http_route ROUTES[] = {
 	{ HTTP_GET, "/wait", on_wait, 0 },
 	{ HTTP_GET, "/endless", on_endless, 0 },
 	{ HTTP_GET, "/abort", on_abort, 0 },
+	{ HTTP_POST, "/abort-body", on_abort_body, 0 },
 	{ HTTP_POST, "/pipe", on_pipe, 0 },
 	{ HTTP_GET, "/bytes/{n}", on_bytes, 0 },
 	{ HTTP_GET, "/inspect/{name}", on_inspect, 0 },

@@ -251,6 +251,17 @@ def test_aborted_reply_is_visible(server):
             h2.errors.ErrorCodes.INTERNAL_ERROR
 
 
+def test_abort_within_a_body(server):
+    with Client(server) as client:
+        stream = client.ask("POST", "/abort-body", end=False)
+        client.h2.send_data(stream, b"one")
+        client.h2.send_data(stream, b"two", end_stream=True)
+        client.flush()
+        client.wait(stream)
+        assert client.streams[stream]["reset"] is not None
+        assert client.wait(client.ask("GET", "/hello")) == (200, b"hello\n")
+
+
 def test_early_reply_stops_the_body(server):
     with Client(server) as client:
         stream = client.ask("POST", "/early", end=False)

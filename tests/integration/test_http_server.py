@@ -563,6 +563,13 @@ def test_aborted_reply_is_visible(server):
         assert b"0\r\n\r\n" not in rest
 
 
+def test_abort_within_a_body(server):
+    with server.connect() as sock:
+        sock.sendall(request("POST", "/abort-body", headers=[
+            "Transfer-Encoding: chunked"]) + chunked(b"one", b"two"))
+        assert Reader(sock).reply() is None
+
+
 # --- peers that go away ----------------------------------------------------------
 
 @pytest.mark.parametrize("path", ["/endless", "/bytes/100000000"])
