@@ -198,8 +198,7 @@ void client_dispatch(struct backend_client *c)
 
 		if (trial && breaker_wait_until(&c->breaker, now)) {
 			client_fail_impatient(c, BACKEND_E_BREAKER,
-					      "the backend failed too often; "
-					      "it is left alone for a while");
+					      c->why[0] ? c->why : NULL);
 			client_watch(c, breaker_wait_until(&c->breaker, now),
 				     now);
 			return;

@@ -22,7 +22,7 @@ int api_open(struct api *out, const struct cli_globals *globals)
 	struct backend_client_config config = BACKEND_CLIENT_CONFIG_DEFAULT;
 	int r;
 
-	*out = (struct api){ .server.hold = -1 };
+	*out = (struct api){ .server.hold.fd = -1 };
 	r = server_open(&out->server, globals);
 	if (r < 0)
 		return r;
@@ -54,7 +54,7 @@ void api_close(struct api *api)
 	if (api->base)
 		event_base_free(api->base);
 	server_close(&api->server);
-	*api = (struct api){ .server.hold = -1 };
+	*api = (struct api){ .server.hold.fd = -1 };
 }
 
 /* --- one call ------------------------------------------------------------ */

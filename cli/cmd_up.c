@@ -1,10 +1,8 @@
 /* cronium up: the server. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "cli/command.h"
 #include "cli/local.h"
@@ -13,7 +11,6 @@
 #include "cli/up.h"
 #include "common/log.h"
 
-#define UP_LOCK_TIMEOUT_S 30
 #define UP_INHERITED_FD 3 /* RUN/up.sock, from the CLI that starts us */
 
 struct up_options {
@@ -52,37 +49,20 @@ static const struct option_spec up_specs[] = {
 	CLI_HELP_OPTION,
 };
 
-static void up_on_alarm(int number)
-{
-	/* Only interrupts flock(). */
-}
-
 /* One server for a RUN. The descriptor, or negative after a message. */
 static int up_lock(const struct place *p, bool embedded)
 {
-	const struct sigaction sa = { .sa_handler = up_on_alarm };
-	char path[PATH_MAX + 16];
-	int fd, r;
+	int fd = local_lock_up(p, embedded);
 
-	snprintf(path, sizeof(path), "%s/up.lock", p->run);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		log_error(NULL, "cannot open %s: %s", path, strerror(errno));
-		return -errno;
-	}
-	/* The one before may be on its way out. */
-	sigaction(SIGALRM, &sa, NULL);
-	alarm(embedded ? UP_LOCK_TIMEOUT_S : 0);
-	r = flock(fd, embedded ? LOCK_EX : LOCK_EX | LOCK_NB);
-	alarm(0);
-	if (!r)
-		return fd;
-	log_error(NULL,
-		  "another `cronium up` runs in %s; stop it, or give another "
-		  "--run-dir and --data-dir",
-		  p->run);
-	close(fd);
-	return -EADDRINUSE;
+	if (fd == -EAGAIN || fd == -EACCES || fd == -EINTR)
+		log_error(NULL,
+			  "another `cronium up` runs in %s; stop it, or give "
+			  "another --run-dir and --data-dir",
+			  p->run);
+	else if (fd < 0)
+		log_error(NULL, "cannot lock %s/up.lock: %s", p->run,
+			  strerror(-fd));
+	return fd;
 }
 
 static int up_check(const struct up_options *o)

@@ -16,6 +16,7 @@
 #include "common/json.h"
 
 #define FOLLOW_TICK_MS 250
+#define FOLLOW_WARN_MS 3000
 #define FOLLOW_AGAIN_MS 200 /* between two tries to take the stream up */
 
 struct follow {
@@ -30,6 +31,7 @@ struct follow {
 	bool ended;       /* … which is final */
 	bool over;        /* leave the loop, with end */
 	enum follow_end end;
+	bool warned; /* … that the server is away */
 	unsigned int interrupts;
 	int status; /* of an HTTP answer that is no stream */
 	struct buf problem;
@@ -129,6 +131,7 @@ static void follow_on_headers(struct backend_call *call,
 
 	f->status = r->status;
 	f->seen_ms = clock_mono_ms();
+	f->warned = false;
 	frame_decoder_deinit(&f->decoder);
 	f->decoder = (struct frame_decoder){ 0 };
 	buf_clear(&f->problem);
@@ -204,6 +207,11 @@ static void follow_on_done(struct backend_call *call,
 			     f->id, r->error ? r->detail : "it hung up", f->id);
 		follow_finish(f, FOLLOW_LOST);
 		return;
+	}
+	if (clock_mono_ms() - f->seen_ms > FOLLOW_WARN_MS && !f->warned) {
+		output_warn("the server is away (%s); waiting for it",
+			    r->error ? r->detail : "it hung up");
+		f->warned = true;
 	}
 	output_status("waiting for the server");
 	follow_set_timer(f->again, FOLLOW_AGAIN_MS);
@@ -338,9 +346,9 @@ static int follow_init(struct follow *f)
 	event_add(f->signals[1], NULL);
 	if (output_is_terminal())
 		follow_set_timer(f->tick, FOLLOW_TICK_MS);
-	if (f->api->server.hold < 0)
-		return 0;
-	f->hold = event_new(base, f->api->server.hold, EV_READ | EV_PERSIST,
+	if (!f->api->server.hold.embedded)
+		return 0; /* it may be restarted under us */
+	f->hold = event_new(base, f->api->server.hold.fd, EV_READ | EV_PERSIST,
 			    follow_on_hold, f);
 	if (!f->hold)
 		return -ENOMEM;

@@ -46,6 +46,13 @@ static int job_signal(const json_t *job)
 	return (int)json_get_int(job, "signal", 0);
 }
 
+/* It failed before the interpreter ran: not by any doing of the script. */
+static bool job_never_ran(const json_t *job)
+{
+	return !json_get_int(job, "started_ms", 0) ||
+	       (!job_signal(job) && job_exit_code(job) <= 0);
+}
+
 int job_view_exit_code(const json_t *job)
 {
 	if (job_state_is(job, "succeeded"))
@@ -54,13 +61,11 @@ int job_view_exit_code(const json_t *job)
 		return CLI_TIMED_OUT;
 	if (job_state_is(job, "cancelled"))
 		return CLI_CANCELLED;
-	if (!job_state_is(job, "failed"))
+	if (!job_state_is(job, "failed") || job_never_ran(job))
 		return CLI_NOT_RUN;
 	if (job_signal(job))
 		return 128 + job_signal(job);
-	if (job_exit_code(job) > 0)
-		return job_exit_code(job);
-	return CLI_NOT_RUN;
+	return job_exit_code(job);
 }
 
 int64_t job_view_duration_ms(const json_t *job, int64_t now_ms)
@@ -94,12 +99,12 @@ const char *job_view_sentence(const json_t *job, char *out, size_t size)
 			 "work is not known, so it is not run again by itself",
 			 reason ? reason
 				: "what ran it did not report back in time");
+	else if (job_state_is(job, "failed") && job_never_ran(job))
+		snprintf(out, size, "the script could not be run: %s",
+			 reason ? reason : "no reason was given");
 	else if (job_state_is(job, "failed") && job_signal(job))
 		snprintf(out, size, "the script was ended by signal %d (%s)",
 			 job_signal(job), strsignal(job_signal(job)));
-	else if (job_state_is(job, "failed") && job_exit_code(job) <= 0)
-		snprintf(out, size, "the script could not be run: %s",
-			 reason ? reason : "no reason was given");
 	else
 		return NULL;
 	return out;

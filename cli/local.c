@@ -18,6 +18,7 @@
 #define LOCAL_LINE_MAX_BYTES 1024
 #define LOCAL_LOG_MAX_BYTES (4 * 1024 * 1024) /* then it is started anew */
 #define LOCAL_LOG_TAIL_BYTES 8192
+#define LOCAL_LOCK_TIMEOUT_S 30
 #define LOCAL_LISTEN_FD 3 /* in the embedded server */
 
 static int local_address(const struct place *p, struct sockaddr_un *addr)
@@ -99,7 +100,7 @@ static int local_read_line(int fd, char *line, size_t size, uint64_t until_ms)
 	return 0;
 }
 
-static int local_wait_ready(int fd)
+static int local_wait_ready(int fd, bool *embedded)
 {
 	uint64_t until_ms = clock_mono_ms() + LOCAL_START_TIMEOUT_MS;
 	char line[LOCAL_LINE_MAX_BYTES];
@@ -107,7 +108,8 @@ static int local_wait_ready(int fd)
 
 	output_status("starting the local server");
 	while (!(r = local_read_line(fd, line, sizeof(line), until_ms))) {
-		if (!strcmp(line, "ready"))
+		*embedded = !strcmp(line, "ready embedded");
+		if (*embedded || !strcmp(line, "ready"))
 			break;
 		if (!strncmp(line, "failed ", 7)) {
 			output_error("the local server could not start: %s",
@@ -120,18 +122,68 @@ static int local_wait_ready(int fd)
 	return r;
 }
 
-int local_join(const struct place *p, int *hold)
+/* Takes fd, also on failure. */
+static int local_hold_init(struct local_hold *out, int fd)
 {
-	int fd, r = local_connect(p, &fd);
+	bool embedded = false;
+	int r = local_wait_ready(fd, &embedded);
 
-	if (r)
-		return r;
-	r = local_wait_ready(fd);
 	if (r)
 		close(fd);
 	else
-		*hold = fd;
+		*out = (struct local_hold){ .fd = fd, .embedded = embedded };
 	return r;
+}
+
+int local_join(const struct place *p, struct local_hold *out)
+{
+	int fd, r = local_connect(p, &fd);
+
+	return r ? r : local_hold_init(out, fd);
+}
+
+/* --- who is the server ---------------------------------------------------- */
+
+static void local_on_alarm(int number)
+{
+	/* Only interrupts fcntl(). */
+}
+
+static int local_open_lock(const struct place *p)
+{
+	char path[PATH_MAX + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/up.lock", p->run);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int local_lock_up(const struct place *p, bool wait)
+{
+	const struct sigaction sa = { .sa_handler = local_on_alarm };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = local_open_lock(p), r;
+
+	if (fd < 0)
+		return fd;
+	sigaction(SIGALRM, &sa, NULL);
+	alarm(wait ? LOCAL_LOCK_TIMEOUT_S : 0);
+	r = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0 ? -errno
+								    : fd;
+	alarm(0);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+bool local_up_lives(const struct place *p)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	_cleanup_close_ int fd = local_open_lock(p);
+
+	return fd >= 0 && !fcntl(fd, F_OFD_GETLK, &lock) &&
+	       lock.l_type != F_UNLCK;
 }
 
 /* --- starting one -------------------------------------------------------- */
@@ -177,7 +229,7 @@ static void local_exec(const struct place *p, int listen_fd, int log_fd)
 	_exit(127);
 }
 
-static int local_spawn(const struct place *p, int *hold)
+static int local_spawn(const struct place *p, int *fd)
 {
 	_cleanup_close_ int listen_fd = -1;
 	_cleanup_close_ int log_fd = -1;
@@ -197,7 +249,7 @@ static int local_spawn(const struct place *p, int *hold)
 		return -errno;
 	if (!pid)
 		local_exec(p, listen_fd, log_fd);
-	return local_connect(p, hold);
+	return local_connect(p, fd);
 }
 
 static int local_lock(const struct place *p)
@@ -218,7 +270,7 @@ static int local_lock(const struct place *p)
 	return fd;
 }
 
-int local_start(const struct place *p, int *hold)
+int local_start(const struct place *p, struct local_hold *out)
 {
 	bool spawned = false;
 	int lock_fd, fd, r = place_make(p);
@@ -236,12 +288,7 @@ int local_start(const struct place *p, int *hold)
 	close(lock_fd);
 	if (r)
 		return r;
-	r = local_wait_ready(fd);
-	if (!r) {
-		*hold = fd;
-		return 0;
-	}
-	close(fd);
+	r = local_hold_init(out, fd);
 	if (r == LOCAL_E_GONE && spawned) {
 		_cleanup_free_ char *why = local_last_error(p);
 

@@ -103,7 +103,7 @@ bool server_configured(struct server *out, const struct cli_globals *globals)
 {
 	char *key = server_env("CRONIUM_API_KEY");
 
-	*out = (struct server){ .hold = -1 };
+	*out = (struct server){ .hold.fd = -1 };
 	if (globals->server)
 		out->url = strdup(globals->server);
 	else
@@ -152,7 +152,9 @@ static int server_find_local(struct server *s)
 		r = local_join(&s->place, &s->hold);
 		if (r != LOCAL_E_NONE)
 			continue;
-		if (server_answers(s->place.run, path, sizeof(path)))
+		/* A backend without `cronium up` around it. */
+		if (!local_up_lives(&s->place) &&
+		    server_answers(s->place.run, path, sizeof(path)))
 			return server_use(s, s->place.run);
 		if (!geteuid() &&
 		    server_answers(PLACE_SERVICE_RUN, path, sizeof(path)))
@@ -196,19 +198,19 @@ void server_close(struct server *s)
 	free(s->url);
 	free(s->api_key);
 	free(s->ca_file);
-	if (s->hold >= 0)
-		close(s->hold);
-	*s = (struct server){ .hold = -1 };
+	if (s->hold.fd >= 0)
+		close(s->hold.fd);
+	*s = (struct server){ .hold.fd = -1 };
 }
 
 void server_attach(const struct server *s, const char *job)
 {
-	if (s->hold >= 0)
-		dprintf(s->hold, "attach %s\n", job);
+	if (s->hold.fd >= 0)
+		dprintf(s->hold.fd, "attach %s\n", job);
 }
 
 void server_detach(const struct server *s, const char *job)
 {
-	if (s->hold >= 0)
-		dprintf(s->hold, "detach %s\n", job);
+	if (s->hold.fd >= 0)
+		dprintf(s->hold.fd, "detach %s\n", job);
 }

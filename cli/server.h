@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "cli/local.h"
 #include "cli/place.h"
 #include "common/macro.h"
 
@@ -21,7 +22,7 @@ struct server {
 	char *url; /* as backend-client takes it */
 	char *api_key;
 	char *ca_file;
-	int hold; /* RUN/up.sock; -1 where there is none */
+	struct local_hold hold;
 	struct place place;
 };
 

@@ -60,6 +60,7 @@ static void up_stop(struct up *u, const char *why)
 	u->state = UP_STOPPING;
 	log_info(NULL, "stopping: %s", why);
 	notify_send("STOPPING=1");
+	up_clients_stop(u->clients);
 	child_stop(u->orchestrator.child);
 }
 
@@ -195,7 +196,8 @@ static void up_on_ready(struct backend_call *call,
 	log_info(NULL, "ready: %s%s", u->config->embedded ? "" : "API on ",
 		 u->config->embedded ? "embedded" : u->config->listen);
 	notify_send("READY=1");
-	up_clients_ready(u->clients);
+	up_clients_ready(u->clients,
+			 u->config->embedded ? "ready embedded" : "ready");
 }
 
 static int up_connect(struct up *u)

@@ -35,7 +35,7 @@ struct up_clients {
 	struct event *acceptable;
 	LIST_HEAD(, up_client) clients;
 	size_t n_clients;
-	bool ready;
+	const char *ready; /* the line; NULL before */
 };
 
 static void client_free(struct up_client *c)
@@ -55,10 +55,17 @@ static void client_free(struct up_client *c)
 	free(c);
 }
 
-static void client_say(struct up_client *c, const char *line)
+/* A line fits any socket buffer; who does not read has his own fault. */
+static void client_say(struct up_client *c, const char *text)
 {
-	/* A line fits any socket buffer; who does not read has his own fault. */
-	if (send(c->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	char newline[] = "\n";
+	struct iovec iov[] = {
+		{ .iov_base = (char *)text, .iov_len = strlen(text) },
+		{ .iov_base = newline, .iov_len = 1 },
+	};
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	if (sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
 }
 
@@ -156,7 +163,7 @@ static void clients_on_accept(evutil_socket_t lfd, short what, void *arg)
 	}
 	event_add(c->readable, NULL);
 	if (u->ready)
-		client_say(c, "ready\n");
+		client_say(c, u->ready);
 }
 
 int up_clients_new(struct up_clients **out, struct event_base *base,
@@ -184,15 +191,23 @@ int up_clients_new(struct up_clients **out, struct event_base *base,
 	return 0;
 }
 
-void up_clients_free(struct up_clients *u)
+void up_clients_stop(struct up_clients *u)
 {
-	if (!u)
-		return;
 	while (!LIST_EMPTY(&u->clients))
 		client_free(LIST_FIRST(&u->clients));
 	if (u->acceptable)
 		event_free(u->acceptable);
-	close(u->listen_fd);
+	if (u->listen_fd >= 0)
+		close(u->listen_fd);
+	u->acceptable = NULL;
+	u->listen_fd = -1;
+}
+
+void up_clients_free(struct up_clients *u)
+{
+	if (!u)
+		return;
+	up_clients_stop(u);
 	free(u);
 }
 
@@ -201,13 +216,13 @@ size_t up_clients_count(const struct up_clients *u)
 	return u->n_clients;
 }
 
-void up_clients_ready(struct up_clients *u)
+void up_clients_ready(struct up_clients *u, const char *line)
 {
 	struct up_client *c;
 
-	u->ready = true;
+	u->ready = line;
 	LIST_FOREACH(c, &u->clients, link)
-		client_say(c, "ready\n");
+		client_say(c, u->ready);
 }
 
 void up_clients_failed(struct up_clients *u, const char *why)
@@ -215,11 +230,10 @@ void up_clients_failed(struct up_clients *u, const char *why)
 	struct up_client *c;
 	char line[512];
 
-	snprintf(line, sizeof(line) - 1, "failed %s", why);
+	snprintf(line, sizeof(line), "failed %s", why);
 	for (char *p = line; *p; p++)
 		if (*p == '\n')
 			*p = ' ';
-	strcat(line, "\n");
 	LIST_FOREACH(c, &u->clients, link)
 		client_say(c, line);
 }

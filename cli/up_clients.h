@@ -27,6 +27,10 @@ int up_clients_new(struct up_clients **out, struct event_base *base,
 void up_clients_free(struct up_clients *u);
 
 size_t up_clients_count(const struct up_clients *u);
-/* Told to all, and to those who come later. */
-void up_clients_ready(struct up_clients *u);
+/* line: "ready" or "ready embedded"; told to all, and to those who come
+ * later. A constant. */
+void up_clients_ready(struct up_clients *u, const char *line);
 void up_clients_failed(struct up_clients *u, const char *why);
+/* Hangs up on all; who comes now has to look for another server. No callback
+ * follows. */
+void up_clients_stop(struct up_clients *u);

@@ -37,15 +37,19 @@ static void check(const char *text, int exit_code, const char *says)
 static void test_ends(void **state)
 {
 	check("{\"state\":\"succeeded\",\"exit_code\":0}", CLI_OK, NULL);
-	check("{\"state\":\"failed\",\"exit_code\":3}", 3, NULL);
-	check("{\"state\":\"failed\",\"exit_code\":null,\"signal\":11}",
-	      128 + 11, "signal 11");
-	check("{\"state\":\"failed\",\"exit_code\":null,\"signal\":9,"
+	check("{\"state\":\"failed\",\"started_ms\":1,\"exit_code\":3}", 3,
+	      NULL);
+	check("{\"state\":\"failed\",\"started_ms\":1,\"signal\":11}", 128 + 11,
+	      "signal 11");
+	check("{\"state\":\"failed\",\"started_ms\":1,\"signal\":9,"
 	      "\"oom_killed\":true}",
 	      128 + 9, "--memory");
 	check("{\"state\":\"failed\",\"exit_code\":null,\"reason\":\"no such "
 	      "image\"}",
 	      CLI_NOT_RUN, "no such image");
+	check("{\"state\":\"failed\",\"started_ms\":0,\"exit_code\":126,"
+	      "\"reason\":\"cannot write\"}",
+	      CLI_NOT_RUN, "cannot write");
 	check("{\"state\":\"timed_out\",\"signal\":15}", CLI_TIMED_OUT,
 	      "--timeout");
 	check("{\"state\":\"cancelled\",\"reason\":\"interrupted\"}",
