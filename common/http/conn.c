@@ -337,7 +337,7 @@ static uint64_t conn_deadline(const struct http_conn *c)
 					     : l->idle_timeout_ms);
 	else if (c->state == CONN_OPEN)
 		at = c->protocol->deadline(c);
-	if (c->out.len)
+	if (c->out.len || c->eof)
 		at = MIN(at, c->written_ms + l->write_idle_timeout_ms);
 	return at;
 }
@@ -345,10 +345,13 @@ static uint64_t conn_deadline(const struct http_conn *c)
 void conn_timeout(struct http_conn *c)
 {
 	const struct http_limits *l = &c->server->limits;
+	bool stuck = c->written_ms + l->write_idle_timeout_ms <=
+		     c->server->now_ms;
 
-	if (c->out.len &&
-	    c->written_ms + l->write_idle_timeout_ms <= c->server->now_ms)
+	if (stuck && c->out.len)
 		conn_close(c, "the peer does not take what is written");
+	else if (stuck && c->eof)
+		conn_close(c, "closed by the peer before its reply");
 	else if (c->state == CONN_OPEN)
 		c->protocol->timeout(c);
 	else

@@ -296,8 +296,9 @@ static bool h1_busy(const struct http_conn *c)
 	return c->h1.ex != NULL;
 }
 
-/* A peer may shut down its sending side and still read its reply; one that
- * does so during a streamed reply (which may last for ever) is gone. */
+/* A peer may shut down its sending side and still read its reply, for which it
+ * is given write_idle_timeout_ms: it looks the same as one that was killed.
+ * One that does so during a streamed reply is taken to be gone. */
 static bool h1_eof(struct http_conn *c)
 {
 	const struct http_exchange *ex = c->h1.ex;

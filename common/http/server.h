@@ -30,7 +30,8 @@ struct http_limits {
 	uint32_t header_timeout_ms;    /* first byte to last header byte; 408 */
 	uint32_t body_idle_timeout_ms; /* between two pieces of a body; 408 */
 	uint32_t idle_timeout_ms;      /* between two requests */
-	uint32_t write_idle_timeout_ms;  /* peer takes nothing of a reply */
+	/* Peer takes nothing of a reply, or has shut down its side and waits. */
+	uint32_t write_idle_timeout_ms;
 	uint32_t concurrent_streams;     /* HTTP/2, per connection */
 	uint32_t resets_per_10s;         /* RST_STREAM flood; GOAWAY */
 	uint32_t control_frames_per_10s; /* PING, SETTINGS flood; GOAWAY */
@@ -124,8 +125,8 @@ void http_exchange_set_data(struct http_exchange *ex, void *data);
 void *http_exchange_data(const struct http_exchange *ex);
 struct event_base *http_exchange_base(const struct http_exchange *ex);
 
-/* The peer went away before the reply was ended: drop every reference. Not
- * called after http_respond*() ended the reply. */
+/* The peer went away, or the server refused the rest of the request's body,
+ * before the reply was ended: drop every reference. Not called after http_respond*() ended the reply. */
 void http_exchange_on_close(struct http_exchange *ex,
 			    void (*fn)(struct http_exchange *ex, void *data));
 
@@ -159,7 +160,11 @@ void http_respond(struct http_exchange *ex, int status,
 		  const struct http_header *headers, size_t n_headers,
 		  const void *body, size_t len);
 
-/* Streamed reply: start, write …, end. */
+/*
+ * Streamed reply: start, write …, end. A Content-Length among the headers is
+ * kept to; without one HTTP/1.1 is chunked. Here and above, Connection, Date,
+ * Transfer-Encoding and headers with control characters are left out.
+ */
 void http_respond_start(struct http_exchange *ex, int status,
 			const struct http_header *headers, size_t n_headers);
 /* True while more may be written; false: wait for on_drain (the data was

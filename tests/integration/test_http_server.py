@@ -678,6 +678,15 @@ def test_reply_that_is_not_taken():
             server.wait_until(lambda s: s["closed"] == 1 and s["open"] == 1)
 
 
+def test_half_closed_peer_does_not_wait_for_ever():
+    with Server("--write-timeout", "300ms") as server:
+        with server.connect() as sock:
+            sock.sendall(request("GET", "/wait"))
+            sock.shutdown(socket.SHUT_WR)
+            assert Reader(sock).reply() is None
+        assert server.stats()["closed"] == 1
+
+
 def test_waiting_for_the_handler_is_not_idling():
     with Server("--idle-timeout", "200ms", "--header-timeout", "200ms",
                 "--body-timeout", "200ms") as server:
