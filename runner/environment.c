@@ -19,26 +19,41 @@ void environment_free(char **env)
 	free(env);
 }
 
-/* Sets KEY=VALUE, over an earlier one of the same key. */
-static int environment_set(struct environment *e, const char *key,
-			   const char *value)
+/* The index of KEY's item; e->n when there is none. */
+static size_t environment_find(const struct environment *e, const char *key)
 {
-	size_t key_len = strlen(key);
-	char *item;
-	size_t i;
+	size_t key_len = strlen(key), i;
 
-	if (asprintf(&item, "%s=%s", key, value) < 0)
-		return -1;
 	for (i = 0; i < e->n; i++) {
 		if (!strncmp(e->items[i], key, key_len) &&
 		    e->items[i][key_len] == '=')
 			break;
 	}
+	return i;
+}
+
+/* Sets KEY=VALUE, over an earlier one of the same key. */
+static int environment_set(struct environment *e, const char *key,
+			   const char *value)
+{
+	size_t i = environment_find(e, key);
+	char *item;
+
+	if (asprintf(&item, "%s=%s", key, value) < 0)
+		return -1;
 	if (i == e->n)
 		e->n++;
 	free(e->items[i]);
 	e->items[i] = item;
 	return 0;
+}
+
+static int environment_set_default(struct environment *e, const char *key,
+				   const char *value)
+{
+	if (environment_find(e, key) < e->n)
+		return 0;
+	return environment_set(e, key, value);
 }
 
 static int environment_copy_own(struct environment *e)
@@ -58,13 +73,12 @@ static int environment_fill(struct environment *e, const struct assignment *a,
 	const char *key;
 	json_t *value;
 
-	if (environment_set(e, "PATH", ENVIRONMENT_PATH) < 0 ||
-	    environment_set(e, "LANG", "C.UTF-8") < 0)
-		return -1;
-	/* A PATH of the image's own replaces the usual one. */
 	if (keep_own && environment_copy_own(e) < 0)
 		return -1;
-	if (environment_set(e, "HOME", a->work_dir) < 0 ||
+	/* An image may have a PATH and a language of its own. */
+	if (environment_set_default(e, "PATH", ENVIRONMENT_PATH) < 0 ||
+	    environment_set_default(e, "LANG", "C.UTF-8") < 0 ||
+	    environment_set(e, "HOME", a->work_dir) < 0 ||
 	    environment_set(e, "PWD", a->work_dir) < 0)
 		return -1;
 	json_object_foreach((json_t *)a->env, key, value) {

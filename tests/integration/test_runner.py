@@ -168,6 +168,19 @@ def test_a_child_has_a_clean_environment(work, monkeypatch):
     assert b"K=V" in out
 
 
+def test_pid_1_keeps_the_environment_of_its_image(work, monkeypatch):
+    monkeypatch.setenv("IMAGE_SAYS", "hello")
+    monkeypatch.setenv("CLASH", "image")
+    r = Runner(True, work)
+    out, _, _ = r.run("env", env={"CLASH": "job", "PATH": "/usr/bin:/bin"})
+    r.kill()
+    lines = out.decode().splitlines()
+    names = [line.split("=")[0] for line in lines]
+    assert {"IMAGE_SAYS=hello", "CLASH=job", "PATH=/usr/bin:/bin",
+            f"HOME={work}", f"PWD={work}"} <= set(lines)
+    assert len(names) == len(set(names))
+
+
 def test_the_script_cannot_touch_the_runner(pid1):
     out, _, _ = pid1.run(
         "kill -9 1 2>&1; ls /proc/1/fd 2>&1; cat /proc/1/environ 2>&1; "
