@@ -1,5 +1,6 @@
 #include "orchestrator/docker_pod.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,77 +8,37 @@
 #include <unistd.h>
 
 #include "orchestrator/control_socket.h"
-#include "orchestrator/docker_api.h"
 #include "orchestrator/docker_image.h"
+#include "orchestrator/docker_pod_impl.h"
 #include "orchestrator/docker_spec.h"
-#include "orchestrator/docker_subnet.h"
 
-#define DOCKER_POD_CALL_TIMEOUT_MS 60000
 #define DOCKER_POD_KILL_TIMEOUT_MS 10000
-#define DOCKER_POD_NAME_BYTES 96
-#define DOCKER_POD_REASON_BYTES 1024
-#define DOCKER_POD_SUBNET_TRIES 16
-#define DOCKER_POD_FETCHES_MAX 2
 
-/*
- *   NETWORK ─▶ SIDECAR ─▶ STARTING ─▶ SCRIPT ─▶ UP ─▶ REMOVING
- *      (egress only)  ╲      ╲           ╲      ╲▶
- *                      ╲▶ FETCHING (an image is missing; then back)
- *   any of them ─▶ FAILED ─▶ REMOVING
- *
- * STARTING starts the sidecar and creates the script's container at the same
- * time; SCRIPT starts the latter.
- */
-enum docker_pod_state {
-	DOCKER_POD_NETWORK,
-	DOCKER_POD_SIDECAR,
-	DOCKER_POD_STARTING,
-	DOCKER_POD_SCRIPT,
-	DOCKER_POD_FETCHING,
-	DOCKER_POD_UP,
-	DOCKER_POD_FAILED,
-	DOCKER_POD_REMOVING,
+/* Which states may follow which: a bit each. */
+static const unsigned int docker_pod_moves[] = {
+	[DOCKER_POD_NETWORK] = 1 << DOCKER_POD_SIDECAR,
+	[DOCKER_POD_SIDECAR] = 1 << DOCKER_POD_STARTING |
+			       1 << DOCKER_POD_FETCHING,
+	[DOCKER_POD_STARTING] = 1 << DOCKER_POD_SCRIPT |
+				1 << DOCKER_POD_FETCHING,
+	[DOCKER_POD_SCRIPT] = 1 << DOCKER_POD_UP,
+	[DOCKER_POD_FETCHING] = 1 << DOCKER_POD_SIDECAR |
+				1 << DOCKER_POD_STARTING,
+	[DOCKER_POD_UP] = 0,
+	[DOCKER_POD_FAILED] = 0,
+	[DOCKER_POD_REMOVING] = 0,
 };
 
-struct executor_pod {
-	LIST_ENTRY(executor_pod) link;
-	struct docker_shared *shared;
-	const struct executor_events *events;
-	void *ctx;
-	enum docker_pod_state state;
-	unsigned int calls;   /* under way at the engine */
-	unsigned int removes; /* of those, the deletions */
-	bool destroyed;	      /* by its owner: remove once calls == 0 */
-	bool oom_killed;
-	bool sidecar_made, script_made, network_made;
-	unsigned int subnet_tries;
-	int64_t subnet; /* index in the pool, -1 for none */
-
-	char *name;			     /* pod_… */
-	char *dir;			     /* RUN/pods/NAME */
-	char sidecar[DOCKER_POD_NAME_BYTES]; /* container names */
-	char script[DOCKER_POD_NAME_BYTES];
-	char network[DOCKER_POD_NAME_BYTES]; /* "none" without egress */
-	unsigned int fetches;		     /* images that were missing */
-	enum docker_pod_state after_fetch;
-	struct executor_spec spec; /* strings are copies */
-	struct control_socket *sidecar_socket, *runner_socket;
-	void (*done)(void *ctx);
-	void *done_ctx;
-};
-
-static void docker_pod_step(struct executor_pod *pod);
-static void docker_pod_remove(struct executor_pod *pod);
-
-static void docker_pod_set_state(struct executor_pod *pod,
-				 enum docker_pod_state state)
+void docker_pod_set_state(struct executor_pod *pod, enum docker_pod_state state)
 {
+	assert(state == DOCKER_POD_REMOVING || state == DOCKER_POD_FAILED ||
+	       docker_pod_moves[pod->state] & (1U << state));
 	pod->state = state;
 }
 
 /* --- files --------------------------------------------------------------- */
 
-static void docker_pod_remove_dir(struct executor_pod *pod)
+void docker_pod_remove_dir(struct executor_pod *pod)
 {
 	static const char *const sides[] = { "sidecar", "runner" };
 	char path[4096];
@@ -89,7 +50,7 @@ static void docker_pod_remove_dir(struct executor_pod *pod)
 	rmdir(pod->dir);
 }
 
-static void docker_pod_free(struct executor_pod *pod)
+void docker_pod_free(struct executor_pod *pod)
 {
 	if (!pod)
 		return;
@@ -109,7 +70,7 @@ DEFINE_CLEANUP(struct executor_pod *, docker_pod_free)
 
 /* --- failing ------------------------------------------------------------- */
 
-static void docker_pod_fail(struct executor_pod *pod, const char *reason)
+void docker_pod_fail(struct executor_pod *pod, const char *reason)
 {
 	if (pod->state >= DOCKER_POD_FAILED)
 		return;
@@ -118,8 +79,8 @@ static void docker_pod_fail(struct executor_pod *pod, const char *reason)
 		pod->events->on_failed(pod->ctx, reason);
 }
 
-static void docker_pod_fail_call(struct executor_pod *pod, const char *what,
-				 const struct docker_reply *reply)
+void docker_pod_fail_call(struct executor_pod *pod, const char *what,
+			  const struct docker_reply *reply)
 {
 	char reason[DOCKER_POD_REASON_BYTES];
 
@@ -131,10 +92,9 @@ static void docker_pod_fail_call(struct executor_pod *pod, const char *what,
 
 /* --- calls --------------------------------------------------------------- */
 
-static void docker_pod_call(struct executor_pod *pod, const char *method,
-			    const char *path, json_t *body,
-			    unsigned int timeout_ms,
-			    const struct docker_call_ops *ops)
+void docker_pod_call(struct executor_pod *pod, const char *method,
+		     const char *path, json_t *body, unsigned int timeout_ms,
+		     const struct docker_call_ops *ops)
 {
 	struct docker_reply none = { .body = "", .error = "out of memory" };
 	int r = docker_api_call(pod->shared->api, method, path, body,
@@ -147,8 +107,7 @@ static void docker_pod_call(struct executor_pod *pod, const char *method,
 		pod->calls++;
 }
 
-/* Every reply comes through here first. True: the pod goes on. */
-static bool docker_pod_reply(struct executor_pod *pod)
+bool docker_pod_reply(struct executor_pod *pod)
 {
 	pod->calls--;
 	if (!pod->destroyed)
@@ -156,290 +115,6 @@ static bool docker_pod_reply(struct executor_pod *pod)
 	if (!pod->calls)
 		docker_pod_remove(pod);
 	return false;
-}
-
-/* --- a missing image ----------------------------------------------------- */
-
-static void docker_pod_on_fetch_progress(void *ctx, const char *text)
-{
-	struct executor_pod *pod = ctx;
-
-	pod->events->on_progress(pod->ctx, text);
-}
-
-static void docker_pod_on_fetched(void *ctx, const char *error)
-{
-	struct executor_pod *pod = ctx;
-
-	if (error) {
-		docker_pod_fail(pod, error);
-		return;
-	}
-	docker_pod_set_state(pod, pod->after_fetch);
-	docker_pod_step(pod);
-}
-
-static void docker_pod_fetch(struct executor_pod *pod, const char *image)
-{
-	static const struct docker_image_events events = {
-		.on_progress = docker_pod_on_fetch_progress,
-		.on_done = docker_pod_on_fetched,
-	};
-	char reason[DOCKER_POD_REASON_BYTES];
-	int r;
-
-	/* Once for the sidecar, once for the script: more is a circle. */
-	if (++pod->fetches > DOCKER_POD_FETCHES_MAX) {
-		docker_pod_fail(pod, "an image vanished right after it came");
-		return;
-	}
-	pod->after_fetch = pod->state;
-	docker_pod_set_state(pod, DOCKER_POD_FETCHING);
-	r = docker_images_fetch(pod->shared->images, image, &events, pod);
-	if (r == 0)
-		return;
-	snprintf(reason, sizeof(reason),
-		 "image %s is not here and cannot be built: %s; './dev images' "
-		 "and 'docker compose build' make it",
-		 image, strerror(-r));
-	docker_pod_fail(pod, reason);
-}
-
-/* --- the steps ----------------------------------------------------------- */
-
-static void docker_pod_names(struct executor_pod *pod,
-			     struct docker_names *names)
-{
-	*names = (struct docker_names){
-		.instance = pod->shared->config->instance,
-		.sidecar_image = pod->shared->sidecar_image,
-		.network = pod->network,
-		.sidecar = pod->sidecar,
-	};
-}
-
-static void docker_pod_on_network(void *ctx, const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-	bool overlaps = reply->error && strstr(reply->error, "overlap");
-
-	pod->network_made |= !reply->error;
-	if (!docker_pod_reply(pod))
-		return;
-	/* Somebody else's network: our index stays taken, try the next. */
-	if (overlaps && ++pod->subnet_tries < DOCKER_POD_SUBNET_TRIES) {
-		pod->subnet = -1;
-		docker_pod_step(pod);
-		return;
-	}
-	if (reply->error) {
-		docker_pod_fail_call(pod, "make the pod's network", reply);
-		return;
-	}
-	docker_pod_set_state(pod, DOCKER_POD_SIDECAR);
-	docker_pod_step(pod);
-}
-
-static void docker_pod_make_network(struct executor_pod *pod)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_pod_on_network,
-	};
-	char subnet[DOCKER_SUBNET_TEXT_BYTES];
-	struct docker_names names;
-
-	pod->subnet = docker_subnets_take(pod->shared->subnets, subnet);
-	if (pod->subnet < 0) {
-		docker_pod_fail(pod, "no subnet is left for the pod's network: "
-				     "give --subnet-pool a larger one");
-		return;
-	}
-	docker_pod_names(pod, &names);
-	docker_pod_call(pod, "POST", "/networks/create",
-			docker_spec_network(&pod->spec, &names, subnet),
-			DOCKER_POD_CALL_TIMEOUT_MS, &ops);
-}
-
-static void docker_pod_create(struct executor_pod *pod, const char *name,
-			      json_t *body, const struct docker_call_ops *ops)
-{
-	char path[DOCKER_POD_NAME_BYTES + 32];
-
-	snprintf(path, sizeof(path), "/containers/create?name=%s", name);
-	docker_pod_call(pod, "POST", path, body, DOCKER_POD_CALL_TIMEOUT_MS,
-			ops);
-}
-
-static void docker_pod_start(struct executor_pod *pod, const char *name,
-			     const struct docker_call_ops *ops)
-{
-	char path[DOCKER_POD_NAME_BYTES + 32];
-
-	snprintf(path, sizeof(path), "/containers/%s/start", name);
-	docker_pod_call(pod, "POST", path, NULL, DOCKER_POD_CALL_TIMEOUT_MS,
-			ops);
-}
-
-static void docker_pod_on_sidecar_made(void *ctx,
-				       const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-
-	pod->sidecar_made |= !reply->error;
-	if (!docker_pod_reply(pod))
-		return;
-	if (reply->status == 404) {
-		docker_pod_fetch(pod, pod->shared->sidecar_image);
-		return;
-	}
-	if (reply->error) {
-		docker_pod_fail_call(pod, "make the sidecar", reply);
-		return;
-	}
-	docker_pod_set_state(pod, DOCKER_POD_STARTING);
-	docker_pod_step(pod);
-}
-
-/* STARTING is over when the sidecar runs and the script's container is made,
- * in whichever order. */
-static void docker_pod_started_half(struct executor_pod *pod)
-{
-	if (pod->calls)
-		return;
-	docker_pod_set_state(pod, DOCKER_POD_SCRIPT);
-	docker_pod_step(pod);
-}
-
-static void docker_pod_on_sidecar_started(void *ctx,
-					  const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-
-	if (!docker_pod_reply(pod))
-		return;
-	if (reply->error)
-		docker_pod_fail_call(pod, "start the sidecar", reply);
-	else if (pod->state == DOCKER_POD_STARTING)
-		docker_pod_started_half(pod);
-}
-
-static void docker_pod_on_script_made(void *ctx,
-				      const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-
-	pod->script_made |= !reply->error;
-	if (!docker_pod_reply(pod))
-		return;
-	if (reply->status == 404) {
-		docker_pod_fetch(pod, pod->spec.image);
-		return;
-	}
-	if (reply->error) {
-		docker_pod_fail_call(pod, "make the script's container", reply);
-		return;
-	}
-	docker_pod_started_half(pod);
-}
-
-static void docker_pod_make_script(struct executor_pod *pod)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_pod_on_script_made,
-	};
-	struct docker_shared *shared = pod->shared;
-	bool own = docker_image_is_own(pod->spec.image);
-	_cleanup_free_ char *runner = NULL, *bin = NULL, *node = NULL;
-	struct docker_names names;
-
-	if (asprintf(&runner, "%s/pods/%s/runner", shared->host_run_dir,
-		     pod->name) < 0 ||
-	    asprintf(&bin, "%s/bin", shared->host_run_dir) < 0 ||
-	    asprintf(&node, "%s/node", shared->host_sdk_dir ?: "") < 0) {
-		docker_pod_fail(pod, "out of memory");
-		return;
-	}
-	docker_pod_names(pod, &names);
-	docker_pod_create(pod, pod->script,
-			  docker_spec_script(
-				  &pod->spec, &names,
-				  &(struct docker_mounts){
-					  .runner_dir = runner,
-					  .bin_dir = bin,
-					  .sdk_dir = own ? NULL
-							 : shared->host_sdk_dir,
-					  .node_sdk_dir = node,
-				  }),
-			  &ops);
-}
-
-static void docker_pod_make_sidecar(struct executor_pod *pod)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_pod_on_sidecar_made,
-	};
-	struct docker_shared *shared = pod->shared;
-	_cleanup_free_ char *sidecar = NULL;
-	struct docker_names names;
-
-	if (asprintf(&sidecar, "%s/pods/%s/sidecar", shared->host_run_dir,
-		     pod->name) < 0) {
-		docker_pod_fail(pod, "out of memory");
-		return;
-	}
-	docker_pod_names(pod, &names);
-	docker_pod_create(
-		pod, pod->sidecar,
-		docker_spec_sidecar(
-			&pod->spec, &names,
-			&(struct docker_mounts){
-				.sidecar_dir = sidecar,
-				.backend_dir = shared->host_backend_dir,
-			}),
-		&ops);
-}
-
-static void docker_pod_on_script_started(void *ctx,
-					 const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-
-	if (!docker_pod_reply(pod))
-		return;
-	if (reply->error)
-		docker_pod_fail_call(pod, "start the script's container",
-				     reply);
-	else
-		docker_pod_set_state(pod, DOCKER_POD_UP);
-}
-
-static void docker_pod_step(struct executor_pod *pod)
-{
-	static const struct docker_call_ops sidecar_started = {
-		.on_done = docker_pod_on_sidecar_started,
-	};
-	static const struct docker_call_ops script_started = {
-		.on_done = docker_pod_on_script_started,
-	};
-
-	switch (pod->state) {
-	case DOCKER_POD_NETWORK:
-		docker_pod_make_network(pod);
-		break;
-	case DOCKER_POD_SIDECAR:
-		docker_pod_make_sidecar(pod);
-		break;
-	case DOCKER_POD_STARTING:
-		/* Again after a fetch: the engine answers 304. */
-		docker_pod_start(pod, pod->sidecar, &sidecar_started);
-		docker_pod_make_script(pod);
-		break;
-	case DOCKER_POD_SCRIPT:
-		docker_pod_start(pod, pod->script, &script_started);
-		break;
-	default:
-		break;
-	}
 }
 
 /* --- control sockets ----------------------------------------------------- */
@@ -612,85 +287,7 @@ void docker_pod_kill(struct executor_pod *pod)
 			&ops);
 }
 
-/* --- removing ------------------------------------------------------------ */
-
-static void docker_pod_gone(struct executor_pod *pod)
-{
-	void (*done)(void *) = pod->done;
-	void *ctx = pod->done_ctx;
-
-	docker_subnets_give(pod->shared->subnets, pod->subnet);
-	docker_pod_remove_dir(pod);
-	docker_pod_free(pod);
-	if (done)
-		done(ctx);
-}
-
-static void docker_pod_on_network_removed(void *ctx,
-					  const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-
-	pod->calls--;
-	docker_pod_gone(pod);
-}
-
-static void docker_pod_remove_network(struct executor_pod *pod)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_pod_on_network_removed,
-	};
-	char path[DOCKER_POD_NAME_BYTES + 16];
-
-	snprintf(path, sizeof(path), "/networks/%s", pod->network);
-	if (docker_api_call(pod->shared->api, "DELETE", path, NULL,
-			    DOCKER_POD_CALL_TIMEOUT_MS, &ops, pod, NULL) < 0)
-		docker_pod_gone(pod);
-	else
-		pod->calls++;
-}
-
-static void docker_pod_on_container_removed(void *ctx,
-					    const struct docker_reply *reply)
-{
-	struct executor_pod *pod = ctx;
-
-	if (--pod->calls)
-		return;
-	if (pod->network_made)
-		docker_pod_remove_network(pod);
-	else
-		docker_pod_gone(pod);
-}
-
-static void docker_pod_remove_container(struct executor_pod *pod,
-					const char *name)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_pod_on_container_removed,
-	};
-	char path[DOCKER_POD_NAME_BYTES + 32];
-
-	snprintf(path, sizeof(path), "/containers/%s?force=1&v=1", name);
-	if (docker_api_call(pod->shared->api, "DELETE", path, NULL,
-			    DOCKER_POD_CALL_TIMEOUT_MS, &ops, pod, NULL) == 0)
-		pod->calls++;
-}
-
-static void docker_pod_remove(struct executor_pod *pod)
-{
-	docker_pod_set_state(pod, DOCKER_POD_REMOVING);
-	if (pod->script_made)
-		docker_pod_remove_container(pod, pod->script);
-	if (pod->sidecar_made)
-		docker_pod_remove_container(pod, pod->sidecar);
-	if (pod->calls)
-		return;
-	if (pod->network_made)
-		docker_pod_remove_network(pod);
-	else
-		docker_pod_gone(pod);
-}
+/* --- the end ------------------------------------------------------------- */
 
 void docker_pod_destroy(struct executor_pod *pod, void (*done)(void *ctx),
 			void *ctx)
