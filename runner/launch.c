@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -113,6 +114,33 @@ static void launch_report(int status_fd, enum launch_step step, int error)
 	_exit(LAUNCH_EXIT_NOT_STARTED);
 }
 
+static bool launch_is_in_path(const char *command)
+{
+	const char *path = getenv("PATH");
+	char file[PATH_MAX];
+
+	for (; path && *path; path += strspn(path, ":")) {
+		size_t len = strcspn(path, ":");
+
+		snprintf(file, sizeof(file), "%.*s/%s", (int)len, path,
+			 command);
+		if (access(file, F_OK) == 0)
+			return true;
+		path += len;
+	}
+	return false;
+}
+
+/* A directory in PATH that the user may not enter makes execvp() say EACCES
+ * of a command that is nowhere. */
+static int launch_exec_error(const char *command, int error)
+{
+	if (error == EACCES && !strchr(command, '/') &&
+	    !launch_is_in_path(command))
+		return ENOENT;
+	return error;
+}
+
 /* In the child; does not return. */
 static void launch_exec(const struct assignment *a, const struct limits *limits,
 			char **env, const struct launch_child *c)
@@ -132,7 +160,8 @@ static void launch_exec(const struct assignment *a, const struct limits *limits,
 		launch_report(c->status_fd, LAUNCH_CHDIR, errno);
 	environ = env; /* its PATH is searched */
 	execvp(a->argv[0], (char *const *)a->argv);
-	launch_report(c->status_fd, LAUNCH_EXEC, errno);
+	launch_report(c->status_fd, LAUNCH_EXEC,
+		      launch_exec_error(a->argv[0], errno));
 }
 
 static int launch_pipe(int *read_end, int *write_end)

@@ -302,9 +302,9 @@ def test_a_script_may_close_its_output(runner):
 
 
 def test_sigterm_reaches_the_whole_tree(runner):
-    runner.assign("(trap 'echo child; exit' TERM; echo up; "
-                  "while :; do sleep 0.05; done) & "
-                  "trap 'wait; echo parent; exit 5' TERM; wait")
+    runner.assign("trap 'wait; echo parent; exit 5' TERM; "
+                  "(trap 'echo child; exit' TERM; echo up; "
+                  "while :; do sleep 0.05; done) & wait")
     assert runner.read_line() == "up"
     runner.stream.send(frames.SIGNAL,
                        {"signal": signal.SIGTERM, "grace_ms": 5000})
