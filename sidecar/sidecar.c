@@ -17,8 +17,8 @@
 #include "sidecar/control.h"
 #include "sidecar/execution.h"
 #include "sidecar/hold.h"
+#include "sidecar/idle.h"
 #include "sidecar/listen.h"
-#include "sidecar/memory.h"
 #include "sidecar/options.h"
 #include "sidecar/request.h"
 #include "sidecar/routes.h"
@@ -35,9 +35,7 @@ struct sidecar {
 	struct assignment pending;
 	struct execution *execution;
 	struct event *sigterm, *sigint;
-	struct event *idle;
-	uint64_t idle_requests; /* at the last look */
-	bool settled;
+	struct idle idle;
 	struct event *end; /* of draining, then of lingering */
 	bool drained;
 	int exit_code;
@@ -184,44 +182,6 @@ static void drain(struct sidecar *s, const char *why)
 		finish_drain(s);
 }
 
-/* --- idleness ------------------------------------------------------------- */
-
-static void look_again(struct sidecar *s, unsigned int ms)
-{
-	const struct timeval tv = { ms / 1000,
-				    (suseconds_t)(ms % 1000) * 1000 };
-
-	evtimer_add(s->idle, &tv);
-}
-
-/* Nothing was asked since the last look, or it is the first. */
-static void on_idle(evutil_socket_t fd, short what, void *arg)
-{
-	struct sidecar *s = arg;
-	struct http_server_stats stats;
-
-	http_server_get_stats(s->server, &stats);
-	if (stats.requests_total == s->idle_requests && !s->settled) {
-		memory_release();
-		s->settled = true;
-	} else if (stats.requests_total != s->idle_requests) {
-		s->settled = false;
-	}
-	s->idle_requests = stats.requests_total;
-	look_again(s, SIDECAR_IDLE_MS);
-}
-
-/* Start-up, or an assignment, touched much that is not needed again. */
-static void settle_soon(struct sidecar *s)
-{
-	struct http_server_stats stats;
-
-	http_server_get_stats(s->server, &stats);
-	s->idle_requests = stats.requests_total;
-	s->settled = false;
-	look_again(s, SIDECAR_SETTLE_MS);
-}
-
 /* --- requests ------------------------------------------------------------- */
 
 static void refuse_draining(struct request *req)
@@ -302,7 +262,7 @@ static void on_input(const void *data, size_t len, void *ctx)
 	set_state(s, SIDECAR_ASSIGNED);
 	log_info(who(s), "assigned, job %s", s->execution->assignment.job);
 	serve_held(s);
-	settle_soon(s);
+	idle_look_soon(&s->idle);
 }
 
 static void on_revoke(const char *jti, void *ctx)
@@ -355,8 +315,7 @@ static int set_up_loop(struct sidecar *s)
 	s->sigterm = evsignal_new(s->base, SIGTERM, on_signal, s);
 	s->sigint = evsignal_new(s->base, SIGINT, on_signal, s);
 	s->end = evtimer_new(s->base, on_end, s);
-	s->idle = evtimer_new(s->base, on_idle, s);
-	if (!s->sigterm || !s->sigint || !s->end || !s->idle ||
+	if (!s->sigterm || !s->sigint || !s->end ||
 	    event_add(s->sigterm, NULL) < 0 || event_add(s->sigint, NULL) < 0)
 		return -ENOMEM;
 	return hold_init(&s->hold, s->base);
@@ -376,6 +335,7 @@ static int set_up_doors(struct sidecar *s, char *err, size_t err_size)
 	int r;
 
 	if ((r = http_server_new(&s->server, s->base, NULL, on_request, s)) ||
+	    (r = idle_init(&s->idle, s->base, s->server)) ||
 	    (r = buf_printf(&ready,
 			    "{\"version\":\"%s\",\"pid\":%d,\"listen\":",
 			    CRONIUM_VERSION, (int)getpid())) ||
@@ -384,7 +344,7 @@ static int set_up_doors(struct sidecar *s, char *err, size_t err_size)
 	    (r = buf_append(&ready, "}", 1)) || !buf_cstr(&ready))
 		return r ? r : -ENOMEM;
 	set_state(s, SIDECAR_READY);
-	settle_soon(s);
+	idle_look_soon(&s->idle);
 	r = control_new(&s->control, s->base, s->options->control,
 			(const char *)ready.data, &ops, s);
 	if (r < 0)
@@ -439,7 +399,7 @@ void sidecar_free(struct sidecar *s)
 	free_event(s->sigterm);
 	free_event(s->sigint);
 	free_event(s->end);
-	free_event(s->idle);
+	idle_deinit(&s->idle);
 	if (s->base) {
 		/* What was closed a moment ago is freed at the turn's end. */
 		event_base_loop(s->base, EVLOOP_NONBLOCK);

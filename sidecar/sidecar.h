@@ -27,9 +27,6 @@ struct sidecar_options;
 #define SIDECAR_DRAIN_MS 5000  /* writes under way */
 #define SIDECAR_LINGER_MS 2000 /* until the orchestrator took DRAINED */
 
-#define SIDECAR_SETTLE_MS 100 /* then memory of the start is given back */
-#define SIDECAR_IDLE_MS 2000  /* without requests: the same again */
-
 enum sidecar_state {
 	SIDECAR_CREATED,
 	SIDECAR_READY,
