@@ -2,9 +2,12 @@
 # ./dev test: unit tests with meson, the rest with pytest.
 
 TEST_FAILED=0
-# Under the sanitizers everything takes longer, and a report ends the test.
-ASAN_SETTINGS=detect_leaks=1:abort_on_error=0:halt_on_error=1:exitcode=99
-UBSAN_SETTINGS=print_stacktrace=1:halt_on_error=1:exitcode=99
+# A sanitizer's report ends the process and goes to a file: what a daemon
+# writes to its standard error may be seen by nobody.
+SANITIZER_REPORTS=$ROOT/build-asan/reports
+SANITIZER_SETTINGS=log_path=$SANITIZER_REPORTS/report:exitcode=99
+ASAN_SETTINGS=$SANITIZER_SETTINGS:detect_leaks=1
+UBSAN_SETTINGS=$SANITIZER_SETTINGS:halt_on_error=1:print_stacktrace=1
 
 # Runs a test runner; a failure is remembered, so that the next one still
 # runs.
@@ -34,13 +37,26 @@ test_plain() {
 	test_step "Docker tests" test_pytest build tests/docker
 }
 
+# What any process of the tests reported, whether or not a test noticed.
+test_reports() {
+	local report failed=0
+	for report in "$SANITIZER_REPORTS"/*; do
+		[ -s "$report" ] || continue
+		cat "$report"
+		failed=1
+	done
+	return "$failed"
+}
+
 test_sanitized() {
+	rm -rf "$SANITIZER_REPORTS"
+	install -d -m 1777 "$SANITIZER_REPORTS"
 	export ASAN_OPTIONS=$ASAN_SETTINGS UBSAN_OPTIONS=$UBSAN_SETTINGS
 	test_step "unit tests, sanitized" test_unit build-asan
-	test_step "integration tests, sanitized" \
-		test_pytest build-asan \
+	test_step "integration tests, sanitized" test_pytest build-asan \
 		-n 2 --dist loadfile tests/integration
 	unset ASAN_OPTIONS UBSAN_OPTIONS
+	test_step "sanitizer reports" test_reports
 }
 
 cmd_test() {
