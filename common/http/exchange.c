@@ -50,6 +50,15 @@ void exchange_dispatch(struct http_exchange *ex)
 	s->handler(ex, s->ctx);
 }
 
+void exchange_answer_asterisk(struct http_exchange *ex)
+{
+	static const struct http_header allow = {
+		"Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
+	};
+
+	http_respond(ex, 204, &allow, 1, NULL, 0);
+}
+
 /* Nobody wants the rest of the request's body. */
 static void exchange_stop_body(struct http_exchange *ex)
 {

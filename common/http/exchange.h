@@ -83,6 +83,9 @@ void exchange_free(struct http_exchange *ex);
 /* Lets the handler see it. */
 void exchange_dispatch(struct http_exchange *ex);
 
+/* "OPTIONS *" is about the server as such; no handler sees it. */
+void exchange_answer_asterisk(struct http_exchange *ex);
+
 /* The peer is gone: tells the handler, unless the reply has been ended. */
 void exchange_lost(struct http_exchange *ex);
 

@@ -73,16 +73,6 @@ static void h1_take_head(struct http_conn *c, struct http_exchange *ex,
 	ex->body_ended = !ex->req.has_body;
 }
 
-/* "OPTIONS *" is about the server as such. */
-static void h1_answer_asterisk(struct http_exchange *ex)
-{
-	static const struct http_header allow = {
-		"Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
-	};
-
-	http_respond(ex, 204, &allow, 1, NULL, 0);
-}
-
 /* A complete head of len bytes: makes the exchange, shows it to the handler. */
 static void h1_begin(struct http_conn *c, const uint8_t *data, size_t len)
 {
@@ -117,7 +107,7 @@ static void h1_begin(struct http_conn *c, const uint8_t *data, size_t len)
 	if (head.content_length > (int64_t)c->server->limits.body_bytes)
 		h1_refuse(c, 413, "the body is larger than the limit");
 	else if (head.asterisk)
-		h1_answer_asterisk(ex);
+		exchange_answer_asterisk(ex);
 	else
 		exchange_dispatch(ex);
 }

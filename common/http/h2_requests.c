@@ -150,7 +150,7 @@ static void h2_begin(struct http_exchange *ex, bool end)
 	else if (ex->req.content_length > (int64_t)l->body_bytes)
 		h2_request_refuse(ex, 413, "the body is larger than the limit");
 	else if (ex->req.path[0] == '*')
-		http_respond(ex, 204, NULL, 0, NULL, 0);
+		exchange_answer_asterisk(ex);
 	else
 		exchange_dispatch(ex);
 }
