@@ -10,10 +10,12 @@
 #include <sys/stat.h>
 
 #include "backend-client/client.h"
+#include "backend-client/tls.h"
 #include "common/id.h"
 #include "orchestrator/agent.h"
 #include "orchestrator/config.h"
 #include "orchestrator/executor_set.h"
+#include "orchestrator/relay.h"
 
 #define MAIN_ERROR_BYTES 512
 /* How long reaping may take on the way out. */
@@ -23,11 +25,12 @@ struct main_state {
 	struct config config;
 	int lock_fd;
 	char instance[ID_MAX_BYTES];
-	char backend_dir[PATH_MAX + 16], endpoint[PATH_MAX + 32];
+	char backend_dir[PATH_MAX], endpoint[PATH_MAX + 32];
 	struct event_base *base;
 	struct event *signals[2];
 	struct event *last_reap;
 	struct backend_client *client;
+	struct relay *relay; /* NULL: the backend is on this machine */
 	struct executor_set *executors;
 	struct agent *agent;
 	bool stopping;
@@ -110,9 +113,13 @@ static int main_set_up_client(struct main_state *m)
 	struct backend_client_config c = BACKEND_CLIENT_CONFIG_DEFAULT;
 	int r;
 
-	snprintf(m->endpoint, sizeof(m->endpoint), "unix:%s/api.sock",
-		 m->config.run_dir);
-	c.endpoint = opt->backend ? opt->backend : m->endpoint;
+	backend_client_tls_enable();
+	if (opt->backend)
+		snprintf(m->endpoint, sizeof(m->endpoint), "%s", opt->backend);
+	else
+		snprintf(m->endpoint, sizeof(m->endpoint), "unix:%s/api.sock",
+			 m->config.run_dir);
+	c.endpoint = m->endpoint;
 	c.bearer = *m->config.api_key ? m->config.api_key : NULL;
 	c.ca_file = opt->ca_file;
 	c.user_agent = "cronium-orchestrator/" CRONIUM_VERSION;
@@ -123,6 +130,48 @@ static int main_set_up_client(struct main_state *m)
 	}
 	backend_client_on_state(m->client, main_on_client_state, m);
 	return 0;
+}
+
+static bool main_backend_is_local(const struct main_state *m)
+{
+	return !strncmp(m->endpoint, "unix:", 5);
+}
+
+/* Where sidecars find backend.sock: beside the api.sock of a backend that is
+ * on this machine, else in our own run directory, where the relay makes it. */
+static int main_set_up_backend_dir(struct main_state *m)
+{
+	const char *api = m->endpoint + strlen("unix:");
+	const char *slash = strrchr(api, '/');
+	char dir[sizeof(m->endpoint) + 16];
+
+	if (main_backend_is_local(m) && slash)
+		snprintf(dir, sizeof(dir), "%.*s/runtime", (int)(slash - api),
+			 api);
+	else
+		snprintf(dir, sizeof(dir), "%s/runtime", m->config.run_dir);
+	/* The backend makes it, too: who comes first. */
+	if ((mkdir(dir, 0755) < 0 && errno != EEXIST) ||
+	    !realpath(dir, m->backend_dir)) {
+		log_error(NULL, "%s: %s", dir, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int main_set_up_relay(struct main_state *m)
+{
+	char path[sizeof(m->backend_dir) + 16];
+	int r;
+
+	if (main_backend_is_local(m))
+		return 0;
+	snprintf(path, sizeof(path), "%s/backend.sock", m->backend_dir);
+	r = relay_new(&m->relay, m->base, path, m->endpoint,
+		      m->config.opt.ca_file);
+	if (r < 0)
+		log_error(NULL, "%s: %s", path, strerror(-r));
+	return r;
 }
 
 static int main_set_up_executors(struct main_state *m)
@@ -142,13 +191,6 @@ static int main_set_up_executors(struct main_state *m)
 	};
 	char err[MAIN_ERROR_BYTES] = "out of memory";
 
-	snprintf(m->backend_dir, sizeof(m->backend_dir), "%s/runtime",
-		 m->config.run_dir);
-	/* The backend makes it, too: who comes first. */
-	if (mkdir(m->backend_dir, 0755) < 0 && errno != EEXIST) {
-		log_error(NULL, "%s: %s", m->backend_dir, strerror(errno));
-		return -1;
-	}
 	if (!executor_set_new(&m->executors, &c, &opt->executors, err,
 			      sizeof(err)))
 		return 0;
@@ -184,7 +226,8 @@ static int main_set_up(struct main_state *m)
 		log_error(NULL, "cannot set up the event loop");
 		return -1;
 	}
-	if (main_set_up_client(m) < 0)
+	if (main_set_up_client(m) < 0 || main_set_up_backend_dir(m) < 0 ||
+	    main_set_up_relay(m) < 0)
 		return -1;
 	return main_set_up_executors(m);
 }
@@ -260,6 +303,7 @@ static void main_tear_down(struct main_state *m)
 {
 	agent_free(m->agent);
 	executor_set_free(m->executors);
+	relay_free(m->relay);
 	backend_client_free(m->client);
 	for (size_t i = 0; i < ARRAY_SIZE(m->signals); i++)
 		if (m->signals[i])
