@@ -135,6 +135,9 @@ bool api_call(struct api *api, const struct api_request *request,
 		.n_headers = api_headers(request, headers),
 		.body = request->body,
 		.body_len = request->body_len,
+		/* What `cronium up` watches over comes back when it crashed. */
+		.deadline_ms = api->server.hold.fd >= 0 ? API_ANSWER_TIMEOUT_MS
+							: 0,
 		.attempt_timeout_ms = API_ANSWER_TIMEOUT_MS,
 		.retry = safe ? BACKEND_RETRY_SAFE : BACKEND_RETRY_UNSENT,
 	};

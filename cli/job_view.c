@@ -105,6 +105,9 @@ const char *job_view_sentence(const json_t *job, char *out, size_t size)
 	else if (job_state_is(job, "failed") && job_signal(job))
 		snprintf(out, size, "the script was ended by signal %d (%s)",
 			 job_signal(job), strsignal(job_signal(job)));
+	else if (job_state_is(job, "failed") && reason &&
+		 strncmp(reason, "exit code", 9) != 0)
+		snprintf(out, size, "%s", reason);
 	else
 		return NULL;
 	return out;

@@ -21,6 +21,61 @@
 #define LOCAL_LOCK_TIMEOUT_S 30
 #define LOCAL_LISTEN_FD 3 /* in the embedded server */
 
+/* --- its log ------------------------------------------------------------- */
+
+/* The text of msg="…" in a line of the log, unquoted in place. */
+static char *local_message(char *line)
+{
+	char *in = strstr(line, " msg=\""), *out, *start;
+
+	if (!in)
+		return NULL;
+	start = out = in += 6;
+	while (*in && *in != '"') {
+		if (*in == '\\' && in[1])
+			in++;
+		*out++ = *in++;
+	}
+	*out = '\0';
+	return strdup(start);
+}
+
+char *local_last_error(const struct place *p)
+{
+	char path[PATH_MAX + 32], tail[LOCAL_LOG_TAIL_BYTES + 1], *found = NULL;
+	bool found_ours = false;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/log/embedded.log", p->data);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	lseek(fd, -(off_t)MIN(lseek(fd, 0, SEEK_END), LOCAL_LOG_TAIL_BYTES),
+	      SEEK_END);
+	n = read(fd, tail, LOCAL_LOG_TAIL_BYTES);
+	tail[MAX(n, 0)] = '\0';
+	for (char *save, *line = strtok_r(tail, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		bool ours = strstr(line, " prog=up ");
+		char *message;
+
+		/* What a child says is nearer to the cause. */
+		if (!strstr(line, " level=error ") ||
+		    (found && ours && !found_ours))
+			continue;
+		message = local_message(line);
+		if (!message)
+			continue;
+		free(found);
+		found = message;
+		found_ours = ours;
+	}
+	return found;
+}
+
+/* --- RUN/up.sock --------------------------------------------------------- */
+
 static int local_address(const struct place *p, struct sockaddr_un *addr)
 {
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
@@ -100,7 +155,14 @@ static int local_read_line(int fd, char *line, size_t size, uint64_t until_ms)
 	return 0;
 }
 
-static int local_wait_ready(int fd, bool *embedded)
+static void local_explain(const struct place *p, const char *line)
+{
+	_cleanup_free_ char *why = local_last_error(p);
+
+	output_error("the local server could not start: %s", why ? why : line);
+}
+
+static int local_wait_ready(const struct place *p, int fd, bool *embedded)
 {
 	uint64_t until_ms = clock_mono_ms() + LOCAL_START_TIMEOUT_MS;
 	char line[LOCAL_LINE_MAX_BYTES];
@@ -112,8 +174,7 @@ static int local_wait_ready(int fd, bool *embedded)
 		if (*embedded || !strcmp(line, "ready"))
 			break;
 		if (!strncmp(line, "failed ", 7)) {
-			output_error("the local server could not start: %s",
-				     line + 7);
+			local_explain(p, line + 7);
 			r = LOCAL_E_FAILED;
 			break;
 		}
@@ -123,10 +184,11 @@ static int local_wait_ready(int fd, bool *embedded)
 }
 
 /* Takes fd, also on failure. */
-static int local_hold_init(struct local_hold *out, int fd)
+static int local_hold_init(struct local_hold *out, const struct place *p,
+			   int fd)
 {
 	bool embedded = false;
-	int r = local_wait_ready(fd, &embedded);
+	int r = local_wait_ready(p, fd, &embedded);
 
 	if (r)
 		close(fd);
@@ -139,7 +201,7 @@ int local_join(const struct place *p, struct local_hold *out)
 {
 	int fd, r = local_connect(p, &fd);
 
-	return r ? r : local_hold_init(out, fd);
+	return r ? r : local_hold_init(out, p, fd);
 }
 
 /* --- who is the server ---------------------------------------------------- */
@@ -288,7 +350,7 @@ int local_start(const struct place *p, struct local_hold *out)
 	close(lock_fd);
 	if (r)
 		return r;
-	r = local_hold_init(out, fd);
+	r = local_hold_init(out, p, fd);
 	if (r == LOCAL_E_GONE && spawned) {
 		_cleanup_free_ char *why = local_last_error(p);
 
@@ -297,52 +359,4 @@ int local_start(const struct place *p, struct local_hold *out)
 		return LOCAL_E_FAILED;
 	}
 	return r;
-}
-
-/* --- its log ------------------------------------------------------------- */
-
-/* The text of msg="…" in a line of the log, unquoted in place. */
-static char *local_message(char *line)
-{
-	char *in = strstr(line, " msg=\""), *out, *start;
-
-	if (!in)
-		return NULL;
-	start = out = in += 6;
-	while (*in && *in != '"') {
-		if (*in == '\\' && in[1])
-			in++;
-		*out++ = *in++;
-	}
-	*out = '\0';
-	return strdup(start);
-}
-
-char *local_last_error(const struct place *p)
-{
-	char path[PATH_MAX + 32], tail[LOCAL_LOG_TAIL_BYTES + 1], *found = NULL;
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%s/log/embedded.log", p->data);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	lseek(fd, -(off_t)MIN(lseek(fd, 0, SEEK_END), LOCAL_LOG_TAIL_BYTES),
-	      SEEK_END);
-	n = read(fd, tail, LOCAL_LOG_TAIL_BYTES);
-	tail[MAX(n, 0)] = '\0';
-	for (char *save, *line = strtok_r(tail, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *message;
-
-		if (!strstr(line, " level=error "))
-			continue;
-		message = local_message(line);
-		if (!message)
-			continue;
-		free(found);
-		found = message;
-	}
-	return found;
 }
