@@ -21,6 +21,7 @@
 
 struct executor {
 	struct sandbox_shared shared;
+	struct sandbox_pods pods;
 	char *run_dir, *sdk_dir;
 	/* reap() */
 	struct event *sweep;
@@ -35,7 +36,7 @@ static void executor_sandbox_free(struct executor *e)
 
 	if (!e)
 		return;
-	while ((pod = TAILQ_FIRST(&e->shared.pods)))
+	while ((pod = TAILQ_FIRST(&e->pods)))
 		sandbox_pod_free(pod);
 	if (e->sweep)
 		event_free(e->sweep);
@@ -163,7 +164,7 @@ static int executor_sandbox_init(struct executor *e,
 {
 	struct sandbox_shared *s = &e->shared;
 
-	TAILQ_INIT(&s->pods);
+	TAILQ_INIT(&e->pods);
 	s->bwrap_fd = s->sidecar_fd = s->backend_fd = -1;
 	s->seccomp_fd = s->null_fd = -1;
 	s->base = config->base;
@@ -243,7 +244,7 @@ static int executor_sandbox_create(struct executor *e,
 				   const struct executor_events *events,
 				   void *ctx, struct executor_pod **out)
 {
-	return sandbox_pod_new(&e->shared, spec, events, ctx, out);
+	return sandbox_pod_new(&e->shared, &e->pods, spec, events, ctx, out);
 }
 
 static void executor_sandbox_place(struct executor_pod *pod,

@@ -14,32 +14,16 @@
 
 #include <stdbool.h>
 #include <sys/queue.h>
-#include <sys/types.h>
 
 #include "orchestrator/executor.h"
-
-struct cgroup_root;
+#include "orchestrator/sandbox_parts.h"
 
 TAILQ_HEAD(sandbox_pods, executor_pod);
 
-/* What all sandboxes of a process share. */
-struct sandbox_shared {
-	struct event_base *base;
-	const char *run_dir, *sdk_dir;
-	bool root;
-	uid_t uid;
-	gid_t gid;
-	struct cgroup_root *cgroups; /* NULL: only rlimits */
-	int bwrap_fd, sidecar_fd;    /* O_PATH of the programs */
-	int backend_fd;              /* O_PATH of backend_dir */
-	int seccomp_fd;              /* sandbox_seccomp_new() */
-	int null_fd;                 /* /dev/null */
-	struct sandbox_pods pods;
-};
-
-/* As executor_ops. A pod that cannot be made is one that fails at once. */
-int sandbox_pod_new(struct sandbox_shared *shared,
-		    const struct executor_spec *spec,
+/* As executor_ops; the pod is in list until it is freed. One that cannot be
+ * made is one that fails at once. */
+int sandbox_pod_new(const struct sandbox_shared *shared,
+		    struct sandbox_pods *list, const struct executor_spec *spec,
 		    const struct executor_events *events, void *ctx,
 		    struct executor_pod **out) MUST_CHECK;
 /* What its processes share with all others of this executor. */

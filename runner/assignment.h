@@ -11,8 +11,8 @@
 #define ASSIGNMENT_ARGS_MAX 4096
 
 struct assignment {
-	json_t *root;		 /* owns the strings below */
-	const char **argv;	 /* NULL-terminated */
+	json_t *root;            /* owns the strings below */
+	const char **argv;       /* NULL-terminated */
 	const char *script_name; /* one path component */
 	size_t script_bytes;
 	const json_t *env;    /* object of strings, or NULL */

@@ -6,7 +6,7 @@
 #include "runner/assignment.h"
 
 #define LAUNCH_PIPE_BYTES (1024 * 1024) /* asked for; what we get may be less */
-#define LAUNCH_EXIT_NOT_FOUND 127	/* as a shell has it */
+#define LAUNCH_EXIT_NOT_FOUND 127       /* as a shell has it */
 #define LAUNCH_EXIT_NOT_STARTED 126
 
 /* All descriptors are ours, close-on-exec and non-blocking. */

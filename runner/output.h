@@ -12,8 +12,8 @@ struct event_base;
 /* Outcomes of output_pump(). */
 enum {
 	OUTPUT_E_EMPTY = 1, /* nothing to read now */
-	OUTPUT_E_FULL,	    /* the stream is full, or it was enough for once */
-	OUTPUT_E_END,	    /* every writer has closed; so have we */
+	OUTPUT_E_FULL,      /* the stream is full, or it was enough for once */
+	OUTPUT_E_END,       /* every writer has closed; so have we */
 };
 
 struct output {

@@ -474,23 +474,20 @@ int runner_run(struct runner *r)
 	return r->exit_code;
 }
 
-static void runner_free_event(struct event *ev)
-{
-	if (ev)
-		event_free(ev);
-}
-
 void runner_free(struct runner *r)
 {
 	if (!r)
 		return;
+	struct event *const events[] = {
+		r->started, r->on_child, r->on_told, r->grace, r->patience,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		if (events[i])
+			event_free(events[i]);
+	}
 	output_deinit(&r->out[0]);
 	output_deinit(&r->out[1]);
-	runner_free_event(r->started);
-	runner_free_event(r->on_child);
-	runner_free_event(r->on_told);
-	runner_free_event(r->grace);
-	runner_free_event(r->patience);
 	closep(&r->status_fd);
 	closep(&r->told_fd);
 	frame_stream_close(r->stream);
