@@ -36,20 +36,6 @@ void docker_pod_set_state(struct executor_pod *pod, enum docker_pod_state state)
 	pod->state = state;
 }
 
-/* --- files --------------------------------------------------------------- */
-
-void docker_pod_remove_dir(struct executor_pod *pod)
-{
-	static const char *const sides[] = { "sidecar", "runner" };
-	char path[4096];
-
-	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
-		snprintf(path, sizeof(path), "%s/%s", pod->dir, sides[i]);
-		rmdir(path);
-	}
-	rmdir(pod->dir);
-}
-
 void docker_pod_free(struct executor_pod *pod)
 {
 	if (!pod)
@@ -206,10 +192,8 @@ int docker_pod_new(struct docker_shared *shared,
 		     pod->name) < 0)
 		return -ENOMEM;
 	r = docker_pod_listen(pod);
-	if (r < 0) {
-		docker_pod_remove_dir(pod);
+	if (r < 0)
 		return r;
-	}
 	pod->state = spec->egress ? DOCKER_POD_NETWORK : DOCKER_POD_SIDECAR;
 	*out = pod;
 	docker_pod_step(pod);

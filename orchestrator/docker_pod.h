@@ -44,6 +44,8 @@ struct executor_pod *docker_pod_find(struct docker_shared *shared,
  * "oom" or "die", role "sidecar" or "script". */
 void docker_pod_on_engine_event(struct executor_pod *pod, const char *action,
 				const char *role, const char *exit_code);
+/* What pods of earlier processes left in RUN/pods. None of ours may be. */
+void docker_pod_remove_leftover_dirs(const char *run_dir);
 /* The process ends: frees the pod without removing anything; the next start's
  * reap does that. */
 void docker_pod_abandon(struct executor_pod *pod);

@@ -84,5 +84,4 @@ void docker_pod_set_state(struct executor_pod *pod,
 void docker_pod_step(struct executor_pod *pod);
 /* Removes what was made, then frees the pod. No call may be under way. */
 void docker_pod_remove(struct executor_pod *pod);
-void docker_pod_remove_dir(struct executor_pod *pod);
 void docker_pod_free(struct executor_pod *pod);

@@ -136,6 +136,7 @@ static void docker_reap_end(struct executor *e)
 		docker_reap_networks(e);
 		return;
 	}
+	docker_pod_remove_leftover_dirs(e->shared.config->run_dir);
 	docker_watch_events(e);
 	e->reaped(e->reaped_ctx);
 }

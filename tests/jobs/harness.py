@@ -57,7 +57,7 @@ class Server:
                     self.data_dir,
                     "--run-dir",
                     self.run_dir,
-                    *self.options,
+                    *map(str, self.options),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -119,7 +119,7 @@ def test_missing_interpreter(server, executor, tmp_path):
     result = server.cronium(
         "run", "--executor", "docker", "--image", "cronium/bash", script
     )
-    assert result.code == 127
+    assert result.code == 125
     assert "node" in result.err
 
 
