@@ -28,31 +28,26 @@ class NotFoundError extends CroniumError {}
 class ConflictError extends CroniumError {}
 /** 413: the value is over the limit; nothing was stored. */
 class TooLargeError extends CroniumError {}
-/** 400, 409, 422: the request makes no sense to the runtime. */
+/** 400, 409 or another 4xx: the request makes no sense to the runtime. */
 class InvalidError extends CroniumError {}
 /** 429: too many calls. */
 class RateLimitError extends CroniumError {}
-/** The runtime or its backend did not answer until the deadline. */
+/** 5xx, or no answer until the deadline: a write may not be stored. */
 class UnavailableError extends CroniumError {}
 
 const BY_STATUS = {
-  400: InvalidError,
   401: AuthError,
   403: ForbiddenError,
   404: NotFoundError,
-  409: InvalidError,
   412: ConflictError,
   413: TooLargeError,
-  422: InvalidError,
   429: RateLimitError,
-  502: UnavailableError,
-  503: UnavailableError,
-  504: UnavailableError,
 };
 
 /** The error for a reply; `problem` is its problem document. */
 function fromReply(status, problem) {
-  const Kind = BY_STATUS[status] ?? CroniumError;
+  const other = status < 500 ? InvalidError : UnavailableError;
+  const Kind = BY_STATUS[status] ?? other;
   const detail =
     problem.detail ?? problem.title ?? `the runtime answered ${status}`;
   return new Kind(detail, {

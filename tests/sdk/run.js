@@ -24,7 +24,9 @@ async function run(cronium, step, saved) {
     typeof a === "string" && a.startsWith("$") ? (saved[a.slice(1)] ?? a) : a,
   );
   try {
-    const result = await calls[camel(step.call)](...args);
+    const call = calls[camel(step.call)];
+    if (!call) throw new Error(`there is no operation ${step.call}`);
+    const result = await call(...args);
     if (step.save) saved[step.save] = result;
     return { result: result ?? null };
   } catch (error) {

@@ -8,7 +8,10 @@
 
 Every value is plain JSON. Calls are retried with backoff until `timeout`
 (30 s); a write that was retried counts once. Errors are `CroniumError`.
+With asyncio, `AsyncCronium` has the same operations.
 """
+
+from __future__ import annotations
 
 import sys as _sys
 
@@ -25,6 +28,10 @@ from .errors import (
     TooLargeError,
     UnavailableError,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._async import AsyncCronium
 
 _shared = Cronium()
 
@@ -43,7 +50,18 @@ get_event_context = _shared.get_event_context
 # `from cronium import cronium` works too.
 cronium = _sys.modules[__name__]
 
+
+def __getattr__(name: str) -> object:
+    # asyncio takes 25 ms to import: only who uses it waits for it.
+    if name == "AsyncCronium":
+        from ._async import AsyncCronium
+
+        return AsyncCronium
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
+    "AsyncCronium",
     "AuthError",
     "ConflictError",
     "Cronium",

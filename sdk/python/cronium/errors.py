@@ -1,5 +1,11 @@
 """Errors that the SDK raises. All of them are `CroniumError`."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class CroniumError(Exception):
     """What the runtime answered, or why it could not be asked.
@@ -11,7 +17,13 @@ class CroniumError(Exception):
         trace_id: finds the request in the logs; ``""`` when unknown.
     """
 
-    def __init__(self, detail, status=0, code="", trace_id=""):
+    def __init__(
+        self,
+        detail: str,
+        status: int = 0,
+        code: str = "",
+        trace_id: str = "",
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
@@ -44,7 +56,7 @@ class TooLargeError(CroniumError):
 
 
 class InvalidError(CroniumError):
-    """400, 409 or 422: the request makes no sense to the runtime."""
+    """400, 409 or another 4xx: the request makes no sense to the runtime."""
 
 
 class RateLimitError(CroniumError):
@@ -52,28 +64,23 @@ class RateLimitError(CroniumError):
 
 
 class UnavailableError(CroniumError):
-    """The runtime or its backend did not answer until the deadline."""
+    """5xx, or no answer until the deadline: a write may not be stored."""
 
 
 _BY_STATUS = {
-    400: InvalidError,
     401: AuthError,
     403: ForbiddenError,
     404: NotFoundError,
-    409: InvalidError,
     412: ConflictError,
     413: TooLargeError,
-    422: InvalidError,
     429: RateLimitError,
-    502: UnavailableError,
-    503: UnavailableError,
-    504: UnavailableError,
 }
 
 
-def from_reply(status, problem):
-    """The error for a reply; `problem` is its problem document (a dict)."""
-    kind = _BY_STATUS.get(status, CroniumError)
+def from_reply(status: int, problem: dict[str, Any]) -> CroniumError:
+    """The error for a reply; `problem` is its problem document."""
+    other = InvalidError if status < 500 else UnavailableError
+    kind = _BY_STATUS.get(status, other)
     detail = problem.get("detail") or problem.get("title")
     return kind(
         detail or f"the runtime answered {status}",

@@ -1,0 +1,72 @@
+"""A kept-alive connection to the runtime, for one call at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from . import _wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._call import Call
+
+_CONNECT_MIN_S = 0.001  # 0 would not wait at all
+
+
+class Connection:
+    def __init__(self, call: Call) -> None:
+        endpoint = call.endpoint
+        self._socket = socket.create_connection(
+            (endpoint.host, endpoint.port), max(call.left(), _CONNECT_MIN_S)
+        )
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if endpoint.tls:
+            import ssl
+
+            self._socket = ssl.create_default_context().wrap_socket(
+                self._socket, server_hostname=endpoint.host
+            )
+        self._pid = os.getpid()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def is_ours(self) -> bool:
+        """False in a process that was forked since."""
+        return self._pid == os.getpid()
+
+    def exchange(self, call: Call) -> _wire.Reply:
+        """Raises OSError or BadReply; then the connection is of no more
+        use."""
+        self._wait_at_most(call)
+        unsent = self._send(call.request)
+        parser = _wire.parse_reply()
+        next(parser)
+        try:
+            while True:
+                self._wait_at_most(call)
+                parser.send(self._socket.recv(_wire.READ_BYTES))
+        except StopIteration as done:
+            reply: _wire.Reply = done.value
+        except (OSError, _wire.BadReply) as error:
+            raise unsent or error
+        if unsent:
+            reply.headers["connection"] = "close"
+        return reply
+
+    def _wait_at_most(self, call: Call) -> None:
+        left = call.left()
+        if left <= 0:
+            raise socket.timeout("timed out")
+        self._socket.settimeout(left)
+
+    def _send(self, request: bytes) -> OSError | None:
+        """Who refuses a request may answer before all of it was sent."""
+        try:
+            self._socket.sendall(request)
+        except socket.timeout:
+            raise
+        except OSError as error:
+            return error
+        return None

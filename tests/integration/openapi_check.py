@@ -1,0 +1,155 @@
+"""Whether an exchange is one that sdk/openapi.yaml describes.
+
+    document = OpenAPI()
+    document.check(method, path, request_body, response)
+
+For OpenAPI 3.0 as far as that document uses it.
+"""
+
+import json
+import pathlib
+import re
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import jsonschema
+import yaml
+
+FILE = pathlib.Path(__file__).parents[2] / "sdk" / "openapi.yaml"
+# Every reply has them, whatever it is about.
+COMMON_HEADERS = {
+    "connection", "content-length", "date", "keep-alive", "server"}
+
+
+def plain(schema):
+    """OpenAPI 3.0 as JSON Schema: "nullable" is another type."""
+    if isinstance(schema, list):
+        return [plain(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {k: plain(v) for k, v in schema.items()}
+    if schema.pop("nullable", False):
+        schema["type"] = [schema["type"], "null"]
+    return schema
+
+
+class OpenAPI:
+    def __init__(self):
+        self.document = plain(yaml.safe_load(FILE.read_text()))
+
+    def _resolve(self, node):
+        while "$ref" in node:
+            found = self.document
+            for name in node["$ref"].removeprefix("#/").split("/"):
+                found = found[name]
+            node = found
+        return node
+
+    def _validate(self, value, schema):
+        jsonschema.Draft4Validator(
+            schema, resolver=jsonschema.RefResolver("", self.document),
+        ).validate(value)
+
+    # --- finding
+
+    def _find(self, path):
+        """The path item and its parameters' values; None when there is
+        none."""
+        for template, item in self.document["paths"].items():
+            names = re.findall(r"{(\w+)}", template)
+            pattern = re.sub(r"{\w+}", "([^/]+)", template)
+            if found := re.fullmatch(pattern, path):
+                values = map(unquote, found.groups())
+                return item, dict(zip(names, values))
+        return None
+
+    def operations(self):
+        return {
+            operation["operationId"]
+            for item in self.document["paths"].values()
+            for method, operation in item.items() if method != "parameters"}
+
+    def operation_id(self, method, target):
+        """None when there is no such operation."""
+        found = self._find(urlsplit(target).path)
+        operation = found and found[0].get(method.lower())
+        return operation and operation["operationId"]
+
+    # --- checking
+
+    def check(self, method, target, headers, body, response):
+        """response: of requests. A request that succeeds has to be as it is
+        described, too."""
+        url = urlsplit(target)
+        found = self._find(url.path)
+        if not found or method.lower() not in found[0]:
+            assert response.status_code == (405 if found else 404)
+            self._check_body(response, self.document["components"][
+                "responses"]["Problem"]["content"])
+            return
+        item, values = found
+        operation = item[method.lower()]
+        self._check_response(operation, response)
+        if response.status_code < 300:
+            values |= {k: v[0] for k, v in parse_qs(url.query).items()}
+            values |= {k.lower(): v for k, v in headers.items()}
+            self._check_parameters(item, operation, values)
+            self._check_request(operation, body)
+
+    def _check_parameters(self, item, operation, values):
+        for parameter in map(self._resolve, [
+                *item.get("parameters", ()),
+                *operation.get("parameters", ())]):
+            name = parameter["name"]
+            if parameter["in"] == "header":
+                name = name.lower()
+            if name in values:
+                self._validate(values[name], parameter["schema"])
+            else:
+                assert not parameter.get("required"), name
+
+    def _check_request(self, operation, body):
+        if "requestBody" not in operation:
+            assert not body, f"{operation['operationId']} takes no body"
+            return
+        described = self._resolve(operation["requestBody"])
+        if body:
+            media = described["content"]["application/json"]
+            self._validate(json.loads(body), media["schema"])
+        else:
+            assert not described.get("required"), operation
+
+    def _check_response(self, operation, response):
+        responses = operation["responses"]
+        status = str(response.status_code)
+        if response.status_code < 300:
+            assert status in responses, f"{status} is not described"
+        described = self._resolve(
+            responses.get(status) or responses["default"])
+        self._check_headers(described.get("headers", {}), response.headers)
+        self._check_body(response, described.get("content"))
+
+    def _check_headers(self, described, headers):
+        known = {name.lower() for name in described}
+        got = {name.lower() for name in headers}
+        extra = got - known - COMMON_HEADERS - {"content-type"}
+        assert not extra, f"not described: {extra}"
+        for name, header in described.items():
+            header = self._resolve(header)
+            if name not in headers:
+                assert not header.get("required"), f"{name} is missing"
+                continue
+            value = headers[name]
+            if header["schema"].get("type") == "integer":
+                value = int(value)
+            self._validate(value, header["schema"])
+
+    def _check_body(self, response, content):
+        if not content:
+            assert not response.content, "a body is not described"
+            return
+        media_type = response.headers["content-type"].partition(";")[0]
+        assert media_type in content, f"{media_type} is not described"
+        value = response.text
+        if media_type.endswith("json"):
+            value = response.json()
+        self._validate(value, content[media_type]["schema"])
