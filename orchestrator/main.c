@@ -8,9 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "backend-client/client.h"
 #include "backend-client/tls.h"
+#include "common/clock.h"
 #include "common/id.h"
 #include "orchestrator/agent.h"
 #include "orchestrator/config.h"
@@ -20,6 +22,9 @@
 #define MAIN_ERROR_BYTES 512
 /* How long reaping may take on the way out. */
 #define MAIN_LAST_REAP_MS 10000
+/* An orchestrator that was asked to stop is gone in less. */
+#define MAIN_LOCK_MAX_MS 12000
+#define MAIN_LOCK_POLL_MS 50
 
 struct main_state {
 	struct config config;
@@ -64,22 +69,37 @@ static void main_raise_files(void)
 
 /* --- identity ------------------------------------------------------------- */
 
-/* Two orchestrators on one directory would reap each other's pods. */
+static int main_try_lock(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+/* Two orchestrators on one directory would reap each other's pods. One that
+ * is on its way out (its supervisor was killed, say) is waited for. */
 static int main_lock(struct main_state *m)
 {
+	const struct timespec pause = { 0, MAIN_LOCK_POLL_MS * 1000000 };
 	char path[PATH_MAX + 32];
+	int r, ms = 0;
 
 	snprintf(path, sizeof(path), "%s/orchestrator.lock",
 		 m->config.data_dir);
 	m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (m->lock_fd >= 0 && !flock(m->lock_fd, LOCK_EX | LOCK_NB))
-		return 0;
-	log_error(NULL, "%s: %s", path,
-		  errno == EWOULDBLOCK ? "another orchestrator uses this "
-					 "directory; stop it, or give another "
-					 "--data-dir"
-				       : strerror(errno));
-	return -1;
+	r = m->lock_fd < 0 ? -errno : main_try_lock(m->lock_fd);
+	if (r == -EWOULDBLOCK)
+		log_info(NULL, "waiting for another orchestrator to end");
+	for (; r == -EWOULDBLOCK && ms < MAIN_LOCK_MAX_MS;
+	     ms += MAIN_LOCK_POLL_MS) {
+		nanosleep(&pause, NULL);
+		r = main_try_lock(m->lock_fd);
+	}
+	if (r < 0)
+		log_error(NULL, "%s: %s", path,
+			  r == -EWOULDBLOCK
+				  ? "another orchestrator uses this directory; "
+				    "stop it, or give another --data-dir"
+				  : strerror(-r));
+	return r;
 }
 
 /* The lock's content is the instance: what pods are labelled with, so that a

@@ -393,6 +393,18 @@ def test_one_per_data_dir(orchestrator):
     assert "another orchestrator" in second.stderr
 
 
+def test_successor_waits_for_the_one_that_stops(orchestrator, backend):
+    execution = backend.assign("trap '' TERM; echo up; while :; do :; done")
+    wait_text(backend, execution, b"up")
+    first = orchestrator.process
+    first.send_signal(signal.SIGTERM)
+    orchestrator.start()
+    assert first.wait(30) == 0
+    assert completion(backend)["state"] == "cancelled"
+    backend.assign("echo next")
+    assert completion(backend)["state"] == "succeeded"
+
+
 def test_no_core_and_no_reading(orchestrator):
     pid = orchestrator.process.pid
     assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
