@@ -315,18 +315,12 @@ static void follow_on_hold(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = read(fd, line, sizeof(line) - 1);
 	_cleanup_free_ char *why = NULL;
 
-	if (n > 0) {
-		line[n] = '\0';
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "failed ", 7) != 0)
-			return;
-	} else {
-		why = local_last_error(&f->api->server.place);
-	}
+	line[MAX(n, 0)] = '\0';
+	if (n > 0 && strncmp(line, "failed ", 7) != 0)
+		return;
+	why = local_last_error(&f->api->server.place);
 	output_error("the local server ended while %s was under way: %s", f->id,
-		     n > 0 ? line + 7
-		     : why ? why
-			   : "it left no message");
+		     why ? why : "it left no message");
 	follow_finish(f, FOLLOW_LOST);
 }
 
