@@ -6,15 +6,16 @@ cmd_setup() {
 		"${PACKAGES_TEST[@]}"
 }
 
-# build_dir DIR OPTION...: configure on first use or when an option of ours
-# changed, then compile.
+# build_dir DIR OPTION...: configures when the options are not those of the
+# last time, then compiles.
 build_dir() {
-	local dir=$1
+	local dir=$1 log again=()
 	shift
-	if [ -f "$dir/build.ninja" ]; then
-		meson configure "$dir" "$@"
-	else
-		meson setup "$dir" "$@" >&2
+	[ ! -f "$dir/build.ninja" ] || again=(--reconfigure)
+	if [ "$(cat "$dir/.options" 2>/dev/null)" != "$*" ]; then
+		log=$(meson setup "${again[@]}" "$dir" "$@" 2>&1) ||
+			die "cannot configure $dir: $log"
+		echo "$*" >"$dir/.options"
 	fi
 	ninja -C "$dir" >&2
 }
