@@ -36,42 +36,80 @@ static bool executors_valid(const char *list)
 	       strspn(list, "abcdefghijklmnopqrstuvwxyz,") == strlen(list);
 }
 
-API_HANDLER(api_agent_claims)
-{
-	struct api_call *call = ctx;
-	const char *name = api_param(call, "name");
+/* What the query of a claim stream says. */
+struct claims_query {
 	char executors[AGENT_EXECUTORS_MAX_BYTES];
-	int64_t slots;
+	int64_t slots, fresh;
+};
+
+/* False after having answered. */
+static bool claims_query_parse(struct api_call *call, struct claims_query *q)
+{
+	if (!api_query_int(call, "slots", 1, AGENT_SLOTS_MAX, 1, &q->slots) ||
+	    !api_query_int(call, "fresh", 0, 1, 0, &q->fresh) ||
+	    !api_query_str(call, "executors", q->executors,
+			   sizeof(q->executors)))
+		return false;
+	if (agent_name_valid(api_param(call, "name")) &&
+	    executors_valid(q->executors))
+		return true;
+	api_problem(call, 400, "invalid_agent",
+		    "an agent has a name of 1 to %d letters, digits, . _ - "
+		    "and says ?executors=docker,sandbox",
+		    AGENT_NAME_MAX_BYTES);
+	return false;
+}
+
+static void claims_open(struct api_call *call)
+{
+	struct claims_query query;
 	struct agent *a;
 
-	if (!api_query_int(call, "slots", 1, AGENT_SLOTS_MAX, 1, &slots) ||
-	    !api_query_str(call, "executors", executors, sizeof(executors)))
+	if (!claims_query_parse(call, &query))
 		return;
-	if (!agent_name_valid(name) || !executors_valid(executors)) {
-		api_problem(call, 400, "invalid_agent",
-			    "an agent has a name of 1 to %d letters, digits, "
-			    ". _ - and says ?executors=docker,sandbox",
-			    AGENT_NAME_MAX_BYTES);
-		return;
-	}
-	if (call->req->method == HTTP_HEAD) {
-		api_problem(call, 405, "method_not_allowed",
-			    "a claim stream is something to read");
-		return;
-	}
-	if (call->b->draining) {
-		api_problem(call, 503, "stopping", "the backend is stopping");
-		return;
-	}
-	http_exchange_on_drain(ex, on_claims_drain);
+	http_exchange_on_drain(call->ex, on_claims_drain);
 	api_stream_start(call, FRAME_CONTENT_TYPE);
-	a = queue_connect(call->b->queue, call, name, executors, (size_t)slots);
+	a = queue_connect(call->b->queue, call, api_param(call, "name"),
+			  query.executors, (size_t)query.slots);
 	if (!a) {
 		api_stream_abort(call);
 		return;
 	}
 	call->state = a;
 	call->on_end = on_claims_end;
+}
+
+static void on_abandoned(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *call = ctx;
+
+	if (r) {
+		api_store_problem(call, r, result, "claim stream");
+		return;
+	}
+	queue_expire_now(call->b->queue);
+	claims_open(call);
+}
+
+API_HANDLER(api_agent_claims)
+{
+	struct api_call *call = ctx;
+	struct claims_query query;
+
+	if (!claims_query_parse(call, &query))
+		return;
+	if (call->req->method == HTTP_HEAD)
+		api_problem(call, 405, "method_not_allowed",
+			    "a claim stream is something to read");
+	else if (call->b->draining)
+		api_problem(call, 503, "stopping", "the backend is stopping");
+	else if (query.fresh)
+		api_start(call,
+			  store_queue_abandon(call->b->store,
+					      api_param(call, "name"),
+					      api_done(call, on_abandoned)));
+	else
+		claims_open(call);
 }
 
 /* --- POST /v1/agents/{name}/heartbeat ------------------------------------ */

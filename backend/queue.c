@@ -249,7 +249,13 @@ static void on_expire(evutil_socket_t fd, short what, void *ctx)
 		q->expiring = true;
 }
 
-/* Leases are only ever extended: an earlier timer is never wrong, and asks the
+void queue_expire_now(struct queue *q)
+{
+	event_del(q->expire);
+	queue_arm_expire(q, 0);
+}
+
+/* Leases are only ever extended, or the caller says queue_expire_now(): an earlier timer is never wrong, and asks the
  * store for the next time. */
 static void queue_arm_expire(struct queue *q, int64_t in_ms)
 {

@@ -36,6 +36,8 @@ void queue_stop(struct queue *q);
 struct agent *queue_connect(struct queue *q, struct api_call *call,
 			    const char *name, const char *executors,
 			    size_t slots);
+/* Leases were cut short: looks for those that have run out at once. */
+void queue_expire_now(struct queue *q);
 /* The stream broke. */
 void queue_disconnect(struct queue *q, struct agent *a, const char *why);
 /* The agent's stream takes more again. */

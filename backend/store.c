@@ -128,6 +128,14 @@ int store_queue_grace(struct store *s, int64_t lease_ms, struct store_done done)
 	return store_call_start(s, STORE_OP_QUEUE_GRACE, &request, done);
 }
 
+int store_queue_abandon(struct store *s, const char *agent,
+			struct store_done done)
+{
+	struct store_request_id request = { agent };
+
+	return store_call_start(s, STORE_OP_QUEUE_ABANDON, &request, done);
+}
+
 /* ------------------------------------------------------------------- logs */
 
 int store_log_append(struct store *s, const struct store_log_append *append,

@@ -306,6 +306,11 @@ int store_queue_expire(struct store *s, int64_t now_ms,
 int store_queue_grace(struct store *s, int64_t lease_ms,
 		      struct store_done done) MUST_CHECK;
 
+/* The agent has started again and knows nothing of what it had: the next
+ * store_queue_expire() ends its leases. */
+int store_queue_abandon(struct store *s, const char *agent,
+			struct store_done done) MUST_CHECK;
+
 /* ------------------------------------------------------------------- logs */
 
 enum store_stream { /* as enum frame_type */

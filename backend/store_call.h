@@ -31,6 +31,7 @@ enum store_op {
 	STORE_OP_QUEUE_COMPLETE,     /* struct store_complete */
 	STORE_OP_QUEUE_EXPIRE,       /* struct store_request_ms */
 	STORE_OP_QUEUE_GRACE,        /* struct store_request_ms */
+	STORE_OP_QUEUE_ABANDON,      /* struct store_request_id */
 	STORE_OP_LOG_APPEND,         /* struct store_log_append */
 	STORE_OP_LOG_READ,           /* struct store_log_query */
 	STORE_OP_VARIABLE_GET,       /* struct store_request_id */

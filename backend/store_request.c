@@ -105,6 +105,10 @@ static const struct op_info op_infos[STORE_OPS] = {
 	[STORE_OP_QUEUE_GRACE] = {
 		.writes = true, SIZE(store_request_ms),
 	},
+	[STORE_OP_QUEUE_ABANDON] = {
+		.writes = true, SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
 	[STORE_OP_LOG_APPEND] = {
 		.writes = true, SIZE(store_log_append),
 		.fields = {

@@ -49,6 +49,7 @@ static sqlite_op_fn *const sqlite_ops[STORE_OPS] = {
 	[STORE_OP_QUEUE_COMPLETE] = sqlite_queue_complete,
 	[STORE_OP_QUEUE_EXPIRE] = sqlite_queue_expire,
 	[STORE_OP_QUEUE_GRACE] = sqlite_queue_grace,
+	[STORE_OP_QUEUE_ABANDON] = sqlite_queue_abandon,
 	[STORE_OP_LOG_APPEND] = sqlite_log_append,
 	[STORE_OP_LOG_READ] = sqlite_log_read,
 	[STORE_OP_VARIABLE_GET] = sqlite_variable_get,

@@ -22,7 +22,7 @@ sqlite_op_fn sqlite_job_submit, sqlite_job_get, sqlite_job_list,
 	sqlite_job_count, sqlite_job_read, sqlite_job_cancel;
 sqlite_op_fn sqlite_queue_claim, sqlite_queue_give_back, sqlite_queue_started,
 	sqlite_queue_heartbeat, sqlite_queue_complete, sqlite_queue_expire,
-	sqlite_queue_grace;
+	sqlite_queue_grace, sqlite_queue_abandon;
 sqlite_op_fn sqlite_log_append, sqlite_log_read;
 sqlite_op_fn sqlite_variable_get, sqlite_variable_list, sqlite_variable_put,
 	sqlite_variable_delete, sqlite_variable_increment;

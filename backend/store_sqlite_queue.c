@@ -402,3 +402,13 @@ int sqlite_queue_grace(struct db *db, struct store_call *call)
 		       "WHERE lease_until_ms IS NOT NULL",
 		       DB_ARGS(db_int(clock_wall_ms() + lease->ms)));
 }
+
+int sqlite_queue_abandon(struct db *db, struct store_call *call)
+{
+	const struct store_request_id *agent = call->request;
+
+	return db_exec(db,
+		       "UPDATE executions SET lease_until_ms = 0 "
+		       "WHERE agent = ?1 AND lease_until_ms IS NOT NULL",
+		       DB_ARGS(db_str(agent->id)));
+}
