@@ -43,11 +43,17 @@ void client_put_back(struct backend_client *c, struct backend_call *call)
 	c->n_pool++;
 }
 
+/* Tells those that have ended by now. What ends in reply to that, such as a
+ * call made again while the breaker is open, waits for the next turn of the
+ * loop: others have to get on as well. */
 static void client_deliver(struct backend_client *c)
 {
 	struct backend_call *call;
+	size_t n = 0;
 
-	while (!c->dead && (call = TAILQ_FIRST(&c->ended))) {
+	TAILQ_FOREACH(call, &c->ended, link)
+		n++;
+	for (; n && !c->dead && (call = TAILQ_FIRST(&c->ended)); n--) {
 		struct backend_response r;
 
 		TAILQ_REMOVE(&c->ended, call, link);
@@ -72,19 +78,21 @@ static void client_trim_pool(struct backend_client *c)
 
 void client_turn(struct backend_client *c)
 {
+	static const struct timeval soon = { 0, 0 };
+
 	c->in_turn = true;
-	do {
-		client_deliver(c);
-		if (c->dead)
-			break;
+	client_deliver(c);
+	if (!c->dead) {
 		client_connect(c);
 		client_dispatch(c);
-	} while (!TAILQ_EMPTY(&c->ended));
+	}
 	c->in_turn = false;
 	if (c->dead) {
 		client_destroy(c);
 		return;
 	}
+	if (!TAILQ_EMPTY(&c->ended))
+		event_add(&c->turn, &soon);
 	if (c->retiring)
 		client_free_retired(c);
 	client_trim_pool(c);

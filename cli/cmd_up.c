@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "cli/command.h"
 #include "cli/local.h"
@@ -83,6 +84,19 @@ static int up_check(const struct up_options *o)
 	return 0;
 }
 
+static int up_inherited(void)
+{
+	socklen_t len = sizeof(int);
+	int listens = 0;
+
+	if (getsockopt(UP_INHERITED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens,
+		       &len) < 0 ||
+	    !listens)
+		return -ENOTSOCK;
+	fcntl(UP_INHERITED_FD, F_SETFD, FD_CLOEXEC);
+	return UP_INHERITED_FD;
+}
+
 static int up_command(const void *options, char **words, size_t n_words)
 {
 	const struct up_options *o = options;
@@ -97,7 +111,6 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.slots = o->slots,
 		.executors = &o->executors,
 		.embedded = o->embedded,
-		.listen_fd = UP_INHERITED_FD,
 	};
 	_cleanup_close_ int lock_fd = -1;
 
@@ -108,10 +121,7 @@ static int up_command(const void *options, char **words, size_t n_words)
 	lock_fd = up_lock(&place, o->embedded);
 	if (lock_fd < 0)
 		return CLI_FAILED;
-	if (o->embedded)
-		fcntl(config.listen_fd, F_SETFD, FD_CLOEXEC);
-	else
-		config.listen_fd = local_listen(&place);
+	config.listen_fd = o->embedded ? up_inherited() : local_listen(&place);
 	if (config.listen_fd < 0) {
 		log_error(NULL, "cannot listen in %s: %s", place.run,
 			  strerror(-config.listen_fd));

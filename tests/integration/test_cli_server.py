@@ -77,9 +77,25 @@ def test_embedded_one_is_not_started_beside_it(home, up):
     assert home.log == ""
 
 
+def test_systemd_is_told(home):
+    path = str(home.dir / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(path)
+        s.settimeout(TIMEOUT)
+        home.env["NOTIFY_SOCKET"] = path
+        with Up(home, "--executors", "sandbox") as up:
+            assert s.recv(100) == b"READY=1"
+            up.wait_ready()
+            up.process.send_signal(signal.SIGINT)
+            assert s.recv(100) == b"STOPPING=1"
+            assert up.process.wait(TIMEOUT) == 0
+
+
 def test_usage(home):
     assert home("up", "--tls-cert", "x").code == 2
     assert home("up", "--log-level", "loud").code == 2
+    r = home("up", "--embedded")
+    assert r.code == 1 and "cannot listen" in r.err
 
 
 # --- over TCP ----------------------------------------------------------------

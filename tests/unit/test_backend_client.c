@@ -614,6 +614,36 @@ static void test_cancel_inside_on_data(void **state)
 	assert_string_equal(res.body, "hello");
 }
 
+static void again_on_done(struct backend_call *call,
+			  const struct backend_response *r, void *ctx)
+{
+	static const struct backend_call_ops ops = { .on_done = again_on_done };
+	static const struct backend_request req = { .method = "GET",
+						    .path = "/echo" };
+	struct result *res = ctx;
+
+	assert_int_not_equal(r->error, BACKEND_OK);
+	res->w->done++;
+	assert_int_equal(backend_client_call(res->w->c, &req, &ops, res, NULL),
+			 0);
+}
+
+static void test_calling_again_at_once_starves_nobody(void **state)
+{
+	static const struct backend_call_ops ops = { .on_done = again_on_done };
+	struct world *w = ready(state);
+	struct result eager, patient;
+
+	h2_fixture_stop(w->fx);
+	while (backend_client_breaker(w->c) != BACKEND_OPEN)
+		turn(w);
+	start(w, &eager, "/echo", 0, BACKEND_RETRY_NEVER, &ops);
+	start(w, &patient, "/echo", 40, BACKEND_RETRY_SAFE, &buffered);
+	finish(w, &patient);
+	assert_int_equal(patient.error, BACKEND_E_UNREACHABLE);
+	assert_true(w->done > 2);
+}
+
 static void test_too_many_headers(void **state)
 {
 	struct world *w = ready(state);
@@ -687,6 +717,7 @@ int main(void)
 		world_test(test_streaming_broken_off),
 		world_test(test_free_inside_callbacks),
 		world_test(test_cancel_inside_on_data),
+		world_test(test_calling_again_at_once_starves_nobody),
 		world_test(test_too_many_headers),
 		world_test(test_bad_endpoint),
 		world_test(test_names_are_resolved),
