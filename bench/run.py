@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""Measures Cronium beside its peers: ./dev bench [--quick] [--only NAME]...
+
+Every figure is the median of runs that alternate with its anchor's, with the
+smallest and the largest in brackets. docs/bench.md says how each is measured.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+import tempfile
+
+import docker
+import forward
+import machine
+import memory
+import python_sdk
+import reads
+import report
+import sandbox
+import sizes
+import start
+import submits
+import token_check
+
+GROUPS = {
+    "reads": reads,
+    "forward": forward,
+    "token": token_check,
+    "memory": memory,
+    "start": start,
+    "sandbox": sandbox,
+    "docker": docker,
+    "submits": submits,
+    "sizes": sizes,
+    "python": python_sdk,
+}
+FULL = dict(rounds=5, seconds=3, repeats=31, jobs=20)
+QUICK = dict(rounds=3, seconds=1, repeats=11, jobs=8)
+RESULTS = pathlib.Path(__file__).parent / "results.json"
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--quick", action="store_true",
+                   help="fewer and shorter runs: to look, not to cite")
+    p.add_argument("--only", action="append", choices=GROUPS, metavar="NAME",
+                   help=f"one group, may be repeated: {', '.join(GROUPS)}")
+    p.add_argument("--json", type=pathlib.Path, default=RESULTS,
+                   metavar="FILE", help="where the figures go as JSON "
+                   "(default: bench/results.json)")
+    return p.parse_args()
+
+
+def measure(names, settings):
+    """Rows, and {name: why} of what cannot be measured here."""
+    rows, skipped = [], {}
+    for name in names:
+        print(f"measuring {name} …", file=sys.stderr)
+        try:
+            rows += GROUPS[name].run(settings)
+        except machine.Skip as why:
+            skipped[name] = str(why)
+    return rows, skipped
+
+
+def main():
+    options = parse()
+    if not machine.PROGRAMS.is_dir():
+        sys.exit(f"{machine.BIN} is no build: use ./dev bench, or set "
+                 "CRONIUM_BIN_DIR")
+    with tempfile.TemporaryDirectory(prefix="cronium-bench-") as directory:
+        os.chmod(directory, 0o755)  # nginx's worker has a user of its own
+        settings = machine.Settings(
+            directory=pathlib.Path(directory),
+            **(QUICK if options.quick else FULL))
+        rows, skipped = measure(options.only or GROUPS, settings)
+    report.print_table(rows, sys.stdout)
+    for name, why in skipped.items():
+        print(f"skipped {name}: {why}")
+    report.save(rows, skipped, options.json)
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    if load > cores:
+        print(f"the machine is busy (load {load:.1f} on {cores} cores): "
+              "the spreads are wider than they need be")
+
+
+if __name__ == "__main__":
+    main()
