@@ -63,7 +63,7 @@ cmd_bench() {
 	cmd_setup
 	packages_install "${PACKAGES_BENCH[@]}"
 	build_release
-	! engine_answers || images_build python
+	! engine_answers || images_build bash
 	CRONIUM_BIN_DIR=build-release/bin \
 		"$(system_python)" bench/run.py "$@"
 }
