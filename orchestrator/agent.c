@@ -47,7 +47,7 @@ struct agent {
 	struct agent_config config;
 	struct claims *claims;
 	struct heartbeat *heartbeat;
-	struct agent_jobs jobs;		     /* in the order of their claims */
+	struct agent_jobs jobs;              /* in the order of their claims */
 	unsigned int creating, creating_max; /* pods in CREATING */
 	unsigned int pods;  /* all there are; those that ended still go away */
 	struct event *turn; /* end of the loop turn: reap, start more */

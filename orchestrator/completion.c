@@ -23,9 +23,9 @@ struct completion {
 	struct backend_client *client;
 	const char *execution;
 	int64_t epoch;
-	struct report *report;	     /* under way */
+	struct report *report;       /* under way */
 	struct completion_word next; /* waits for report */
-	bool last;		     /* report is the last word */
+	bool last;                   /* report is the last word */
 	const struct completion_ops *ops;
 	void *ctx;
 };

@@ -23,7 +23,7 @@ enum executor_side { EXECUTOR_SIDECAR, EXECUTOR_RUNNER };
 
 struct executor_config {
 	struct event_base *base;
-	const char *run_dir;	 /* RUN, absolute */
+	const char *run_dir;     /* RUN, absolute */
 	const char *backend_dir; /* RUN/runtime: mounted where the sidecar is */
 	const char *runner_path; /* cronium-runner, static */
 	const char *sidecar_path;  /* cronium-sidecar (sandbox) */
@@ -33,7 +33,7 @@ struct executor_config {
 	 * where there are none. */
 	const char *sdk_dir;
 	const char *subnet_pool; /* "10.231.0.0/16": /29s for egress pods */
-	const char *instance;	 /* value of the label cronium.instance */
+	const char *instance;    /* value of the label cronium.instance */
 };
 
 /* What a pod must be. Strings are valid during executor_ops.create only. */
@@ -61,10 +61,10 @@ struct executor_events {
 
 /* What the runner's ASSIGN needs to know of the place. */
 struct executor_place {
-	const char *work_dir;	 /* /work */
-	int64_t uid, gid;	 /* -1: the runner cannot change user */
+	const char *work_dir;    /* /work */
+	int64_t uid, gid;        /* -1: the runner cannot change user */
 	const char *runtime_api; /* http://localhost:8081 */
-	const char *mode;	 /* CRONIUM_EXECUTION_MODE */
+	const char *mode;        /* CRONIUM_EXECUTION_MODE */
 	/* Where the executor has put sdk_dir inside the pod, read-only
 	 * (/opt/cronium/sdk); NULL: not there, the image has its own. Then
 	 * PYTHONPATH and PATH point into it; for Node, whose import knows no

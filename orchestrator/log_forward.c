@@ -18,16 +18,16 @@
 struct log_forward {
 	struct log_forward_config config;
 	struct redact_stream *streams[2]; /* stdout, stderr */
-	struct buf masked;		  /* scratch */
-	struct buf waiting;		  /* frames, none with FRAME_MORE */
+	struct buf masked;                /* scratch */
+	struct buf waiting;               /* frames, none with FRAME_MORE */
 	size_t waiting_payload;
-	uint64_t offset;	/* payload bytes that are committed */
+	uint64_t offset;        /* payload bytes that are committed */
 	size_t sending_payload; /* in the upload under way */
 	struct report *upload;
 	struct event *timer;
 	uint64_t sent_ms; /* when the last upload began */
-	bool said_full;	  /* on_room is due */
-	bool full;	  /* the backend takes no more */
+	bool said_full;   /* on_room is due */
+	bool full;        /* the backend takes no more */
 	bool finishing;
 	bool refused;
 	uint64_t dropped;

@@ -43,7 +43,7 @@ struct log_forward_config {
 	struct event_base *base;
 	struct backend_client *client;
 	struct redactor *redactor; /* must outlive the log */
-	const char *execution;	   /* the same */
+	const char *execution;     /* the same */
 	int64_t epoch;
 };
 

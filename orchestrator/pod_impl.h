@@ -32,7 +32,7 @@ struct pod {
 	char id[ID_MAX_BYTES];
 	struct assignment *a;
 	struct executor_pod *place; /* NULL: not made, or being destroyed */
-	struct event *deadline;	    /* of the state */
+	struct event *deadline;     /* of the state */
 	enum pod_stopping stopping;
 	struct outcome_facts facts;
 	char detail[OUTCOME_REASON_MAX_BYTES]; /* facts.detail */
@@ -45,7 +45,7 @@ struct pod {
 	bool drained;
 
 	struct record *record; /* NULL after pod_abandon() */
-	bool give_back;	       /* released instead of ended */
+	bool give_back;        /* released instead of ended */
 	bool reported, ended, destroyed;
 };
 

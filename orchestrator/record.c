@@ -15,8 +15,8 @@ struct record {
 	struct redactor *redactor;
 	struct log_forward *log;
 	struct completion *completion;
-	bool told_short;	/* the notice about short secrets is out */
-	bool flushed;		/* the log is committed */
+	bool told_short;        /* the notice about short secrets is out */
+	bool flushed;           /* the log is committed */
 	struct outcome *ending; /* waits for that */
 	const struct record_ops *ops;
 	void *ctx;

@@ -18,9 +18,9 @@ struct report;
 typedef void (*report_done_fn)(const struct backend_response *r, void *ctx);
 
 struct report_request {
-	const char *path;	  /* copied */
+	const char *path;         /* copied */
 	const char *content_type; /* a literal */
-	struct buf *body;	  /* taken over, empty afterwards */
+	struct buf *body;         /* taken over, empty afterwards */
 };
 
 /* 0 or -ENOMEM. done is never called from within. */

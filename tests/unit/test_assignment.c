@@ -12,11 +12,11 @@
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
 
-#define HEAD \
-	"\"execution\":\"ex_1\",\"job\":\"job_1\",\"epoch\":3," \
+#define HEAD                                                      \
+	"\"execution\":\"ex_1\",\"job\":\"job_1\",\"epoch\":3,"   \
 	"\"lease_ms\":9000,\"script_bytes\":4,\"input_bytes\":2," \
-	"\"runtime_token\":\"RT\",\"backend_token\":\"BT\"," \
-	"\"issuer\":\"cronium\",\"public_key\":\"PEM\"," \
+	"\"runtime_token\":\"RT\",\"backend_token\":\"BT\","      \
+	"\"issuer\":\"cronium\",\"public_key\":\"PEM\","          \
 	"\"context\":{\"attempt\":1}"
 
 static const char good[] =

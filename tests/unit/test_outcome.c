@@ -18,10 +18,10 @@ static struct outcome judge(struct outcome_facts facts)
 	return out;
 }
 
-#define EXIT(code, sig, oom) \
-	{ \
+#define EXIT(code, sig, oom)                                          \
+	{                                                             \
 		.exited = true, .exit_code = (code), .signal = (sig), \
-		.oom_killed = (oom) \
+		.oom_killed = (oom)                                   \
 	}
 
 static void assert_outcome(struct outcome_facts facts, const char *state,
