@@ -11,12 +11,12 @@
 #include "common/clock.h"
 
 #define OUTPUT_STATUS_MAX_BYTES 160
-#define OUTPUT_STATUS_SECONDS_AFTER_MS 1000
 
 static struct {
 	bool colour_out, colour_err, terminal;
 	char status[OUTPUT_STATUS_MAX_BYTES];
 	uint64_t status_since_ms;
+	unsigned int status_seconds; /* as shown */
 	bool status_shown;
 	bool mid_line; /* the last byte on stderr was no newline */
 } output;
@@ -109,17 +109,19 @@ void output_status(const char *fmt, ...)
 void output_status_tick(void)
 {
 	uint64_t waited = clock_mono_ms() - output.status_since_ms;
+	unsigned int seconds = (unsigned int)(waited / 1000);
 
-	if (!output.status[0])
+	if (!output.status[0] ||
+	    (output.status_shown && seconds == output.status_seconds))
 		return;
+	output.status_seconds = seconds;
 	if (output.mid_line)
 		dprintf(STDERR_FILENO, "\n");
 	output.mid_line = false;
 	dprintf(STDERR_FILENO, "\r\033[K%s· %s",
 		output.colour_err ? "\033[2m" : "", output.status);
-	if (waited >= OUTPUT_STATUS_SECONDS_AFTER_MS)
-		dprintf(STDERR_FILENO, " (%u s)",
-			(unsigned int)(waited / 1000));
+	if (seconds)
+		dprintf(STDERR_FILENO, " (%u s)", seconds);
 	dprintf(STDERR_FILENO, output.colour_err ? "\033[0m" : "");
 	output.status_shown = true;
 }
