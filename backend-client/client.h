@@ -27,8 +27,8 @@
  * it is.
  *
  * The breaker counts what says that the backend is down: connecting fails, an
- * attempt or a deadline passes without an answer. Any answer, also a 5xx, closes
- * it. Half open, one call or connection at a time is let through.
+ * attempt or a deadline passes without an answer. Any answer, also a 5xx,
+ * closes it. Half open, one call or connection at a time is let through.
  */
 #pragma once
 

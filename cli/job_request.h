@@ -26,32 +26,32 @@ struct job_options {
 #define JOB_OPTION(name, letter, type, field, arg, initial, help)      \
 	CLI_OPTION(name, letter, type, struct job_options, field, arg, \
 		   initial, help)
-#define JOB_OPTIONS                                                                  \
-	JOB_OPTION("runtime", 'r', OPTION_STRING, runtime, "NAME", NULL,             \
-		   "python, node or bash; default: by suffix or #! line"),           \
-		JOB_OPTION("executor", 'x', OPTION_STRING, executor, "NAME",         \
-			   "auto",                                                   \
-			   "docker, sandbox, or auto: what the server has"),         \
-		JOB_OPTION("image", 0, OPTION_STRING, image, "IMAGE", NULL,          \
-			   "Docker image instead of the runtime's own"),             \
-		JOB_OPTION("input", 'i', OPTION_STRING, input, "JSON|@FILE|-",       \
-			   NULL,                                                     \
-			   "what the script reads as its input; - is stdin"),        \
-		JOB_OPTION("timeout", 't', OPTION_DURATION, timeout_ms,              \
-			   "TIME", NULL,                                             \
-			   "end it after 500ms, 30s, 5m, 2h; default: never"),       \
-		JOB_OPTION("memory", 'm', OPTION_BYTES, memory_bytes, "SIZE",        \
-			   "512m", "most memory, such as 256m or 2g"),               \
-		JOB_OPTION("cpus", 0, OPTION_STRING, cpus, "N", "1",                 \
-			   "processor share, such as 0.5 or 2"),                     \
-		JOB_OPTION(                                                          \
-			"env", 'e', OPTION_LIST, env, "K=V", NULL,                   \
-			"environment variable; K alone passes ours on; repeatable"), \
-		JOB_OPTION("egress", 0, OPTION_FLAG, egress, NULL, NULL,             \
-			   "let the script reach the network"),                      \
-		JOB_OPTION("name", 'n', OPTION_STRING, name, "NAME", NULL,           \
-			   "name of the job; default: the script's"),                \
-		JOB_OPTION("label", 'l', OPTION_LIST, labels, "K=V", NULL,           \
+#define JOB_OPTIONS                                                            \
+	JOB_OPTION("runtime", 'r', OPTION_STRING, runtime, "NAME", NULL,       \
+		   "python, node or bash; default: by suffix or #! line"),     \
+		JOB_OPTION("executor", 'x', OPTION_STRING, executor, "NAME",   \
+			   "auto",                                             \
+			   "docker, sandbox, or auto: what the server has"),   \
+		JOB_OPTION("image", 0, OPTION_STRING, image, "IMAGE", NULL,    \
+			   "Docker image instead of the runtime's own"),       \
+		JOB_OPTION("input", 'i', OPTION_STRING, input, "JSON|@FILE|-", \
+			   NULL,                                               \
+			   "what the script reads as its input; - is stdin"),  \
+		JOB_OPTION("timeout", 't', OPTION_DURATION, timeout_ms,        \
+			   "TIME", NULL,                                       \
+			   "end it after 500ms, 30s, 5m, 2h; default: never"), \
+		JOB_OPTION("memory", 'm', OPTION_BYTES, memory_bytes, "SIZE",  \
+			   "512m", "most memory, such as 256m or 2g"),         \
+		JOB_OPTION("cpus", 0, OPTION_STRING, cpus, "N", "1",           \
+			   "processor share, such as 0.5 or 2"),               \
+		JOB_OPTION("env", 'e', OPTION_LIST, env, "K=V", NULL,          \
+			   "environment variable; K alone passes ours on; "    \
+			   "repeatable"),                                      \
+		JOB_OPTION("egress", 0, OPTION_FLAG, egress, NULL, NULL,       \
+			   "let the script reach the network"),                \
+		JOB_OPTION("name", 'n', OPTION_STRING, name, "NAME", NULL,     \
+			   "name of the job; default: the script's"),          \
+		JOB_OPTION("label", 'l', OPTION_LIST, labels, "K=V", NULL,     \
 			   "label to find it by; repeatable")
 
 /* words: SCRIPT (- is stdin), then the script's arguments. 0, or -EINVAL after
