@@ -72,6 +72,11 @@ void conn_close(struct http_conn *c, const char *reason)
 	event_del(&c->read_ev);
 	event_del(&c->write_ev);
 	c->reading = c->writing = false;
+}
+
+void conn_lost(struct http_conn *c)
+{
+	c->marked = true; /* nothing is left to look at */
 	if (c->protocol)
 		c->protocol->closed(c);
 }

@@ -115,8 +115,11 @@ void conn_free(struct http_conn *c);
 void conn_refuse(struct http_conn *c);
 /* Ends it once everything is written. */
 void conn_finish(struct http_conn *c, bool linger, const char *reason);
-/* Ends it at once; reason is a constant sentence. */
+/* Ends it at once; reason is a constant sentence. Its handlers hear of it when
+ * the loop turn ends: one of them may be what called. */
 void conn_close(struct http_conn *c, const char *reason);
+/* It is CLOSED and off every list: tells the handlers; by the server only. */
+void conn_lost(struct http_conn *c);
 /* Finishes what is under way, then ends. */
 void conn_drain(struct http_conn *c);
 

@@ -53,6 +53,7 @@ static void server_bury(struct http_server *s, struct http_conn *c)
 	TAILQ_INSERT_TAIL(&s->dead, c, link);
 	s->stats.connections_open--;
 	s->refused_open -= c->refused;
+	conn_lost(c);
 }
 
 static void server_reap(struct http_server *s)

@@ -125,9 +125,10 @@ void http_exchange_set_data(struct http_exchange *ex, void *data);
 void *http_exchange_data(const struct http_exchange *ex);
 struct event_base *http_exchange_base(const struct http_exchange *ex);
 
-/* The peer went away, or the server refused the rest of the request's body,
- * before the reply was ended: drop every reference. Not called after
- * http_respond*() ended the reply. */
+/* The peer went away, memory ran out, or the server refused the rest of the
+ * request's body, before the reply was ended: drop every reference. Not called
+ * after http_respond*() ended the reply, and never from inside a function of
+ * this header but http_server_free(). */
 void http_exchange_on_close(struct http_exchange *ex,
 			    void (*fn)(struct http_exchange *ex, void *data));
 

@@ -188,6 +188,22 @@ static void test_peer_gone(void **state)
 	assert_null(f->held);
 }
 
+/* The handler may be in the middle of something when it writes. */
+static void test_out_of_memory_is_told_later(void **state)
+{
+	volatile size_t too_much = SIZE_MAX / 2;
+	struct fixture *f = *state;
+
+	get(f);
+	http_respond_start(f->held, 200, NULL, 0);
+	http_respond_write(f->held, "x", too_much);
+	assert_int_equal(f->closed, 0);
+	http_respond_write(f->held, "x", 1);
+	run(f);
+	assert_int_equal(f->closed, 1);
+	assert_int_equal(recv(f->fd, f->reply, 1, 0), 0);
+}
+
 static void test_free_tells_the_handler(void **state)
 {
 	struct fixture *f = *state;
@@ -248,6 +264,7 @@ int main(void)
 		TEST(test_streamed_reply_cut_short),
 		TEST(test_full_and_drained),
 		TEST(test_peer_gone),
+		TEST(test_out_of_memory_is_told_later),
 		TEST(test_free_tells_the_handler),
 		TEST(test_drain),
 		TEST(test_stats),
