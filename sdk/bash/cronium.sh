@@ -51,34 +51,40 @@ cronium_get_variable() {
 cronium_set_variable() {
 	local path condition=()
 	_cronium_key "${1-}" || return
-	if [ $# -ge 3 ]; then
-		condition=(-H "If-Match: \"$3\"")
-		[ -n "$3" ] || condition=(-H 'If-None-Match: *')
-	fi
+	case ${3-none}$# in
+	3) condition=(-H 'If-None-Match: *') ;;
+	*[!0-9A-Za-z]*)
+		_cronium_fail "$CRONIUM_E_INVALID" "a version is what \
+cronium_variable_version tells, not '$3'"
+		return
+		;;
+	*3) condition=(-H "If-Match: \"$3\"") ;;
+	esac
 	_cronium_write PUT "$path" "${2--}" "${condition[@]}"
 }
 
 # cronium_variable_version KEY: what cronium_set_variable takes.
 cronium_variable_version() {
-	local path reply etag
+	local path body='' reply etag
 	_cronium_key "${1-}" || return
-	_cronium_call GET "$path" '' || return
+	_cronium_call GET "$path" || return
 	printf '%s\n' "$etag"
 }
 
 # cronium_delete_variable KEY: CRONIUM_E_NOT_FOUND when it was not there.
 cronium_delete_variable() {
-	local path reply etag
+	local path body='' reply etag
 	_cronium_key "${1-}" || return
-	_cronium_call DELETE "$path" ''
+	_cronium_call DELETE "$path"
 }
 
 # cronium_increment_variable KEY [BY]: adds in one step that nobody can come
 # between, prints the new value.
 cronium_increment_variable() {
-	local path reply etag
+	local path body='' reply etag
 	_cronium_key "${1-}" || return
-	_cronium_call POST "$path/increment" "{\"by\":${2-1}}" || return
+	body="{\"by\":${2-1}}"
+	_cronium_call POST "$path/increment" || return
 	# Not with jq, which rounds large integers.
 	[[ $reply =~ ([-+.0-9Ee]+)[[:space:]]*\}$ ]] || return
 	printf '%s\n' "${BASH_REMATCH[1]}"
@@ -86,9 +92,9 @@ cronium_increment_variable() {
 
 # cronium_list_variables [PREFIX]: one name a line.
 cronium_list_variables() {
-	local reply etag quoted
+	local body='' reply etag quoted
 	_cronium_quote "${1-}"
-	_cronium_call GET "/variables?prefix=$quoted" '' || return
+	_cronium_call GET "/variables?prefix=$quoted" || return
 	printf '%s' "$reply" | jq -r '.[]'
 }
 
@@ -119,7 +125,7 @@ _cronium_quote() {
 		char=${1:i:1}
 		if [[ $char != [A-Za-z0-9._~-] ]]; then
 			printf -v char %d "'$char"
-			printf -v char %%%02X $((char & 255))
+			printf -v char %%%02X "$((char & 255))"
 		fi
 		quoted+=$char
 	done
@@ -138,11 +144,11 @@ _cronium_key() {
 
 # _cronium_get PATH [DEFAULT]: prints the value, or DEFAULT when there is none.
 _cronium_get() {
-	local reply etag code=0
+	local LC_ALL=C body='' reply etag code=0
 	if [ $# -lt 2 ]; then
-		_cronium_call GET "$1" '' || return
+		_cronium_call GET "$1" || return
 	else
-		_cronium_call GET "$1" '' "$CRONIUM_E_NOT_FOUND" || code=$?
+		_cronium_call GET "$1" "$CRONIUM_E_NOT_FOUND" || code=$?
 		[ "$code" != "$CRONIUM_E_NOT_FOUND" ] || reply=$2 code=0
 		[ "$code" = 0 ] || return "$code"
 	fi
@@ -151,22 +157,22 @@ _cronium_get() {
 
 # _cronium_write METHOD PATH VALUE|- [CURL_ARG...]
 _cronium_write() {
-	local value=$3 reply etag
-	[ "$value" != - ] || value=$(cat)
-	_cronium_call "$1" "$2" "$value" '' "${@:4}"
+	local LC_ALL=C body=$3 reply etag # in C, large values are quick
+	[[ $body != - ]] || body=$(cat)
+	_cronium_call "$1" "$2" '' "${@:4}"
 }
 
-# _cronium_call METHOD PATH BODY [QUIET [CURL_ARG...]]: sets reply and etag, or
-# fails with a sentence on stderr, but for the code QUIET without one.
+# _cronium_call METHOD PATH [QUIET [CURL_ARG...]]: sends body; sets reply and
+# etag, or fails with a sentence on stderr, but for the code QUIET without one.
 _cronium_call() {
 	local - LC_ALL=C IFS=$' \t\n'
 	# No trace of the token, and every status is looked at.
 	{ set +eux +o pipefail; } 2>/dev/null
-	local method=$1 body=$3 quiet=${4-} curl=() code status retry_after
+	local method=$1 quiet=${3-} curl=() code status retry_after
 	local attempt deadline=$((CRONIUM_TIMEOUT * 1000000))
 	deadline=$((deadline + ${EPOCHREALTIME//[!0-9]/}))
 
-	_cronium_prepare "$2" "${@:5}" || return
+	_cronium_prepare "$2" "${@:4}" || return
 	for ((attempt = 0; ; attempt++)); do
 		_cronium_attempt
 		case $code:$status in
@@ -192,7 +198,7 @@ start it with 'cronium run SCRIPT'"
 	if [ "$method" != GET ]; then
 		curl+=(-H "Idempotency-Key: $(</proc/sys/kernel/random/uuid)")
 	fi
-	if [ -n "$body" ]; then
+	if [[ $body ]]; then
 		curl+=(-H 'Content-Type: application/json' --data-binary @-)
 	fi
 	curl+=("${CRONIUM_RUNTIME_API%/}$1")

@@ -20,6 +20,14 @@ CLIENTS = {
     "node-esm": ("node", "driver.mjs"),
     "bash": ("bash", "driver.sh"),
 }
+# A script as an argument.
+EVALUATE = {
+    "python": [sys.executable, "-c"],
+    "python-async": [sys.executable, "-c"],
+    "node-commonjs": ["node", "-e"],
+    "node-esm": ["node", "--input-type=module", "-e"],
+    "bash": ["bash", "-c"],
+}
 
 
 def environment(url=None, token=None, **more):
@@ -29,13 +37,16 @@ def environment(url=None, token=None, **more):
         "PYTHONPATH": str(SDK / "python"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
-        **more,
     }
     if url:
         env["CRONIUM_RUNTIME_API"] = url
     if token:
         env["CRONIUM_EXECUTION_TOKEN"] = token
-    return env
+    return env | more
+
+
+def environment_of(sidecar, **more):
+    return environment(sidecar.base_url, sidecar.token, **more)
 
 
 def install_node(directory):
@@ -50,15 +61,61 @@ def install_node(directory):
     return directory
 
 
+def step(call, *args):
+    return {"call": call, "args": args}
+
+
+def _command(directory, client, file):
+    interpreter, driver, *args = CLIENTS[client]
+    place = DRIVERS
+    if interpreter == "node":
+        place = install_node(directory)
+    return [interpreter, place / driver, file, *args]
+
+
 def run(directory, client, steps, env):
     """Makes the steps; the ended process."""
-    interpreter, driver, *args = CLIENTS[client]
-    if interpreter == "node":
-        driver = install_node(directory) / driver
-    else:
-        driver = DRIVERS / driver
     file = directory / "steps.json"
     file.write_text(json.dumps(steps), encoding="utf-8")
     return subprocess.run(
-        [interpreter, driver, file, *args], env=env, capture_output=True,
+        _command(directory, client, file), env=env, capture_output=True,
         text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
+
+
+def results(directory, client, steps, env):
+    """Makes the steps; what they came to."""
+    done = run(directory, client, steps, env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def start(directory, client, steps, env):
+    """A driver that makes the steps after go()."""
+    file = directory / "steps.fifo"
+    os.mkfifo(file)
+    process = subprocess.Popen(
+        _command(directory, client, file), env=env, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    process.fifo, process.steps = file, steps
+    return process
+
+
+def go(process):
+    process.fifo.write_text(json.dumps(process.steps))
+
+
+def evaluate(directory, client, script, env, *args, **more):
+    """Runs a script that is given as text; the ended process."""
+    install_node(directory)
+    return subprocess.run(
+        [*EVALUATE[client], script, *args], cwd=directory, env=env,
+        capture_output=True, text=True, timeout=TIMEOUT_S, **more)
+
+
+def refused_connections():
+    """How many of this host's connections were refused so far."""
+    names, values = (
+        line.split() for line in open("/proc/net/snmp")
+        if line.startswith("Tcp:"))
+    return int(values[names.index("AttemptFails")])

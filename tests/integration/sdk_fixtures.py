@@ -1,0 +1,44 @@
+"""A job in a sidecar for the tests of the SDKs; import the fixtures by name.
+
+relay stands between script and sidecar; it refuses until it is told to
+listen.
+"""
+
+import pytest
+from backend_process import Backend
+from relay import Relay
+from sidecar_harness import Sidecar
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory):
+    b = Backend(str(tmp_path_factory.mktemp("backend")))
+    yield b
+    assert b.stop() == 0, "".join(b.log)
+
+
+@pytest.fixture
+def claim(backend):
+    backend.submit()
+    agent = backend.agent()
+    claim = agent.claim()
+    agent.started(claim)
+    yield claim
+    agent.complete(claim)
+    agent.close()
+    for old in backend.admin.get("/v1/variables").json["variables"]:
+        backend.admin.delete(f"/v1/variables/{old['key']}")
+
+
+@pytest.fixture
+def sidecar(tmp_path, backend, claim):
+    directory = tmp_path / "sidecar"
+    directory.mkdir()
+    with Sidecar.of(directory, backend, claim) as s:
+        yield s
+
+
+@pytest.fixture
+def relay(sidecar):
+    with Relay(("127.0.0.1", sidecar.port)) as r:
+        yield r
