@@ -6,7 +6,7 @@ import subprocess
 from machine import PROGRAMS, TIMEOUT_S
 from report import Row, Samples, Target
 
-ROUND_MS = 100  # of each of the four
+ROUND_MS = 400  # for the four
 
 
 def run(settings):
