@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+
+#include "common/file_lock.h"
 
 #define DATA_DIR_PID_MAX_BYTES 32
 
@@ -107,8 +108,8 @@ static int data_dir_take_lock(struct data_dir *d, char *err, size_t err_size)
 			 strerror(-r));
 		return r;
 	}
-	if (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
-		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	r = file_lock(d->lock, FILE_LOCK_WAIT_MS);
+	if (r < 0) {
 		data_dir_read_pid(d->lock, pid);
 		snprintf(err, err_size,
 			 r == -EBUSY ? "%s is in use by the backend with "

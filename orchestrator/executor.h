@@ -75,7 +75,8 @@ struct executor_place {
 
 struct executor_ops {
 	const char *name; /* "docker" */
-	/* 0, or negative errno with a sentence in err (not available here). */
+	/* 0, or negative errno with a sentence in err (not available here).
+	 * config must outlive the executor. */
 	int (*new)(struct executor **out, const struct executor_config *config,
 		   char *err, size_t err_size);
 	void (*free)(struct executor *e);

@@ -226,36 +226,49 @@ static void docker_reap_containers(struct executor *e)
 
 /* --- where the host sees our files --------------------------------------- */
 
-static int docker_set_host_dirs(struct executor *e, const char *run_dir)
+/* Where the host sees a directory of ours: the same place, or what the engine
+ * says of the container that we run in. NULL when out of memory. */
+static char *docker_host_dir(const char *inspect_json, const char *dir)
+{
+	char *host;
+	int r = inspect_json ? docker_host_path(inspect_json, dir, &host)
+			     : -ENOENT;
+
+	if (r == 0)
+		return host;
+	if (inspect_json)
+		log_error("docker",
+			  "%s is in no volume of this container, so pods "
+			  "cannot mount it: keep it in a volume",
+			  dir);
+	return strdup(dir);
+}
+
+static void docker_set_host_dirs(struct executor *e, const char *inspect_json)
 {
 	struct docker_shared *shared = &e->shared;
 
-	shared->host_run_dir = strdup(run_dir);
-	if (!shared->host_run_dir ||
-	    asprintf(&shared->host_backend_dir, "%s/runtime", run_dir) < 0) {
-		shared->host_backend_dir = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	shared->host_run_dir = docker_host_dir(inspect_json,
+					       shared->config->run_dir);
+	shared->host_backend_dir = docker_host_dir(inspect_json,
+						   shared->config->backend_dir);
+	if (!shared->host_run_dir || !shared->host_backend_dir)
+		log_error("docker", "out of memory");
 }
 
 static void docker_on_self(void *ctx, const struct docker_reply *reply)
 {
 	struct executor *e = ctx;
-	_cleanup_free_ char *host = NULL;
-	const char *run_dir = e->shared.config->run_dir;
 
-	if (reply->error || docker_host_path(reply->body, run_dir, &host) < 0)
+	if (reply->error)
 		log_error("docker",
-			  "%s is in no volume of this container, so pods "
-			  "cannot mount it: keep it in a volume (%s)",
-			  run_dir, reply->error ? reply->error : "not mounted");
+			  "the engine does not know our container: %s",
+			  reply->error);
 	/* An own container's files are in no volume: the SDK stays with the
 	 * images. */
 	free(e->shared.host_sdk_dir);
 	e->shared.host_sdk_dir = NULL;
-	if (docker_set_host_dirs(e, host ? host : run_dir) < 0)
-		log_error("docker", "out of memory");
+	docker_set_host_dirs(e, reply->error ? NULL : reply->body);
 	docker_reap_containers(e);
 }
 
@@ -274,8 +287,7 @@ static void docker_reap(struct executor *e, void (*done)(void *ctx), void *ctx)
 				    DOCKER_CALL_TIMEOUT_MS, &ops, e, NULL) == 0)
 			return;
 	}
-	if (docker_set_host_dirs(e, e->shared.config->run_dir) < 0)
-		log_error("docker", "out of memory");
+	docker_set_host_dirs(e, NULL);
 	docker_reap_containers(e);
 }
 

@@ -4,15 +4,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "backend-client/client.h"
 #include "backend-client/tls.h"
-#include "common/clock.h"
+#include "common/file_lock.h"
 #include "common/id.h"
 #include "orchestrator/agent.h"
 #include "orchestrator/config.h"
@@ -22,9 +20,6 @@
 #define MAIN_ERROR_BYTES 512
 /* How long reaping may take on the way out. */
 #define MAIN_LAST_REAP_MS 10000
-/* An orchestrator that was asked to stop is gone in less. */
-#define MAIN_LOCK_MAX_MS 12000
-#define MAIN_LOCK_POLL_MS 50
 
 struct main_state {
 	struct config config;
@@ -36,6 +31,7 @@ struct main_state {
 	struct event *last_reap;
 	struct backend_client *client;
 	struct relay *relay; /* NULL: the backend is on this machine */
+	struct executor_config executor_config;
 	struct executor_set *executors;
 	struct agent *agent;
 	bool stopping;
@@ -69,36 +65,23 @@ static void main_raise_files(void)
 
 /* --- identity ------------------------------------------------------------- */
 
-static int main_try_lock(int fd)
-{
-	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-}
-
 /* Two orchestrators on one directory would reap each other's pods. One that
  * is on its way out (its supervisor was killed, say) is waited for. */
 static int main_lock(struct main_state *m)
 {
-	const struct timespec pause = { 0, MAIN_LOCK_POLL_MS * 1000000 };
 	char path[PATH_MAX + 32];
-	int r, ms = 0;
+	int r;
 
 	snprintf(path, sizeof(path), "%s/orchestrator.lock",
 		 m->config.data_dir);
 	m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	r = m->lock_fd < 0 ? -errno : main_try_lock(m->lock_fd);
-	if (r == -EWOULDBLOCK)
-		log_info(NULL, "waiting for another orchestrator to end");
-	for (; r == -EWOULDBLOCK && ms < MAIN_LOCK_MAX_MS;
-	     ms += MAIN_LOCK_POLL_MS) {
-		nanosleep(&pause, NULL);
-		r = main_try_lock(m->lock_fd);
-	}
+	r = m->lock_fd < 0 ? -errno : file_lock(m->lock_fd, FILE_LOCK_WAIT_MS);
 	if (r < 0)
 		log_error(NULL, "%s: %s", path,
-			  r == -EWOULDBLOCK
-				  ? "another orchestrator uses this directory; "
-				    "stop it, or give another --data-dir"
-				  : strerror(-r));
+			  r == -EBUSY ? "another orchestrator uses this "
+					"directory; stop it, or give another "
+					"--data-dir"
+				      : strerror(-r));
 	return r;
 }
 
@@ -197,7 +180,8 @@ static int main_set_up_relay(struct main_state *m)
 static int main_set_up_executors(struct main_state *m)
 {
 	const struct config_options *opt = &m->config.opt;
-	const struct executor_config c = {
+
+	m->executor_config = (struct executor_config){
 		.base = m->base,
 		.run_dir = m->config.run_dir,
 		.backend_dir = m->backend_dir,
@@ -211,8 +195,8 @@ static int main_set_up_executors(struct main_state *m)
 	};
 	char err[MAIN_ERROR_BYTES] = "out of memory";
 
-	if (!executor_set_new(&m->executors, &c, &opt->executors, err,
-			      sizeof(err)))
+	if (!executor_set_new(&m->executors, &m->executor_config,
+			      &opt->executors, err, sizeof(err)))
 		return 0;
 	log_error(NULL, "%s", err);
 	return -1;
