@@ -62,7 +62,7 @@ void child_free(struct child *c)
 
 static void child_set_timer(struct child *c, uint32_t ms)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval tv = clock_timeval(ms);
 
 	event_add(c->timer, &tv);
 }

@@ -32,6 +32,7 @@ static int logs_follow(struct api *api, const char *id)
 
 	switch (follow_job(api, id, &options, &job)) {
 	case FOLLOW_ENDED:
+		job_view_warn_dropped(job);
 		output_note("%s", json_get_str(job, "state", ""));
 		return CLI_OK;
 	case FOLLOW_LEFT:

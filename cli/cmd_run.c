@@ -107,6 +107,7 @@ static int run_finish(struct api *api, const struct cli_globals *globals,
 	struct buf output = { 0 };
 	int r = run_fetch_output(api, json_get_str(job, "id", ""), &output);
 
+	job_view_warn_dropped(job);
 	run_explain(job);
 	if (!r)
 		r = globals->json ? run_print_json(job, &output)

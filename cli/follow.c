@@ -179,7 +179,7 @@ static void follow_explain_status(struct follow *f)
 
 static void follow_set_timer(struct event *ev, unsigned int ms)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval tv = clock_timeval(ms);
 
 	event_add(ev, &tv);
 }

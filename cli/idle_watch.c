@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "backend-client/client.h"
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -35,8 +36,7 @@ static void idle_watch_on_again(evutil_socket_t fd, short what, void *arg)
 
 static void idle_watch_later(struct idle_watch *l)
 {
-	struct timeval tv = { IDLE_WATCH_AGAIN_MS / 1000,
-			      IDLE_WATCH_AGAIN_MS % 1000 * 1000 };
+	const struct timeval tv = clock_timeval(IDLE_WATCH_AGAIN_MS);
 
 	l->state = 0;
 	event_add(l->again, &tv);

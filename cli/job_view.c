@@ -112,3 +112,13 @@ const char *job_view_sentence(const json_t *job, char *out, size_t size)
 		return NULL;
 	return out;
 }
+
+void job_view_warn_dropped(const json_t *job)
+{
+	int64_t dropped = json_get_int(job, "log_dropped_bytes", 0);
+
+	if (dropped)
+		output_warn("the log is over the server's limit: its last "
+			    "%lld bytes were not kept",
+			    (long long)dropped);
+}

@@ -14,6 +14,8 @@ const char *job_view_colour(const json_t *job);
 int job_view_exit_code(const json_t *job);
 /* Milliseconds from its start to its end, or to now_ms; -1: not started. */
 int64_t job_view_duration_ms(const json_t *job, int64_t now_ms);
+/* Says, where a part of the log was not kept, how much is missing. */
+void job_view_warn_dropped(const json_t *job);
 /* A sentence for one that did not succeed: what, why, what next. NULL where the
  * exit code says it all. */
 const char *job_view_sentence(const json_t *job, char *out, size_t size);

@@ -73,4 +73,13 @@ def test_log_over_the_limit_is_cut_with_a_word(server, executor, tmp_path):
     assert found["state"] == "succeeded", found
     assert found["log_bytes"] + found["log_dropped_bytes"] >= 1 << 30
     assert found["log_bytes"] <= 11 << 20
-    assert "dropped" in server.cronium("logs", job).ok().out[-500:]
+    assert "not kept" in server.cronium("logs", job).ok().err
+
+
+def test_run_says_that_the_log_was_cut(run):
+    result = run(
+        "import os\n"
+        "for _ in range(12):\n"
+        "    os.write(1, (b'z' * 1023 + b'\\n') * 1024)\n"
+    ).ok()
+    assert "not kept" in result.err[-500:]
