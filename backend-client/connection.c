@@ -8,6 +8,7 @@
 #include "backend-client/dial.h"
 #include "backend-client/endpoint.h"
 #include "backend-client/transport.h"
+#include "common/clock.h"
 
 #define CONN_READ_BYTES (16 * 1024)
 #define CONN_READS_PER_TURN 8
@@ -16,7 +17,7 @@
 
 void conn_set_timer(struct client_conn *conn, uint32_t ms)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval tv = clock_timeval(ms);
 
 	if (ms)
 		event_add(&conn->timer, &tv);

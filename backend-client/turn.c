@@ -20,8 +20,7 @@ void client_watch(struct backend_client *c, uint64_t at_ms, uint64_t now_ms)
 	if (!at_ms || (c->alarm_ms && c->alarm_ms <= at_ms))
 		return;
 	wait = MAX(wait, CLIENT_ALARM_MIN_MS);
-	tv.tv_sec = (time_t)(wait / 1000);
-	tv.tv_usec = (suseconds_t)(wait % 1000 * 1000);
+	tv = clock_timeval(wait);
 	c->alarm_ms = now_ms + wait;
 	event_add(&c->alarm, &tv);
 }

@@ -17,6 +17,7 @@
 #include "backend/run_dir.h"
 #include "backend/startup.h"
 #include "backend/store.h"
+#include "common/clock.h"
 #include "common/http/tls.h"
 #include "common/log.h"
 #include "common/token.h"
@@ -243,8 +244,7 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)
 
 static void on_signal(evutil_socket_t sig, short what, void *ctx)
 {
-	static const struct timeval limit = { BACKEND_DRAIN_MS / 1000,
-					      BACKEND_DRAIN_MS % 1000 * 1000 };
+	const struct timeval limit = clock_timeval(BACKEND_DRAIN_MS);
 	struct backend *b = ctx;
 
 	if (b->draining)

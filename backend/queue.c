@@ -255,16 +255,15 @@ void queue_expire_now(struct queue *q)
 	queue_arm_expire(q, 0);
 }
 
-/* Leases are only ever extended, or the caller says queue_expire_now(): an earlier timer is never wrong, and asks the
- * store for the next time. */
+/* Leases are only ever extended, or the caller says queue_expire_now(): an
+ * earlier timer is never wrong, and asks the store for the next time. */
 static void queue_arm_expire(struct queue *q, int64_t in_ms)
 {
 	struct timeval tv;
 
 	if (event_pending(q->expire, EV_TIMEOUT, NULL))
 		return;
-	in_ms = MAX(in_ms, QUEUE_EXPIRE_MIN_MS);
-	tv = (struct timeval){ in_ms / 1000, in_ms % 1000 * 1000 };
+	tv = clock_timeval((uint64_t)MAX(in_ms, QUEUE_EXPIRE_MIN_MS));
 	event_add(q->expire, &tv);
 }
 
@@ -378,8 +377,7 @@ int queue_new(struct queue **out, struct backend *b)
 
 void queue_start(struct queue *q, int64_t queued)
 {
-	const struct timeval tv = { FRAME_HEARTBEAT_MS / 1000,
-				    FRAME_HEARTBEAT_MS % 1000 * 1000 };
+	const struct timeval tv = clock_timeval(FRAME_HEARTBEAT_MS);
 
 	q->queued = queued;
 	event_add(q->heartbeat, &tv);

@@ -33,3 +33,11 @@ int64_t clock_wall_s(void)
 {
 	return clock_now(CLOCK_REALTIME).tv_sec;
 }
+
+struct timeval clock_timeval(uint64_t ms)
+{
+	return (struct timeval){
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+}

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/time.h>
 
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
 /* Milliseconds since the Unix epoch. */
 int64_t clock_wall_ms(void);
 int64_t clock_wall_s(void);
+
+/* A duration as libevent and setsockopt(2) want it. */
+struct timeval clock_timeval(uint64_t ms);

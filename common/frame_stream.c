@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "common/clock.h"
+
 #define FRAME_STREAM_READ_BYTES (128 * 1024)
 #define FRAME_STREAM_SILENT_TICKS 3 /* of FRAME_HEARTBEAT_MS */
 #define FRAME_STREAM_REASON_BYTES 160
@@ -225,8 +227,7 @@ static void frame_stream_on_tick(int fd, short what, void *ctx)
 
 static int frame_stream_init(struct frame_stream *s, struct event_base *base)
 {
-	const struct timeval tick = { FRAME_HEARTBEAT_MS / 1000,
-				      FRAME_HEARTBEAT_MS % 1000 * 1000 };
+	const struct timeval tick = clock_timeval(FRAME_HEARTBEAT_MS);
 	int flags = fcntl(s->fd, F_GETFL);
 
 	if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "orchestrator/assignment.h"
@@ -329,7 +330,7 @@ static void agent_on_beat_lost(void *ctx, const char *execution)
 static void agent_arm_stop(struct agent *agent)
 {
 	uint32_t ms = agent->stops > 1 ? AGENT_KILL_MS : AGENT_STOP_MS;
-	const struct timeval t = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval t = clock_timeval(ms);
 
 	event_add(agent->stop_timer, &t);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend-client/client.h"
+#include "common/clock.h"
 #include "common/frame.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -36,7 +37,7 @@ static void claims_connect(struct claims *c);
 
 static void claims_set_timer(struct claims *c, uint32_t ms)
 {
-	const struct timeval t = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval t = clock_timeval(ms);
 
 	evtimer_add(c->timer, &t);
 }

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/json.h"
 
 #define DOCKER_REPLY_MAX_BYTES (8 * 1024 * 1024)
@@ -26,7 +27,7 @@ struct docker_call {
 	void *ctx;
 	CURL *easy;
 	struct curl_slist *headers;
-	char *path;	 /* without the version */
+	char *path;      /* without the version */
 	struct buf body; /* of the request */
 	struct buf reply;
 	char curl_error[CURL_ERROR_SIZE];
@@ -219,10 +220,11 @@ static int docker_watch_socket(CURL *easy, curl_socket_t fd, int what,
 static int docker_watch_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
 	struct docker_api *api = ctx;
-	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	struct timeval tv;
 
 	if (timeout_ms < 0)
 		return event_del(api->timer);
+	tv = clock_timeval((uint64_t)timeout_ms);
 	return event_add(api->timer, &tv);
 }
 

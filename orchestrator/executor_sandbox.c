@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "common/clock.h"
 #include "orchestrator/cgroup.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/sandbox_files.h"
@@ -210,9 +211,9 @@ static int executor_sandbox_new(struct executor **out,
 	return 0;
 }
 
-static void executor_sandbox_sweep_again(struct executor *e, int ms)
+static void executor_sandbox_sweep_again(struct executor *e, uint64_t ms)
 {
-	const struct timeval tv = { 0, ms * 1000 };
+	const struct timeval tv = clock_timeval(ms);
 
 	event_add(e->sweep, &tv);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backend-client/client.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -30,7 +31,7 @@ static uint32_t heartbeat_interval_ms(const struct heartbeat *h)
 static void heartbeat_arm(struct heartbeat *h)
 {
 	uint32_t ms = heartbeat_interval_ms(h);
-	const struct timeval t = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval t = clock_timeval(ms);
 
 	event_add(h->timer, &t);
 }

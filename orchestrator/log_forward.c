@@ -115,10 +115,7 @@ static int log_forward_take_batch(struct log_forward *l, struct buf *body)
 
 static void log_forward_schedule(struct log_forward *l, uint64_t ms)
 {
-	const struct timeval t = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
+	const struct timeval t = clock_timeval(ms);
 
 	if (!evtimer_pending(l->timer, NULL))
 		evtimer_add(l->timer, &t);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/executor.h"
@@ -41,10 +42,7 @@ const char *pod_state_name(enum pod_state state)
 
 void pod_set_deadline(struct pod *p, uint64_t ms)
 {
-	const struct timeval t = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
+	const struct timeval t = clock_timeval(ms);
 
 	evtimer_add(p->deadline, &t);
 }

@@ -12,6 +12,7 @@
 #include "backend-client/endpoint.h"
 #include "backend-client/transport.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 #define RELAY_BACKLOG 128
@@ -254,7 +255,7 @@ static int relay_pair_new(struct relay *relay, int fd)
 
 static void relay_pause(struct relay *r)
 {
-	const struct timeval t = { 0, RELAY_PAUSE_MS * 1000 };
+	const struct timeval t = clock_timeval(RELAY_PAUSE_MS);
 
 	event_del(r->accept_event);
 	event_add(r->pause, &t);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend-client/client.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 /* The client repeats within a call; after that a new call is made. */
@@ -61,7 +62,7 @@ static bool report_is_final(const struct backend_response *resp)
 
 static void report_retry_later(struct report *r)
 {
-	const struct timeval t = { .tv_usec = REPORT_AGAIN_MS * 1000 };
+	const struct timeval t = clock_timeval(REPORT_AGAIN_MS);
 
 	event_add(r->again, &t);
 }

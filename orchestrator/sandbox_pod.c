@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "common/clock.h"
 #include "orchestrator/cgroup.h"
 
 #define SANDBOX_POD_RETRY_MS 2 /* while the kernel takes a cgroup down */
@@ -30,9 +31,9 @@ struct executor_pod {
 	void *done_ctx;
 };
 
-static void sandbox_pod_set_turn(struct executor_pod *pod, long ms)
+static void sandbox_pod_set_turn(struct executor_pod *pod, uint64_t ms)
 {
-	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval tv = clock_timeval(ms);
 
 	event_add(pod->turn, &tv);
 }

@@ -61,8 +61,7 @@ static void runner_set_state(struct runner *r, enum runner_state state)
 
 static void runner_set_timer(struct event *timer, uint64_t ms)
 {
-	const struct timeval tv = { (time_t)(ms / 1000),
-				    (suseconds_t)(ms % 1000 * 1000) };
+	const struct timeval tv = clock_timeval(ms);
 
 	event_add(timer, &tv);
 }

@@ -95,7 +95,7 @@ static int send_redact(struct control *c, uint32_t id, const void *value,
 int control_redact(struct control *c, const void *value, size_t len,
 		   void (*done)(bool masked, void *ctx), void *ctx)
 {
-	static const struct timeval timeout = { CONTROL_REDACT_MS / 1000, 0 };
+	const struct timeval timeout = clock_timeval(CONTROL_REDACT_MS);
 	struct redaction *r;
 	int e;
 
@@ -247,7 +247,7 @@ static bool may_come_up(int error)
 /* 0 when connected or trying again; negative errno when it is hopeless. */
 static int try_connect(struct control *c)
 {
-	static const struct timeval pause = { 0, CONTROL_RETRY_MS * 1000 };
+	const struct timeval pause = clock_timeval(CONTROL_RETRY_MS);
 	int fd = dial(&c->address);
 
 	if (fd >= 0)

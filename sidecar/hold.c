@@ -26,8 +26,7 @@ static void set_timer(struct hold *h)
 		return;
 	if (oldest->deadline_ms > now_ms)
 		left_ms = oldest->deadline_ms - now_ms;
-	tv.tv_sec = (time_t)(left_ms / 1000);
-	tv.tv_usec = (suseconds_t)(left_ms % 1000) * 1000;
+	tv = clock_timeval(left_ms);
 	evtimer_add(h->timer, &tv);
 }
 

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <event2/event.h>
 
+#include "common/clock.h"
 #include "common/http/server.h"
 #include "sidecar/memory.h"
 
 static void look_again(struct idle *i)
 {
-	const struct timeval tv = { i->look_ms / 1000,
-				    (suseconds_t)(i->look_ms % 1000) * 1000 };
+	const struct timeval tv = clock_timeval(i->look_ms);
 
 	evtimer_add(i->look, &tv);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/http/server.h"
 #include "common/log.h"
 #include "sidecar/assignment.h"
@@ -107,8 +108,7 @@ uint32_t sidecar_connections(const struct sidecar *s)
 
 static void set_end(struct sidecar *s, unsigned int ms)
 {
-	const struct timeval tv = { ms / 1000,
-				    (suseconds_t)(ms % 1000) * 1000 };
+	const struct timeval tv = clock_timeval(ms);
 
 	evtimer_add(s->end, &tv);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "common/clock.h"
 #include "common/http/server.h"
 #include "common/http/server_state.h"
 #include "common/http/transport.h"
@@ -131,7 +132,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 void listener_pause(struct listener *l)
 {
-	static const struct timeval tv = { 0, ACCEPT_PAUSE_MS * 1000 };
+	const struct timeval tv = clock_timeval(ACCEPT_PAUSE_MS);
 
 	event_del(l->ev);
 	event_add(l->resume_ev, &tv);

@@ -118,9 +118,7 @@ void server_wake_at(struct http_server *s, uint64_t at_ms)
 		return;
 	s->sweep_at_ms = at_ms;
 	in_ms = at_ms > s->now_ms ? at_ms - s->now_ms : 0;
-	in_ms += SWEEP_SLACK_MS;
-	tv.tv_sec = (time_t)(in_ms / 1000);
-	tv.tv_usec = (suseconds_t)(in_ms % 1000 * 1000);
+	tv = clock_timeval(in_ms + SWEEP_SLACK_MS);
 	event_add(s->sweep_ev, &tv);
 }
 
