@@ -22,3 +22,4 @@ const operations = [
 for (const name of operations) exports[name] = shared[name].bind(shared);
 Object.assign(exports, { Cronium, ...errors });
 exports.cronium = exports;
+exports.default = exports; // TypeScript without esModuleInterop

@@ -35,8 +35,7 @@ def test_what_is_exported_is_what_is_declared(tmp_path, sidecar):
         r"^export (?:class|const) (\w+)",
         (sdk.SDK / "node" / "index.d.ts").read_text(), re.MULTILINE)
     required, imported = map(set, names)
-    assert required == set(declared) | {"cronium"}
-    assert imported == required | {"default"}
+    assert required == imported == {*declared, "cronium", "default"}
 
 
 def test_both_module_systems_share_one_client(tmp_path, sidecar):
