@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/secret_file.h"
+#include "common/hex.h"
 #include "common/token.h"
 
 #define KEYS_SIGNING_FILE "keys/signing.pem"
@@ -67,7 +68,6 @@ static void keys_trim(struct buf *b)
 /* n random bytes as hex, OPENSSL_malloc()ed; NULL on failure. */
 static char *keys_random_hex(const char *prefix, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
 	size_t at = strlen(prefix);
 	char *s = OPENSSL_zalloc(at + 2 * n + 1);
 	uint8_t byte;
@@ -75,13 +75,12 @@ static char *keys_random_hex(const char *prefix, size_t n)
 	if (!s)
 		return NULL;
 	memcpy(s, prefix, at);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++, at += 2) {
 		if (RAND_bytes(&byte, 1) <= 0) {
 			OPENSSL_free(s);
 			return NULL;
 		}
-		s[at++] = digits[byte >> 4];
-		s[at++] = digits[byte & 15];
+		hex_encode(&byte, 1, s + at);
 	}
 	return s;
 }
@@ -117,21 +116,13 @@ static int keys_load_signing(struct keys *k, char *err, size_t err_size)
 
 /* ------------------------------------------------------------- master key */
 
-static int keys_hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int keys_parse_hex(const char *hex, size_t len, uint8_t *out)
 {
 	if (len != KEYS_MASTER_HEX_BYTES)
 		return -EINVAL;
 	for (size_t i = 0; i < VAULT_KEY_BYTES; i++) {
-		int high = keys_hex_digit(hex[2 * i]);
-		int low = keys_hex_digit(hex[2 * i + 1]);
+		int high = hex_value(hex[2 * i]);
+		int low = hex_value(hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -EINVAL;

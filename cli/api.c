@@ -204,17 +204,3 @@ json_t *api_get_json(struct api *api, const char *path, const char *doing)
 
 	return api_call_json(api, &request, doing);
 }
-
-int api_append_escaped(struct buf *b, const char *s)
-{
-	int r = 0;
-
-	for (; *s && !r; s++) {
-		if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-		    (*s >= '0' && *s <= '9') || strchr("-._~", *s))
-			r = buf_append(b, s, 1);
-		else
-			r = buf_printf(b, "%%%02X", (unsigned char)*s);
-	}
-	return r;
-}

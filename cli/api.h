@@ -55,6 +55,3 @@ void api_explain(const struct api *api, const struct api_reply *reply,
 json_t *api_call_json(struct api *api, const struct api_request *request,
 		      const char *doing);
 json_t *api_get_json(struct api *api, const char *path, const char *doing);
-
-/* Percent-encodes one path segment or query value. 0 or -ENOMEM. */
-int api_append_escaped(struct buf *b, const char *s) MUST_CHECK;

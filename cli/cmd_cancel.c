@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "common/json.h"
+#include "common/percent.h"
 
 struct cancel_options {
 	struct cli_globals globals;
@@ -29,8 +30,7 @@ static json_t *cancel_one(struct api *api, const struct cancel_options *o,
 				       .content_type = "application/json" };
 	json_t *job = NULL;
 
-	if (!buf_append_str(&path, "/v1/jobs/") &&
-	    !api_append_escaped(&path, id) &&
+	if (!buf_append_str(&path, "/v1/jobs/") && !percent_append(&path, id) &&
 	    !buf_append_str(&path, "/cancel") && buf_cstr(&path) && body &&
 	    !json_append(&text, body)) {
 		request.path = (char *)path.data;

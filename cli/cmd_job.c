@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/percent.h"
 
 #define JOB_PATH_BYTES 512
 #define JOB_LINE_FORMAT "%-10s "
@@ -96,7 +97,7 @@ static int job_run(const void *options, char **words, size_t n_words)
 	if (api_open(&api, &o->globals) < 0)
 		return CLI_FAILED;
 	if (!buf_append_str(&path, "/v1/jobs/") &&
-	    !api_append_escaped(&path, words[0]) && buf_cstr(&path))
+	    !percent_append(&path, words[0]) && buf_cstr(&path))
 		job = api_get_json(&api, (char *)path.data, "show the job");
 	buf_deinit(&path);
 	api_close(&api);

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/percent.h"
 
 #define JOBS_COLUMNS 6
 
@@ -72,11 +73,11 @@ static int jobs_path(const struct jobs_options *o, struct buf *path)
 	if (!r && o->state)
 		r = buf_append_str(path, "&state=");
 	if (!r && o->state)
-		r = api_append_escaped(path, o->state);
+		r = percent_append(path, o->state);
 	if (!r && o->before)
 		r = buf_append_str(path, "&before=");
 	if (!r && o->before)
-		r = api_append_escaped(path, o->before);
+		r = percent_append(path, o->before);
 	return r < 0 || !buf_cstr(path) ? -1 : 0;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "common/frame.h"
 #include "common/json.h"
+#include "common/percent.h"
 
 struct logs_options {
 	struct cli_globals globals;
@@ -91,9 +92,8 @@ static int logs_fetch(struct api *api, const struct logs_options *o,
 	struct api_reply reply = { 0 };
 	int exit_code = CLI_OK;
 
-	if (buf_append_str(&path, "/v1/jobs/") ||
-	    api_append_escaped(&path, id) || buf_append_str(&path, "/logs") ||
-	    !buf_cstr(&path)) {
+	if (buf_append_str(&path, "/v1/jobs/") || percent_append(&path, id) ||
+	    buf_append_str(&path, "/logs") || !buf_cstr(&path)) {
 		buf_deinit(&path);
 		return CLI_FAILED;
 	}

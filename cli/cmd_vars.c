@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "common/json.h"
+#include "common/percent.h"
 
 #define VARS_VALUE_MAX_BYTES (10 * 1024 * 1024)
 #define VARS_READ_BYTES 65536
@@ -90,7 +91,7 @@ static int vars_value(const struct vars_options *o, const char *given,
 static int vars_path(const char *key, const char *query, struct buf *path)
 {
 	if (buf_append_str(path, "/v1/variables/") ||
-	    api_append_escaped(path, key) || buf_append_str(path, query) ||
+	    percent_append(path, key) || buf_append_str(path, query) ||
 	    !buf_cstr(path))
 		return -ENOMEM;
 	return 0;
@@ -214,7 +215,7 @@ static int vars_list(struct api *api, const struct vars_options *o,
 	struct buf path = { 0 };
 
 	if (!buf_append_str(&path, "/v1/variables?prefix=") &&
-	    !api_append_escaped(&path, o->prefix ? o->prefix : "") &&
+	    !percent_append(&path, o->prefix ? o->prefix : "") &&
 	    buf_cstr(&path))
 		list = api_get_json(api, (char *)path.data,
 				    "list the variables");

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/percent.h"
 #include "orchestrator/docker_api.h"
 #include "orchestrator/docker_host.h"
 #include "orchestrator/docker_image.h"
@@ -24,7 +25,8 @@
 
 #define DOCKER_CALL_TIMEOUT_MS 60000
 #define DOCKER_EVENTS_RETRY_MS 1000
-#define DOCKER_FILTER_BYTES 512
+#define DOCKER_FILTER_JSON_BYTES 256
+#define DOCKER_FILTER_BYTES PERCENT_ENCODED_BYTES(DOCKER_FILTER_JSON_BYTES)
 
 struct executor {
 	struct docker_shared shared;
@@ -74,31 +76,15 @@ static void docker_on_events_end(void *ctx, const struct docker_reply *reply)
 	event_add(e->events_retry, &retry);
 }
 
-/* {"KEY":["VALUE", …]} percent-encoded for a query. */
-static void docker_filter(char out[DOCKER_FILTER_BYTES], const char *json)
-{
-	size_t n = 0;
-
-	for (const char *p = json; *p && n + 4 < DOCKER_FILTER_BYTES; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		    (c >= '0' && c <= '9') || strchr("-._", c))
-			out[n++] = *p;
-		else
-			n += (size_t)snprintf(out + n, 4, "%%%02X", c);
-	}
-	out[n] = '\0';
-}
-
+/* What a query says to hear of our containers only, percent-encoded. */
 static void docker_label_filter(struct executor *e, const char *more,
 				char out[DOCKER_FILTER_BYTES])
 {
-	char json[DOCKER_FILTER_BYTES];
+	char json[DOCKER_FILTER_JSON_BYTES];
 
 	snprintf(json, sizeof(json), "{\"label\":[\"%s=%s\"]%s}",
 		 DOCKER_LABEL_INSTANCE, e->shared.config->instance, more);
-	docker_filter(out, json);
+	percent_encode(json, out);
 }
 
 static void docker_watch_events(struct executor *e)

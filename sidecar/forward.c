@@ -7,6 +7,7 @@
 #include "backend-client/client.h"
 #include "common/clock.h"
 #include "common/id.h"
+#include "common/percent.h"
 #include "sidecar/execution.h"
 
 #define BASE_PATH "/v1/runtime"
@@ -105,30 +106,14 @@ void forward_cancel(struct forward *f)
 
 /* --- paths ---------------------------------------------------------------- */
 
-void forward_encode(char *out, size_t size, const char *s)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "abcdefghijklmnopqrstuvwxyz"
-				    "0123456789-._~";
-	size_t n = strlen(out);
-
-	for (; *s && n + 4 <= size; s++) {
-		if (strchr(plain, *s))
-			n += (size_t)snprintf(out + n, size - n, "%c", *s);
-		else
-			n += (size_t)snprintf(out + n, size - n, "%%%02X",
-					      (unsigned char)*s);
-	}
-}
-
 void forward_variable_path(char out[FORWARD_PATH_BYTES], const char *key,
 			   const char *suffix)
 {
-	size_t n;
+	static const char base[] = "/variables/";
+	size_t n = sizeof(base) - 1;
 
-	strcpy(out, "/variables/");
-	forward_encode(out, FORWARD_PATH_BYTES, key);
-	n = strlen(out);
+	memcpy(out, base, n);
+	n += percent_encode(key, out + n);
 	snprintf(out + n, FORWARD_PATH_BYTES - n, "%s", suffix);
 }
 

@@ -55,8 +55,6 @@ void forward_cancel(struct forward *f);
 /* "/variables/{key}SUFFIX" with the key percent-encoded, "" for no suffix. */
 void forward_variable_path(char out[FORWARD_PATH_BYTES], const char *key,
 			   const char *suffix);
-/* Appends s percent-encoded, as far as it fits. */
-void forward_encode(char *out, size_t size, const char *s);
 
 /* The backend could not be asked: a problem document that says so. */
 void forward_reply_error(struct reply *reply, const struct backend_response *r,

@@ -6,6 +6,7 @@
 #include "backend-client/client.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/percent.h"
 #include "common/token.h"
 #include "sidecar/cache.h"
 #include "sidecar/execution.h"
@@ -81,7 +82,7 @@ static void on_list(struct relay *r, const uint8_t *body, size_t len)
 	}
 	if (found > 0 && *prefix) {
 		strcat(path, "?prefix=");
-		forward_encode(path, sizeof(path), prefix);
+		percent_encode(prefix, path + strlen(path));
 	}
 	relay_send(r, path, NULL, 0);
 }

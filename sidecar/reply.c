@@ -1,60 +1,19 @@
 #include "sidecar/reply.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/buf.h"
 #include "common/http/problem.h"
 
-#define TRACEPARENT_BYTES 55 /* 00-TRACE-PARENT-FLAGS, W3C Trace Context */
-
-static const char hex_digits[] = "0123456789abcdef";
-
-static void append_hex(char *out, uint64_t v)
-{
-	for (int i = 15; i >= 0; i--, v >>= 4)
-		out[i] = hex_digits[v & 15];
-}
-
-/* Unique, not secret: random per process, counted within. */
-static void make_trace(char out[REPLY_TRACE_BYTES])
-{
-	static uint64_t process, counter;
-
-	while (!process)
-		if (getrandom(&process, sizeof(process), 0) < 0)
-			process = (uint64_t)getpid();
-	append_hex(out, process);
-	append_hex(out + 16, ++counter);
-	out[32] = '\0';
-}
-
-static bool take_trace(const char *traceparent, char out[REPLY_TRACE_BYTES])
-{
-	const char *id = traceparent + 3;
-
-	if (strlen(traceparent) < TRACEPARENT_BYTES || traceparent[2] != '-' ||
-	    strspn(id, hex_digits) != 32 || strspn(id, "0") >= 32)
-		return false;
-	memcpy(out, id, 32);
-	out[32] = '\0';
-	return true;
-}
-
 void reply_init(struct reply *r, struct http_exchange *ex,
 		struct metrics *metrics, enum metrics_class class)
 {
-	const char *traceparent = http_request_header(http_exchange_request(ex),
-						      "traceparent");
-
 	r->ex = ex;
 	r->metrics = metrics;
 	r->class = class;
-	if (!traceparent || !take_trace(traceparent, r->trace))
-		make_trace(r->trace);
+	http_trace_id(http_exchange_request(ex), r->trace);
 }
 
 void reply_send(struct reply *r, int status, const struct http_header *headers,

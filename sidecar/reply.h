@@ -8,18 +8,18 @@
 #include <stdint.h>
 
 #include "common/http/server.h"
+#include "common/http/trace.h"
 #include "common/macro.h"
 #include "sidecar/metrics.h"
 
-#define REPLY_TRACE_BYTES 33 /* 32 hexadecimal digits as in traceparent */
-#define REPLY_HEADERS_MAX 8  /* that a handler may add */
+#define REPLY_HEADERS_MAX 8 /* that a handler may add */
 #define REPLY_DETAIL_BYTES 512
 
 struct reply {
 	struct http_exchange *ex; /* NULL: the script went away */
 	struct metrics *metrics;
 	enum metrics_class class;
-	char trace[REPLY_TRACE_BYTES];
+	char trace[HTTP_TRACE_BYTES];
 };
 
 /* Takes the trace id of the request's traceparent, or makes one up. */

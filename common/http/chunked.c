@@ -2,17 +2,11 @@
 
 #include <errno.h>
 
-static int hex_digit(uint8_t b)
-{
-	if (b >= '0' && b <= '9')
-		return b - '0';
-	b |= 0x20;
-	return b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
-}
+#include "common/hex.h"
 
 static int read_size(struct chunked *c, uint8_t b)
 {
-	int digit = hex_digit(b);
+	int digit = hex_value((char)b);
 
 	if (digit >= 0) {
 		if (++c->digits > CHUNKED_SIZE_DIGITS_MAX)

@@ -5,15 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/buf.h"
 #include "common/http/server.h"
+#include "common/http/trace.h"
 #include "common/json.h"
 
 #define DETAIL_MAX_BYTES 1024
-#define TRACE_ID_DIGITS 32
-#define TRACEPARENT_BYTES 55 /* version 00 */
 
 const char *http_status_phrase(int status)
 {
@@ -71,52 +69,6 @@ const char *http_status_phrase(int status)
 	return "Unknown";
 }
 
-/* The 32 digits in "00-TRACE-PARENT-FLAGS" (W3C Trace Context), or NULL. */
-static const char *traceparent_id(const char *value)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *id = value + 3, *parent;
-
-	if (strlen(value) < TRACEPARENT_BYTES || strspn(value, digits) != 2 ||
-	    memcmp(value, "ff", 2) == 0)
-		return NULL;
-	if (memcmp(value, "00", 2) == 0 && value[TRACEPARENT_BYTES])
-		return NULL;
-	parent = id + TRACE_ID_DIGITS + 1;
-	if (value[2] != '-' || strspn(id, digits) != TRACE_ID_DIGITS ||
-	    parent[-1] != '-' || strspn(parent, digits) != 16 ||
-	    parent[16] != '-' || strspn(parent + 17, digits) != 2)
-		return NULL;
-	return strspn(id, "0") == TRACE_ID_DIGITS ? NULL : id;
-}
-
-static void trace_id_new(char out[TRACE_ID_DIGITS + 1])
-{
-	uint8_t random[TRACE_ID_DIGITS / 2];
-	size_t i;
-
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		memset(random, 0, sizeof(random));
-	for (i = 0; i < sizeof(random); i++)
-		snprintf(out + 2 * i, 3, "%02x", random[i]);
-}
-
-static void trace_id_choose(const struct http_request *req,
-			    char out[TRACE_ID_DIGITS + 1])
-{
-	const char *id = NULL, *parent;
-
-	parent = http_request_header(req, "traceparent");
-	if (parent)
-		id = traceparent_id(parent);
-	if (!id) {
-		trace_id_new(out);
-		return;
-	}
-	memcpy(out, id, TRACE_ID_DIGITS);
-	out[TRACE_ID_DIGITS] = '\0';
-}
-
 static int append_member(struct buf *b, const char *name, const char *value)
 {
 	int r = buf_printf(b, ",\"%s\":", name);
@@ -148,11 +100,11 @@ static void problem_respond(struct http_exchange *ex, int status,
 {
 	_cleanup_(buf_deinit) struct buf body = { 0 };
 	struct http_header headers[2 + PROBLEM_HEADERS_MAX];
-	char fresh[TRACE_ID_DIGITS + 1];
+	char own[HTTP_TRACE_BYTES];
 
 	if (!trace_id) {
-		trace_id_choose(http_exchange_request(ex), fresh);
-		trace_id = fresh;
+		http_trace_id(http_exchange_request(ex), own);
+		trace_id = own;
 	}
 	assert(n_extra <= PROBLEM_HEADERS_MAX);
 	headers[0] = (struct http_header){ "Content-Type",

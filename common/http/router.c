@@ -1,11 +1,11 @@
 #include "common/http/router.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/http/problem.h"
+#include "common/percent.h"
 
 #define ALLOW_MAX_BYTES 96
 
@@ -15,42 +15,6 @@ static const char *const METHOD_NAMES[] = {
 	[HTTP_DELETE] = "DELETE",   [HTTP_PATCH] = "PATCH",
 	[HTTP_OPTIONS] = "OPTIONS",
 };
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Decoded into out with a NUL; -EINVAL for a bad escape, a NUL, or too long. */
-static int percent_decode(const char *s, size_t len, bool plus_is_space,
-			  char *out, size_t size)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < len; i++) {
-		char c = s[i];
-
-		if (c == '%') {
-			int high = i + 2 < len ? hex_digit(s[i + 1]) : -1;
-			int low = i + 2 < len ? hex_digit(s[i + 2]) : -1;
-
-			if (high < 0 || low < 0 || (high == 0 && low == 0))
-				return -EINVAL;
-			c = (char)(high << 4 | low);
-			i += 2;
-		} else if (c == '+' && plus_is_space) {
-			c = ' ';
-		}
-		if (n + 1 >= size)
-			return -EINVAL;
-		out[n++] = c;
-	}
-	out[n] = '\0';
-	return 0;
-}
 
 /* --- matching ----------------------------------------------------------- */
 
@@ -146,9 +110,7 @@ static void answer_none(struct http_exchange *ex, const char *allow, bool bad)
 		answer_not_allowed(ex, allow);
 	else
 		http_problem(ex, 404, "not_found", NULL,
-			     "there is nothing at "
-			     "%s",
-			     path);
+			     "there is nothing at %s", path);
 }
 
 const struct http_route *http_route_find(const struct http_route *routes,
