@@ -1,7 +1,7 @@
 /*
  * The store: everything of the backend that outlives a restart. This header
- * is what the API and the queue see; store_call.h is what an implementation
- * (SQLite; PostgreSQL later) sees.
+ * is what the API and the queue see, store_record.h what they get back, and
+ * store_call.h what an implementation (SQLite; PostgreSQL later) sees.
  *
  * Every operation is asynchronous. It copies its request in, is queued, and
  * never waits for the disk in the caller's thread:
@@ -37,19 +37,18 @@
 #include <sys/queue.h>
 
 #include "backend/job_state.h"
+#include "backend/store_record.h"
 #include "common/macro.h"
 
 #define STORE_QUEUE_MAX_CALLS 65536
 #define STORE_QUEUE_MAX_BYTES (256 * 1024 * 1024)
-#define STORE_LIST_MAX 1000 /* rows of one list reply */
-#define STORE_HASH_BYTES 32
+#define STORE_LIST_MAX 1000      /* rows of one list reply */
 #define STORE_HEARTBEAT_MAX 4096 /* executions in one heartbeat */
 #define STORE_LOG_READ_MAX_BYTES (1024 * 1024)
 
 struct event_base;
 struct store;
 struct store_call;
-struct store_result;
 struct vault;
 
 /* Outcomes, for the direct caller to handle. */
@@ -109,29 +108,6 @@ int store_open(struct store **out, struct event_base *base,
  * NULL is fine. */
 void store_close(struct store *s);
 
-/* ------------------------------------------------------- common structures */
-
-/* Bytes. data == NULL: there are none at all (not the same as len == 0). */
-struct store_blob {
-	const void *data;
-	size_t len;
-};
-
-/*
- * One audit entry. As a member of a request it is written in the transaction
- * of the operation that it describes, also when that is refused, and the
- * store fills in the result; action == NULL for none.
- */
-struct store_audit {
-	const char *who;       /* "key:ID", "execution:ID", "uid:0" */
-	const char *action;    /* "variable.put" */
-	const char *target;    /* what it was done to: a name, never a value */
-	const char *result;    /* "ok" or an outcome's name */
-	const char *job;       /* may be NULL */
-	const char *execution; /* may be NULL */
-	const char *trace_id;  /* may be NULL */
-};
-
 /* Who writes on behalf of a script. */
 struct store_writer {
 	const char *execution; /* NULL: an administrator. Otherwise the write
@@ -140,33 +116,6 @@ struct store_writer {
 	const char *idempotency_key; /* of this execution; may be NULL. The
 				      * first success is repeated, with
 				      * result->repeated */
-};
-
-struct store_usage {
-	int64_t user_us, system_us, max_rss_kb;
-};
-
-struct store_job {
-	const char *id, *name, *runtime;
-	const char *executor;  /* as asked for; where it runs once started */
-	const char *execution; /* latest execution, NULL before any claim */
-	const char *agent, *pod, *reason; /* may be NULL */
-	enum job_state state;
-	bool cancel_requested;
-	const char *cancel_reason; /* may be NULL */
-	int64_t epoch;   /* of the latest execution, 0 before any claim */
-	int64_t attempt; /* 1 for the first that could start */
-	int64_t created_ms, claimed_ms, started_ms, ended_ms, lease_until_ms;
-	bool has_exit_code;
-	int exit_code;
-	int signal; /* 0: none */
-	bool oom_killed;
-	struct store_usage usage;
-	int64_t script_bytes, input_bytes;
-	int64_t output_bytes; /* -1: no output was set */
-	int64_t log_bytes, log_dropped_bytes;
-	struct store_blob labels; /* JSON object */
-	struct store_blob spec;   /* JSON object; not filled in lists */
 };
 
 /* ------------------------------------------------------------------- jobs */
@@ -313,17 +262,6 @@ int store_queue_abandon(struct store *s, const char *agent,
 
 /* ------------------------------------------------------------------- logs */
 
-enum store_stream { /* as enum frame_type */
-		    STORE_STDOUT = 1,
-		    STORE_STDERR = 2,
-		    STORE_NOTICE = 3,
-};
-
-struct store_log_chunk {
-	enum store_stream stream;
-	struct store_blob data;
-};
-
 struct store_log_append {
 	struct store_lease lease;
 	int64_t offset; /* payload bytes that this execution sent before */
@@ -465,11 +403,6 @@ struct store_audit_query {
 int store_audit_list(struct store *s, const struct store_audit_query *query,
 		     struct store_done done) MUST_CHECK;
 
-struct store_api_key {
-	const char *id, *name;
-	uint8_t hash[STORE_HASH_BYTES];   /* SHA-256 of the key */
-	int64_t created_ms, last_used_ms; /* set by the store */
-};
 struct store_api_key_new {
 	struct store_api_key key;
 	struct store_audit audit;
@@ -489,79 +422,6 @@ int store_api_key_touch(struct store *s, const char *id,
 			struct store_done done) MUST_CHECK;
 /* result->api_keys, all of them */
 int store_api_key_list(struct store *s, struct store_done done) MUST_CHECK;
-
-/* ---------------------------------------------------------------- results */
-
-struct store_variable {
-	const char *key;
-	struct store_blob value; /* data NULL where not asked for */
-	size_t bytes;            /* of the value */
-	int64_t version, updated_ms;
-	bool secret;
-};
-
-struct store_audit_entry {
-	int64_t id, at_ms;
-	struct store_audit entry;
-};
-
-struct store_stop {
-	const char *execution, *reason; /* reason may be NULL */
-};
-
-struct store_result {
-	const char *message; /* a sentence when r != 0 */
-	bool repeated;       /* an earlier request with this key did it */
-	struct store_job job;
-	union {
-		struct {
-			const struct store_job *items;
-			size_t n;
-			bool more; /* list: there are older ones */
-			int64_t next_ms;
-		} jobs;
-		int64_t counts[JOB_STATES];
-		struct store_blob blob;
-		struct { /* the job itself is in result->job */
-			struct store_blob script, input;
-		} claim;
-		struct {
-			const struct store_stop *cancel;
-			size_t n_cancel;
-			const char *const *lost;
-			size_t n_lost;
-		} heartbeat;
-		struct {
-			int64_t next; /* offset expected next */
-			bool stored;  /* something new can be read */
-			bool full;    /* the limit was passed: nothing more
-				       * will be kept */
-		} log_append;
-		struct {
-			const struct store_log_chunk *chunks;
-			size_t n;
-			int64_t next;  /* offset to go on from */
-			int64_t total; /* bytes stored so far */
-		} log;
-		struct store_variable variable;
-		struct {
-			const struct store_variable *items;
-			size_t n;
-			bool more;
-		} variables;
-		bool condition;
-		struct {
-			const struct store_audit_entry *items;
-			size_t n;
-			bool more;
-		} audit;
-		struct {
-			const struct store_api_key *items;
-			size_t n;
-		} api_keys;
-	};
-	bool created; /* put: the variable is new */
-};
 
 /* ------------------------------------------------------------- statistics */
 

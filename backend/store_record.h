@@ -1,0 +1,154 @@
+/*
+ * What the store keeps and hands back: jobs, variables, logs, the audit log,
+ * API keys, and the result of each operation. Everything that is pointed to
+ * belongs to the result, and is valid during the callback only.
+ *
+ * Strings are NUL-terminated. Times are milliseconds since the Unix epoch, 0
+ * for "not yet".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/job_state.h"
+
+#define STORE_HASH_BYTES 32
+
+/* Bytes. data == NULL: there are none at all (not the same as len == 0). */
+struct store_blob {
+	const void *data;
+	size_t len;
+};
+
+/*
+ * One audit entry. As a member of a request it is written in the transaction
+ * of the operation that it describes, also when that is refused, and the
+ * store fills in the result; action == NULL for none.
+ */
+struct store_audit {
+	const char *who;       /* "key:ID", "execution:ID", "uid:0" */
+	const char *action;    /* "variable.put" */
+	const char *target;    /* what it was done to: a name, never a value */
+	const char *result;    /* "ok" or an outcome's name */
+	const char *job;       /* may be NULL */
+	const char *execution; /* may be NULL */
+	const char *trace_id;  /* may be NULL */
+};
+
+struct store_usage {
+	int64_t user_us, system_us, max_rss_kb;
+};
+
+struct store_job {
+	const char *id, *name, *runtime;
+	const char *executor;  /* as asked for; where it runs once started */
+	const char *execution; /* latest execution, NULL before any claim */
+	const char *agent, *pod, *reason; /* may be NULL */
+	enum job_state state;
+	bool cancel_requested;
+	const char *cancel_reason; /* may be NULL */
+	int64_t epoch;   /* of the latest execution, 0 before any claim */
+	int64_t attempt; /* 1 for the first that could start */
+	int64_t created_ms, claimed_ms, started_ms, ended_ms, lease_until_ms;
+	bool has_exit_code;
+	int exit_code;
+	int signal; /* 0: none */
+	bool oom_killed;
+	struct store_usage usage;
+	int64_t script_bytes, input_bytes;
+	int64_t output_bytes; /* -1: no output was set */
+	int64_t log_bytes, log_dropped_bytes;
+	struct store_blob labels; /* JSON object */
+	struct store_blob spec;   /* JSON object; not filled in lists */
+};
+
+/* As enum frame_type. */
+enum store_stream {
+	STORE_STDOUT = 1,
+	STORE_STDERR = 2,
+	STORE_NOTICE = 3,
+};
+
+struct store_log_chunk {
+	enum store_stream stream;
+	struct store_blob data;
+};
+
+struct store_variable {
+	const char *key;
+	struct store_blob value; /* data NULL where not asked for */
+	size_t bytes;            /* of the value */
+	int64_t version, updated_ms;
+	bool secret;
+};
+
+struct store_audit_entry {
+	int64_t id, at_ms;
+	struct store_audit entry;
+};
+
+struct store_stop {
+	const char *execution, *reason; /* reason may be NULL */
+};
+
+struct store_api_key {
+	const char *id, *name;
+	uint8_t hash[STORE_HASH_BYTES];   /* SHA-256 of the key */
+	int64_t created_ms, last_used_ms; /* set by the store */
+};
+
+struct store_result {
+	const char *message; /* a sentence when r != 0 */
+	bool repeated;       /* an earlier request with this key did it */
+	struct store_job job;
+	union {
+		struct {
+			const struct store_job *items;
+			size_t n;
+			bool more; /* list: there are older ones */
+			int64_t next_ms;
+		} jobs;
+		int64_t counts[JOB_STATES];
+		struct store_blob blob;
+		struct { /* the job itself is in result->job */
+			struct store_blob script, input;
+		} claim;
+		struct {
+			const struct store_stop *cancel;
+			size_t n_cancel;
+			const char *const *lost;
+			size_t n_lost;
+		} heartbeat;
+		struct {
+			int64_t next; /* offset expected next */
+			bool stored;  /* something new can be read */
+			bool full;    /* the limit was passed: nothing more
+				       * will be kept */
+		} log_append;
+		struct {
+			const struct store_log_chunk *chunks;
+			size_t n;
+			int64_t next;  /* offset to go on from */
+			int64_t total; /* bytes stored so far */
+		} log;
+		struct store_variable variable;
+		struct {
+			const struct store_variable *items;
+			size_t n;
+			bool more;
+		} variables;
+		bool condition;
+		struct {
+			const struct store_audit_entry *items;
+			size_t n;
+			bool more;
+		} audit;
+		struct {
+			const struct store_api_key *items;
+			size_t n;
+		} api_keys;
+	};
+	bool created; /* put: the variable is new */
+};
