@@ -81,8 +81,10 @@ static void call_copy_header(struct backend_call *call, nghttp2_nv *nv,
 	nv->valuelen = strlen(h->value);
 	nv->name = call_copy(&call->request, h->name, nv->namelen);
 	nv->value = call_copy(&call->request, h->value, nv->valuelen);
+	/* What differs from call to call would push out of HPACK's table what
+	 * does not. */
 	nv->flags = NGHTTP2_NV_FLAG_NO_COPY_NAME |
-		    NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+		    NGHTTP2_NV_FLAG_NO_COPY_VALUE | NGHTTP2_NV_FLAG_NO_INDEX;
 	if (nv->namelen == 13 && !memcmp(nv->name, "authorization", 13))
 		call->has_authorization = true;
 }

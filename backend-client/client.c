@@ -18,17 +18,23 @@ const struct backend_client_config BACKEND_CLIENT_CONFIG_DEFAULT = {
 	.response_bytes = 16 * 1024 * 1024,
 };
 
-static int client_set_authorization(struct backend_client *c,
-				    const char *bearer)
+static void client_forget_bearer(struct backend_client *c)
 {
+	if (c->bearer)
+		explicit_bzero(c->bearer, strlen(c->bearer));
+	free(c->bearer);
+	c->bearer = NULL;
+}
+
+static int client_take_bearer(struct backend_client *c, const char *bearer)
+{
+	const char *scheme = c->bearer_header ? "" : "Bearer ";
 	char *s = NULL;
 
-	if (bearer && asprintf(&s, "Bearer %s", bearer) < 0)
+	if (bearer && asprintf(&s, "%s%s", scheme, bearer) < 0)
 		return -ENOMEM;
-	if (c->authorization)
-		explicit_bzero(c->authorization, strlen(c->authorization));
-	free(c->authorization);
-	c->authorization = s;
+	client_forget_bearer(c);
+	c->bearer = s;
 	return 0;
 }
 
@@ -52,9 +58,8 @@ void client_destroy(struct backend_client *c)
 	}
 	if (c->tls_context)
 		transport_tls->context_free(c->tls_context);
-	if (c->authorization)
-		explicit_bzero(c->authorization, strlen(c->authorization));
-	free(c->authorization);
+	client_forget_bearer(c);
+	free(c->bearer_header);
 	free(c->user_agent);
 	endpoint_deinit(&c->endpoint);
 	free(c);
@@ -90,7 +95,10 @@ static int client_init(struct backend_client *c,
 		     config->breaker_open_ms);
 	if (config->user_agent && !(c->user_agent = strdup(config->user_agent)))
 		return -ENOMEM;
-	return client_set_authorization(c, config->bearer);
+	if (config->bearer_header &&
+	    !(c->bearer_header = strdup(config->bearer_header)))
+		return -ENOMEM;
+	return client_take_bearer(c, config->bearer);
 }
 
 int backend_client_new(struct backend_client **out, struct event_base *base,
@@ -145,7 +153,7 @@ int backend_client_set_bearer(struct backend_client *c, const char *bearer)
 {
 	if (c->conn)
 		client_conn_settle(c->conn);
-	return client_set_authorization(c, bearer);
+	return client_take_bearer(c, bearer);
 }
 
 bool backend_client_connected(const struct backend_client *c)

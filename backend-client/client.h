@@ -48,6 +48,11 @@ struct backend_client_config {
 	const char *endpoint;
 	const char *bearer;  /* sent with every call; NULL for none; copied */
 	const char *ca_file; /* PEM; NULL: the system's */
+	/* The header (lower case) that carries bearer bare, instead of
+	 * "authorization: Bearer …", which HPACK never keeps in its table: a
+	 * token of 600 bytes is then sent, coded and decoded once a
+	 * connection, and not once a call. NULL: authorization. */
+	const char *bearer_header;
 	const char *user_agent;
 	uint32_t connect_timeout_ms;
 	uint32_t idle_ping_ms; /* PING when silent; dead after another */

@@ -28,7 +28,7 @@ struct backend_client {
 	struct event_base *base;
 	struct endpoint endpoint;
 	void *tls_context;
-	char *authorization, *user_agent;
+	char *bearer_header, *bearer, *user_agent;
 	struct client_conn_config conn_config;
 	struct retry_backoff backoff;
 	uint64_t response_bytes;

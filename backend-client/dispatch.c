@@ -127,15 +127,16 @@ static size_t client_build_headers(const struct backend_client *c,
 {
 	const char *scheme = endpoint_scheme(&c->endpoint);
 	const char *authority = c->endpoint.authority;
+	const char *bearer_header = c->bearer_header ?: "authorization";
 	size_t n = 0;
 
 	nva[n++] = client_nv(":method", call->method, call->method_len);
 	nva[n++] = client_nv(":scheme", scheme, strlen(scheme));
 	nva[n++] = client_nv(":authority", authority, strlen(authority));
 	nva[n++] = client_nv(":path", call->path, call->path_len);
-	if (c->authorization && !call->has_authorization)
-		nva[n++] = client_nv("authorization", c->authorization,
-				     strlen(c->authorization));
+	if (c->bearer && !call->has_authorization)
+		nva[n++] = client_nv(bearer_header, c->bearer,
+				     strlen(c->bearer));
 	if (c->user_agent)
 		nva[n++] = client_nv("user-agent", c->user_agent,
 				     strlen(c->user_agent));

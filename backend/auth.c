@@ -163,12 +163,15 @@ static bool auth_refuse(struct auth *a, struct api_call *call, int status,
 
 /* --- who ----------------------------------------------------------------- */
 
-/* The credential of "Authorization: Bearer …"; NULL when there is none. */
+/* The credential of "Authorization: Bearer …" or X-Cronium-Token; NULL when
+ * there is none. */
 static const char *auth_bearer(const struct api_call *call)
 {
 	const char *v = http_request_header(call->req, "authorization");
 
-	if (!v || strncasecmp(v, "Bearer ", 7) != 0)
+	if (!v)
+		return http_request_header(call->req, "x-cronium-token");
+	if (strncasecmp(v, "Bearer ", 7) != 0)
 		return NULL;
 	v += 7;
 	return v + strspn(v, " ");

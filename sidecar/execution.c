@@ -55,6 +55,7 @@ static int make_backend(struct execution *x, const char *endpoint, char *err,
 
 	config.endpoint = endpoint;
 	config.bearer = x->assignment.backend_token;
+	config.bearer_header = "x-cronium-token";
 	config.user_agent = "cronium-sidecar/" CRONIUM_VERSION;
 	config.response_bytes = FRAME_MESSAGE_MAX_BYTES;
 	r = backend_client_new(&x->backend, x->base, &config);

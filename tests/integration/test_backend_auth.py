@@ -88,6 +88,9 @@ def test_tcp_needs_a_key(backend):
     assert reply.status == 401
     reply = tcp().get("/v1/jobs", Authorization="bearer " + backend.api_key)
     assert reply.status == 200
+    for key, status in (backend.api_key, 200), ("x", 401), ("", 401):
+        reply = tcp().get("/v1/jobs", **{"X-Cronium-Token": key})
+        assert reply.status == status
 
 
 def test_key_of_the_environment(tmp_path):

@@ -240,7 +240,7 @@ def test_trace_id_is_passed_on(sidecar):
     seen = sidecar.backend.seen[-1].headers
     assert seen["x-cronium-trace-id"] == trace
     assert seen["traceparent"] == parent
-    assert seen["authorization"] == f"Bearer {sidecar.backend_token}"
+    assert seen["x-cronium-token"] == sidecar.backend_token
 
 
 def test_every_write_has_an_idempotency_key(sidecar):

@@ -22,7 +22,7 @@ struct fx_stream {
 	char path[64];
 	char auth[128];
 	struct buf body; /* of the request, then of the reply */
-	size_t left;	 /* of the reply */
+	size_t left;     /* of the reply */
 };
 
 struct fx_conn {
@@ -227,7 +227,8 @@ static int fx_on_header(nghttp2_session *session, const nghttp2_frame *frame,
 
 	if (s && !strcmp((char *)name, ":path"))
 		snprintf(s->path, sizeof(s->path), "%s", (char *)value);
-	if (s && !strcmp((char *)name, "authorization"))
+	if (s && (!strcmp((char *)name, "authorization") ||
+		  !strcmp((char *)name, "x-cronium-token")))
 		snprintf(s->auth, sizeof(s->auth), "%s", (char *)value);
 	return 0;
 }

@@ -12,7 +12,7 @@
  *   /refuse/N  RST_STREAM(REFUSED_STREAM) for the first N, then 200
  *   /goaway    answers GOAWAY(last stream = the one before), then closes
  *   /die       closes the connection
- *   /auth      200, the authorization header as body
+ *   /auth      200, authorization or x-cronium-token as body
  */
 #pragma once
 

@@ -212,6 +212,22 @@ static void test_bearer_can_change(void **state)
 	assert_string_equal(b.body, "Bearer other");
 }
 
+static void test_bearer_in_a_header_of_its_own(void **state)
+{
+	struct world *w = *state;
+	struct backend_client_config config = quick(w);
+	struct result a, b;
+
+	config.bearer_header = "x-cronium-token";
+	world_connect(w, &config);
+	start(w, &a, "/auth", 1000, BACKEND_RETRY_NEVER, &buffered);
+	start(w, &b, "/auth", 1000, BACKEND_RETRY_NEVER, &buffered);
+	finish(w, &a);
+	finish(w, &b);
+	assert_string_equal(a.body, "secret");
+	assert_string_equal(b.body, "secret");
+}
+
 static void test_thousand_calls_past_the_stream_limit(void **state)
 {
 	struct world *w = ready(state);
@@ -695,6 +711,7 @@ int main(void)
 		world_test(test_call),
 		world_test(test_call_before_connected),
 		world_test(test_bearer_can_change),
+		world_test(test_bearer_in_a_header_of_its_own),
 		world_test(test_thousand_calls_past_the_stream_limit),
 		world_test(test_deadline),
 		world_test(test_deadline_in_the_queue),
