@@ -89,11 +89,14 @@ static int config_make_dir(const char *option, const char *dir, mode_t mode,
 static int config_exe_dir(char out[PATH_MAX])
 {
 	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+	char *slash;
 
 	if (n < 0)
 		return -errno;
 	out[n] = '\0';
-	*strrchr(out, '/') = '\0';
+	slash = strrchr(out, '/');
+	if (slash)
+		*slash = '\0';
 	return 0;
 }
 

@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/percent.h"
+#include "common/unix_socket.h"
 #include "orchestrator/docker_api.h"
 #include "orchestrator/docker_host.h"
 #include "orchestrator/docker_image.h"
@@ -242,6 +242,28 @@ static void docker_set_host_dirs(struct executor *e, const char *inspect_json)
 		log_error("docker", "out of memory");
 }
 
+/* The SDKs of a containerised orchestrator are in no volume: RUN takes a copy.
+ */
+static void docker_share_sdk(struct executor *e, const char *inspect_json)
+{
+	const struct executor_config *config = e->shared.config;
+	_cleanup_free_ char *copy = NULL;
+	int r;
+
+	if (!config->sdk_dir)
+		return;
+	free(e->shared.host_sdk_dir);
+	e->shared.host_sdk_dir = NULL;
+	r = install_tree(config->run_dir, "sdk", config->sdk_dir);
+	if (r == 0 && asprintf(&copy, "%s/sdk", config->run_dir) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		e->shared.host_sdk_dir = docker_host_dir(inspect_json, copy);
+	else
+		log_warn("docker", "pods of foreign images get no SDK: %s",
+			 strerror(-r));
+}
+
 static void docker_on_self(void *ctx, const struct docker_reply *reply)
 {
 	struct executor *e = ctx;
@@ -250,11 +272,8 @@ static void docker_on_self(void *ctx, const struct docker_reply *reply)
 		log_error("docker",
 			  "the engine does not know our container: %s",
 			  reply->error);
-	/* An own container's files are in no volume: the SDK stays with the
-	 * images. */
-	free(e->shared.host_sdk_dir);
-	e->shared.host_sdk_dir = NULL;
 	docker_set_host_dirs(e, reply->error ? NULL : reply->body);
+	docker_share_sdk(e, reply->error ? NULL : reply->body);
 	docker_reap_containers(e);
 }
 
@@ -281,15 +300,14 @@ static void docker_reap(struct executor *e, void (*done)(void *ctx), void *ctx)
 
 static int docker_engine_answers(const char *socket_path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_un addr;
+	int r = unix_socket_address(&addr, socket_path);
 
-	if (strlen(socket_path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, socket_path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	return 0;
+	if (r < 0)
+		return r;
+	fd = unix_socket_connect(&addr, 0);
+	return MIN(fd, 0);
 }
 
 static void docker_free(struct executor *e)

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "orchestrator/cgroup.h"
@@ -72,24 +75,20 @@ static int executor_sandbox_find_bwrap(void)
 	return -1;
 }
 
-/* The kernel's own words come later, from bwrap; this is what can be known
- * beforehand. */
-static bool executor_sandbox_may_unshare(void)
+/* Tries, because no setting tells: containers, AppArmor and sysctls each have
+ * a say in it. */
+static bool executor_sandbox_may_unshare(bool root)
 {
-	static const char *const switches[] = {
-		"/proc/sys/user/max_user_namespaces",
-		"/proc/sys/kernel/unprivileged_userns_clone",
-	};
-	char digit;
+	int flags = CLONE_NEWNET | CLONE_NEWNS | (root ? 0 : CLONE_NEWUSER);
+	int status = -1;
+	pid_t pid = fork();
 
-	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
-		_cleanup_close_ int fd = open(switches[i],
-					      O_RDONLY | O_CLOEXEC);
-
-		if (fd >= 0 && read(fd, &digit, 1) == 1 && digit == '0')
-			return false;
-	}
-	return true;
+	if (pid == 0)
+		_exit(unshare(flags) < 0);
+	if (pid > 0)
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	return status == 0;
 }
 
 static int executor_sandbox_open(struct sandbox_shared *s,
@@ -192,10 +191,11 @@ static int executor_sandbox_new(struct executor **out,
 	if (!e)
 		return -ENOMEM;
 	r = executor_sandbox_init(e, config);
-	if (!r && !e->shared.root && !executor_sandbox_may_unshare()) {
+	if (!r && !executor_sandbox_may_unshare(e->shared.root)) {
 		snprintf(err, err_size,
-			 "sandbox: this kernel gives ordinary users no "
-			 "namespaces: set user.max_user_namespaces and "
+			 "sandbox: no namespaces may be made here: a container "
+			 "needs CAP_SYS_ADMIN, an ordinary user "
+			 "user.max_user_namespaces and "
 			 "kernel.unprivileged_userns_clone");
 		r = -EPERM;
 	}

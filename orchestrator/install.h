@@ -10,3 +10,8 @@
  */
 int install_binary(const char *run_dir, const char *dir, const char *name,
 		   const char *from) MUST_CHECK;
+
+/* Copies the regular files below `from` to RUN/dir, over what is there. 0 or
+ * negative errno. */
+int install_tree(const char *run_dir, const char *dir,
+		 const char *from) MUST_CHECK;

@@ -6,7 +6,6 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "backend-client/dial.h"
 #include "backend-client/endpoint.h"
@@ -14,6 +13,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/unix_socket.h"
 
 #define RELAY_BACKLOG 128
 
@@ -301,11 +301,11 @@ static void relay_on_turn(int fd, short what, void *ctx)
 
 static int relay_listen(struct relay *r)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr;
+	int e = unix_socket_address(&addr, r->path);
 
-	if (strlen(r->path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, r->path);
+	if (e < 0)
+		return e;
 	r->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (r->fd < 0)
 		return -errno;

@@ -88,8 +88,9 @@ class Runner:
 def work(tmp_path):
     path = tmp_path / "work"
     path.mkdir()
-    for parent in list(path.parents)[:3]:
-        parent.chmod(0o755)
+    for parent in path.parents:
+        if parent.owner() == path.owner() and not parent.stat().st_mode & 0o1:
+            parent.chmod(0o755)
     return path
 
 

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
 READY_TIMEOUT_S = 60
 RUN_TIMEOUT_S = 180
+ENDS = ("succeeded", "failed", "timed_out", "cancelled", "lost")
 
 
 class Result:
@@ -67,15 +68,15 @@ class Server:
 
     def wait_ready(self):
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not (self._ready() and self.agents()):
+        while not self._ready():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
 
     def _ready(self):
         try:
-            return self.get("/readyz")[0] == 200
-        except OSError:
+            return self.get("/readyz")[0] == 200 and self.agents()
+        except (OSError, IndexError):
             return False
 
     def agents(self):

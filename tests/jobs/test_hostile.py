@@ -5,10 +5,7 @@ import time
 
 import pytest
 
-from harness import docker, processes
-
-ENDS = ("succeeded", "failed", "timed_out", "cancelled", "lost")
-
+from harness import ENDS, docker, processes
 
 def leftovers(marker):
     """Processes whose command line holds the marker."""

@@ -26,7 +26,8 @@ static ssize_t decode(const char *text, size_t len, size_t step, char *out)
 		if (used < 0)
 			return used;
 		assert_true(used > 0);
-		strncat(out, (const char *)piece, n);
+		if (n)
+			strncat(out, (const char *)piece, n);
 		at += (size_t)used;
 	}
 	return c.state == CHUNKED_DONE ? (ssize_t)at : -EAGAIN;
