@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "backend/api.h"
 #include "backend/auth.h"
@@ -21,6 +20,7 @@
 #include "common/http/tls.h"
 #include "common/log.h"
 #include "common/token.h"
+#include "common/unix_socket.h"
 
 /* --- setting up ---------------------------------------------------------- */
 
@@ -128,11 +128,11 @@ void backend_close(struct backend *b)
 static int listen_unix(struct backend *b, const char *name, mode_t mode,
 		       enum auth_listener tag)
 {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int r = run_dir_socket(b->config->run_dir, name, path, sizeof(path));
+	struct sockaddr_un addr;
+	int r = unix_socket_address_in(&addr, b->config->run_dir, name);
 
 	if (!r)
-		r = http_server_listen_unix(b->server, path, mode,
+		r = http_server_listen_unix(b->server, addr.sun_path, mode,
 					    auth_listener_tag(tag));
 	if (r)
 		log_error("-", "cannot listen on %s/%s: %s%s",

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #define RUN_DIR_PATH_MAX_BYTES 4096
 
@@ -35,12 +34,4 @@ int run_dir_make(const char *dir, char *err, size_t err_size)
 		return r;
 	snprintf(path, sizeof(path), "%s/" RUN_DIR_RUNTIME, dir);
 	return make_dir(path, 0755, err, err_size);
-}
-
-int run_dir_socket(const char *dir, const char *name, char *out, size_t size)
-{
-	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path);
-	int n = snprintf(out, size, "%s/%s", dir, name);
-
-	return n < 0 || (size_t)n >= MIN(size, max) ? -ENAMETOOLONG : 0;
 }

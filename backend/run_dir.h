@@ -18,7 +18,3 @@
 
 /* Makes what is missing. 0, or negative errno with a sentence in err. */
 int run_dir_make(const char *dir, char *err, size_t err_size) MUST_CHECK;
-/* DIR/name as an absolute or relative path that fits a socket address; 0 or
- * -ENAMETOOLONG. */
-int run_dir_socket(const char *dir, const char *name, char *out,
-		   size_t size) MUST_CHECK;

@@ -10,7 +10,6 @@
 #include "common/json.h"
 #include "common/percent.h"
 
-#define JOB_PATH_BYTES 512
 #define JOB_LINE_FORMAT "%-10s "
 
 struct job_show_options {

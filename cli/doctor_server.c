@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "cli/api.h"
 #include "cli/command.h"
@@ -11,18 +9,20 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/unix_socket.h"
 
 #define SKEW_WARN_S 5
 #define SKEW_FAIL_S 30 /* the leeway of tokens */
 
 static bool server_listens(const char *dir)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_un addr;
 
-	return !place_socket(dir, "api.sock", addr.sun_path,
-			     sizeof(addr.sun_path)) &&
-	       !connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	if (unix_socket_address_in(&addr, dir, "api.sock") < 0)
+		return false;
+	fd = unix_socket_connect(&addr, 0);
+	return fd >= 0;
 }
 
 static void server_check_skew(struct doctor *d, const struct api_reply *reply)

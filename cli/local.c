@@ -9,12 +9,13 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "cli/output.h"
 #include "cli/place.h"
 #include "common/clock.h"
+#include "common/unix_socket.h"
 
+#define LOCAL_SOCKET "up.sock" /* in the run directory */
 #define LOCAL_LINE_MAX_BYTES 1024
 #define LOCAL_LOG_MAX_BYTES (4 * 1024 * 1024) /* then it is started anew */
 #define LOCAL_LOG_TAIL_BYTES 8192
@@ -76,18 +77,11 @@ char *local_last_error(const struct place *p)
 
 /* --- RUN/up.sock --------------------------------------------------------- */
 
-static int local_address(const struct place *p, struct sockaddr_un *addr)
-{
-	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	return place_socket(p->run, "up.sock", addr->sun_path,
-			    sizeof(addr->sun_path));
-}
-
 int local_listen(const struct place *p)
 {
 	struct sockaddr_un addr;
 	mode_t before;
-	int fd, r = local_address(p, &addr);
+	int fd, r = unix_socket_address_in(&addr, p->run, LOCAL_SOCKET);
 
 	if (r < 0)
 		return r;
@@ -109,18 +103,13 @@ int local_listen(const struct place *p)
 static int local_connect(const struct place *p, int *out)
 {
 	struct sockaddr_un addr;
-	int fd, r = local_address(p, &addr);
+	int fd, r = unix_socket_address_in(&addr, p->run, LOCAL_SOCKET);
 
 	if (r < 0)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = unix_socket_connect(&addr, 0);
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		r = errno == EACCES ? -EACCES : LOCAL_E_NONE;
-		close(fd);
-		return r;
-	}
+		return fd == -EACCES ? fd : LOCAL_E_NONE;
 	*out = fd;
 	return 0;
 }

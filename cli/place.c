@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "common/unix_socket.h"
 
 static const char *place_env(const char *name)
 {
@@ -75,14 +75,14 @@ int place_find(struct place *out, const struct cli_globals *globals)
 {
 	bool default_data = !globals->data_dir &&
 			    !place_env("CRONIUM_DATA_DIR");
-	char longest[PATH_MAX];
+	struct sockaddr_un longest;
 	int r = place_find_data(out, globals->data_dir);
 
 	if (!r)
 		r = place_find_run(out, globals->run_dir, default_data);
 	if (!r)
-		r = place_socket(out->run, "runtime/backend.sock", longest,
-				 sizeof(longest));
+		r = unix_socket_address_in(&longest, out->run,
+					   "runtime/backend.sock");
 	if (r == -ENAMETOOLONG)
 		output_error("the directory %s is too long for sockets in it; "
 			     "give a shorter one with --run-dir",
@@ -121,16 +121,6 @@ int place_make(const struct place *p)
 	snprintf(log, sizeof(log), "%s/log", p->data);
 	r = place_make_dir(log);
 	return r < 0 ? r : place_make_dir(p->run);
-}
-
-int place_socket(const char *dir, const char *name, char *out, size_t size)
-{
-	int n = snprintf(out, size, "%s/%s", dir, name);
-
-	if (n < 0 || (size_t)n >= size ||
-	    (size_t)n >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return -ENAMETOOLONG;
-	return 0;
 }
 
 static int place_try(const char *dir, int dir_len, const char *name, char *out,

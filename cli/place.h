@@ -26,8 +26,5 @@ struct place {
 int place_find(struct place *out, const struct cli_globals *globals) MUST_CHECK;
 /* Makes both, 0700. 0, or negative errno after an error message. */
 int place_make(const struct place *p) MUST_CHECK;
-/* DIR/NAME; -ENAMETOOLONG where it is too long for a socket's address. */
-int place_socket(const char *dir, const char *name, char *out,
-		 size_t size) MUST_CHECK;
 /* The program NAME: beside this one, in ../libexec/cronium, or in $PATH. */
 int place_program(const char *name, char *out, size_t size) MUST_CHECK;

@@ -5,12 +5,11 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "cli/command.h"
 #include "cli/local.h"
 #include "cli/output.h"
+#include "common/unix_socket.h"
 
 #define SERVER_JOIN_TRIES 5
 #define SERVER_CONFIG_LINE_BYTES 4096
@@ -123,14 +122,14 @@ bool server_configured(struct server *out, const struct cli_globals *globals)
 
 static bool server_answers(const char *dir, char *path, size_t size)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
+	struct sockaddr_un addr;
 
-	if (place_socket(dir, "api.sock", path, size) < 0)
+	if (unix_socket_address_in(&addr, dir, "api.sock") < 0)
 		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	return fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	snprintf(path, size, "%s", addr.sun_path);
+	fd = unix_socket_connect(&addr, 0);
+	return fd >= 0;
 }
 
 static int server_use(struct server *s, const char *dir)

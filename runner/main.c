@@ -2,11 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/log.h"
 #include "common/options.h"
+#include "common/unix_socket.h"
 #include "runner/assignment.h"
 #include "runner/runner.h"
 
@@ -34,19 +33,10 @@ static const struct option_spec main_specs[] = {
 
 static int main_connect_path(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_cleanup_close_ int fd = -1;
-	int r;
+	struct sockaddr_un addr;
+	int r = unix_socket_address(&addr, path);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	r = fd;
-	fd = -1;
-	return r;
+	return r < 0 ? r : unix_socket_connect(&addr, 0);
 }
 
 /* A descriptor or negative errno. */

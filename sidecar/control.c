@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/frame_stream.h"
 #include "common/json.h"
 #include "common/options.h"
+#include "common/unix_socket.h"
 
 struct redaction {
 	TAILQ_ENTRY(redaction) link;
@@ -222,23 +222,6 @@ int control_drained(struct control *c, const void *stats, size_t len)
 
 /* --- connecting ----------------------------------------------------------- */
 
-/* The descriptor, or negative errno. */
-static int dial(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) <
-	    0) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
 static bool may_come_up(int error)
 {
 	return error == -ENOENT || error == -ECONNREFUSED || error == -EAGAIN;
@@ -248,7 +231,7 @@ static bool may_come_up(int error)
 static int try_connect(struct control *c)
 {
 	const struct timeval pause = clock_timeval(CONTROL_RETRY_MS);
-	int fd = dial(&c->address);
+	int fd = unix_socket_connect(&c->address, SOCK_NONBLOCK);
 
 	if (fd >= 0)
 		return open_stream(c, fd);
@@ -281,11 +264,7 @@ static int parse_address(struct control *c, const char *address, int *fd)
 		*fd = (int)n;
 		return 0;
 	}
-	if (strlen(address) >= sizeof(c->address.sun_path))
-		return -ENAMETOOLONG;
-	c->address.sun_family = AF_UNIX;
-	strcpy(c->address.sun_path, address);
-	return 0;
+	return unix_socket_address(&c->address, address);
 }
 
 static int start(struct control *c, const char *address)

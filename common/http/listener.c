@@ -12,12 +12,12 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "common/clock.h"
 #include "common/http/server.h"
 #include "common/http/server_state.h"
 #include "common/http/transport.h"
+#include "common/unix_socket.h"
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_MS 100 /* when there are no descriptors or memory */
@@ -285,14 +285,11 @@ static int unix_remove_stale(const struct sockaddr_un *addr)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ||
-	    errno == EAGAIN)
+	fd = unix_socket_connect(addr, SOCK_NONBLOCK);
+	if (fd >= 0 || fd == -EAGAIN)
 		return -EADDRINUSE;
-	if (errno != ECONNREFUSED)
-		return -errno;
+	if (fd != -ECONNREFUSED)
+		return fd;
 	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -322,15 +319,14 @@ static int unix_socket(const struct sockaddr_un *addr, mode_t mode)
 int http_server_listen_unix(struct http_server *s, const char *path,
 			    mode_t mode, const void *tag)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr;
 	struct listener *l;
 	struct stat st;
 	int fd, r;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	r = unix_remove_stale(&addr);
+	r = unix_socket_address(&addr, path);
+	if (!r)
+		r = unix_remove_stale(&addr);
 	if (r < 0)
 		return r;
 	fd = unix_socket(&addr, mode);
