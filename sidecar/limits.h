@@ -10,7 +10,9 @@
 /* Requests under way that need the backend or still send their body. Each
  * holds at most one body; a script that wants more waits. */
 #define LIMITS_IN_FLIGHT 256
-#define LIMITS_IN_FLIGHT_BYTES (64 * 1024 * 1024)
+#define LIMITS_IN_FLIGHT_BYTES (32 * 1024 * 1024)
+/* Replies that the script has asked for and does not read. */
+#define LIMITS_REPLY_BYTES (64 * 1024 * 1024)
 #define LIMITS_CONDITION_BYTES 1024
 #define LIMITS_INCREMENT_BYTES 1024
 #define LIMITS_RETRY_AFTER_S 1

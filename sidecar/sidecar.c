@@ -19,6 +19,7 @@
 #include "sidecar/execution.h"
 #include "sidecar/hold.h"
 #include "sidecar/idle.h"
+#include "sidecar/limits.h"
 #include "sidecar/listen.h"
 #include "sidecar/options.h"
 #include "sidecar/request.h"
@@ -332,9 +333,12 @@ static int set_up_doors(struct sidecar *s, char *err, size_t err_size)
 		.on_lost = on_lost,
 	};
 	_cleanup_(buf_deinit) struct buf ready = { 0 };
+	struct http_limits limits = HTTP_LIMITS_DEFAULT;
 	int r;
 
-	if ((r = http_server_new(&s->server, s->base, NULL, on_request, s)) ||
+	limits.reply_bytes = LIMITS_REPLY_BYTES;
+	if ((r = http_server_new(&s->server, s->base, &limits, on_request,
+				 s)) ||
 	    (r = idle_init(&s->idle, s->base, s->server)) ||
 	    (r = buf_printf(&ready,
 			    "{\"version\":\"%s\",\"pid\":%d,\"listen\":",

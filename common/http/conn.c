@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/http/h2.h"
+#include "common/http/h2_session.h"
 #include "common/http/problem.h"
 #include "common/http/server_state.h"
 #include "common/http/transport.h"
@@ -50,6 +51,7 @@ void conn_free(struct http_conn *c)
 		h2_stop(c);
 	buf_deinit(&c->in);
 	buf_deinit(&c->out);
+	conn_count(c);
 	c->transport->ops->free(c->transport);
 	free(c);
 }
@@ -129,6 +131,14 @@ void conn_mark(struct http_conn *c)
 	c->marked = true;
 	TAILQ_INSERT_TAIL(&c->server->marked, c, marked_link);
 	server_schedule(c->server);
+}
+
+void conn_count(struct http_conn *c)
+{
+	uint64_t now = c->out.len + (c->h2 ? c->h2->reply_bytes : 0);
+
+	c->server->stats.reply_bytes += now - c->reply_bytes;
+	c->reply_bytes = now;
 }
 
 void conn_kick(struct http_conn *c)
@@ -383,6 +393,7 @@ void conn_service(struct http_conn *c)
 			break;
 	}
 	c->in_service = false;
+	conn_count(c);
 	if (c->state == CONN_CLOSED)
 		return;
 	conn_set_event(&c->read_ev, &c->reading, conn_wants_read(c));

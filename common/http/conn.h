@@ -94,8 +94,9 @@ struct http_conn {
 	bool reading; /* read_ev is added */
 	bool writing; /* write_ev is added */
 	struct event read_ev, write_ev;
-	struct buf in;  /* read, not understood yet */
-	struct buf out; /* to be written */
+	struct buf in;        /* read, not understood yet */
+	struct buf out;       /* to be written */
+	uint64_t reply_bytes; /* of it in the server's sum */
 	uint64_t deadline_ms;
 	uint64_t active_ms;  /* a request ended, or the connection came */
 	uint64_t written_ms; /* the peer last took something */
@@ -127,6 +128,8 @@ void conn_drain(struct http_conn *c);
 void conn_mark(struct http_conn *c);
 /* The same, and call the protocol's wake. */
 void conn_kick(struct http_conn *c);
+/* Brings the server's sum of what is to be written up to date. */
+void conn_count(struct http_conn *c);
 /* Offers what was read and held back to the protocol again. */
 void conn_input_held(struct http_conn *c);
 /* Writes, and settles events and deadline; by the server only. */

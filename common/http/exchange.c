@@ -8,6 +8,8 @@
 #include "common/http/problem.h"
 #include "common/http/server_state.h"
 
+#define SMALL_REPLY_BYTES 1024 /* always find their place */
+
 struct http_exchange *exchange_new(struct http_conn *conn, size_t n_headers,
 				   size_t extra_bytes)
 {
@@ -244,15 +246,53 @@ static bool status_has_body(int status)
 	return status != 204 && status != 304;
 }
 
+/* The peer may be slow to take its reply: what it asked is not kept so long. */
+static void exchange_forget_request(struct http_exchange *ex)
+{
+	h2_head_deinit(&ex->head);
+	ex->req.headers = NULL;
+	ex->req.n_headers = 0;
+	ex->req.path = "/";
+	ex->req.query = "";
+}
+
+/* Peers that ask for more than they take must not fill the memory. */
+static bool exchange_fits(const struct http_exchange *ex, size_t len)
+{
+	const struct http_server *s = ex->conn->server;
+
+	return ex->no_body || len <= SMALL_REPLY_BYTES ||
+	       s->stats.reply_bytes + len <= s->limits.reply_bytes;
+}
+
+static void exchange_respond(struct http_exchange *ex, int status,
+			     const struct http_header *headers,
+			     size_t n_headers, const void *body, size_t len)
+{
+	struct http_conn *c = ex->conn;
+
+	ex->reply = EXCHANGE_REPLY_ENDED;
+	exchange_stop_body(ex);
+	ex->no_body = ex->no_body || !status_has_body(status);
+	c->protocol->respond(ex, status, headers, n_headers, body, len);
+	exchange_forget_request(ex);
+	conn_count(c);
+}
+
 void http_respond(struct http_exchange *ex, int status,
 		  const struct http_header *headers, size_t n_headers,
 		  const void *body, size_t len)
 {
+	static const struct http_header retry_after = { "Retry-After", "1" };
+
 	assert(ex->reply == EXCHANGE_REPLY_NONE);
-	ex->reply = EXCHANGE_REPLY_ENDED;
-	exchange_stop_body(ex);
-	ex->no_body = ex->no_body || !status_has_body(status);
-	ex->conn->protocol->respond(ex, status, headers, n_headers, body, len);
+	if (exchange_fits(ex, len))
+		exchange_respond(ex, status, headers, n_headers, body, len);
+	else
+		http_problem_with(
+			ex, 503, "too_many_replies", &retry_after, 1,
+			"replies that nobody has read yet take up all the "
+			"memory there is for them; read them first");
 }
 
 void http_respond_start(struct http_exchange *ex, int status,
@@ -291,6 +331,7 @@ void http_respond_end(struct http_exchange *ex)
 	ex->reply = EXCHANGE_REPLY_ENDED;
 	exchange_stop_body(ex);
 	ex->conn->protocol->end(ex);
+	exchange_forget_request(ex);
 }
 
 void http_respond_abort(struct http_exchange *ex)

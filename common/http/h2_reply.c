@@ -36,6 +36,7 @@ static ssize_t on_read_reply(nghttp2_session *session, int32_t stream_id,
 	if (n) {
 		memcpy(data, ex->out.data, n);
 		buf_consume(&ex->out, n);
+		c->h2->reply_bytes -= n;
 		ex->progress_ms = server_now(c->server);
 		c->h2->drains |= ex->was_full;
 	}
@@ -79,6 +80,15 @@ static void h2_submit(struct http_exchange *ex, int status,
 	conn_mark(c);
 }
 
+static int h2_keep(struct http_exchange *ex, const void *data, size_t len)
+{
+	int r = buf_append(&ex->out, data, len);
+
+	if (!r)
+		ex->conn->h2->reply_bytes += len;
+	return r;
+}
+
 void h2_respond(struct http_exchange *ex, int status,
 		const struct http_header *headers, size_t n_headers,
 		const void *body, size_t len)
@@ -88,7 +98,7 @@ void h2_respond(struct http_exchange *ex, int status,
 
 	if (ex->no_body && ex->req.method != HTTP_HEAD)
 		length = -1;
-	if (with_data && buf_append(&ex->out, body, len) < 0)
+	if (with_data && h2_keep(ex, body, len) < 0)
 		h2_reset(ex, NGHTTP2_INTERNAL_ERROR);
 	else
 		h2_submit(ex, status, headers, n_headers, length, with_data);
@@ -114,7 +124,7 @@ static void h2_resume_reply(struct http_exchange *ex)
 
 bool h2_write(struct http_exchange *ex, const void *data, size_t len)
 {
-	if (buf_append(&ex->out, data, len) < 0)
+	if (h2_keep(ex, data, len) < 0)
 		h2_reset(ex, NGHTTP2_INTERNAL_ERROR);
 	h2_resume_reply(ex);
 	return ex->out.len < ex->conn->server->limits.write_backlog_bytes;

@@ -51,6 +51,7 @@ void h2_request_bury(struct http_exchange *ex)
 	struct http_conn *c = ex->conn;
 
 	TAILQ_REMOVE(&c->h2->exchanges, ex, link);
+	c->h2->reply_bytes -= ex->out.len;
 	TAILQ_INSERT_TAIL(&c->server->dead_exchanges, ex, link);
 	c->active_ms = server_now(c->server);
 	conn_mark(c);

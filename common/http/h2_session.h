@@ -19,6 +19,7 @@ struct h2 {
 	struct rate resets, control;
 	uint64_t head_ms; /* when the open header block began; 0: none is */
 	uint32_t continuations;
+	uint64_t reply_bytes; /* in the exchanges' out */
 	bool draining;
 	bool drains; /* some exchange's on_drain may be due */
 };

@@ -30,6 +30,7 @@ const struct http_limits HTTP_LIMITS_DEFAULT = {
 	.control_frames_per_10s = 2000,
 	.pipelined = 32,
 	.write_backlog_bytes = 256 * 1024,
+	.reply_bytes = 256 * 1024 * 1024,
 };
 
 /* --- the turn ----------------------------------------------------------- */

@@ -37,6 +37,7 @@ struct http_limits {
 	uint32_t control_frames_per_10s; /* PING, SETTINGS flood; GOAWAY */
 	uint32_t pipelined;           /* HTTP/1.1 requests between two writes */
 	uint32_t write_backlog_bytes; /* http_respond_write() says "full" */
+	uint64_t reply_bytes; /* not taken yet, of all replies together; 503 */
 };
 
 extern const struct http_limits HTTP_LIMITS_DEFAULT;
@@ -113,6 +114,7 @@ void http_server_drain(struct http_server *s, void (*done)(void *ctx),
 struct http_server_stats {
 	uint64_t connections_total, requests_total, refused_total;
 	uint32_t connections_open, exchanges_open;
+	uint64_t reply_bytes; /* that no peer has taken yet */
 };
 void http_server_get_stats(const struct http_server *s,
 			   struct http_server_stats *out);
@@ -154,7 +156,8 @@ void http_exchange_resume(struct http_exchange *ex);
 
 /*
  * Whole reply in one call; ends the exchange (ex is invalid afterwards).
- * Content-Length and Date are added. Bodies are copied. A reply before the
+ * Content-Length and Date are added. Bodies are copied; one that does not
+ * fit into limits.reply_bytes any more is replaced by a 503. A reply before the
  * request body was read is fine: the rest is discarded or the connection
  * closed.
  */

@@ -21,7 +21,7 @@
 struct options {
 	const char *unix_path, *cert, *key;
 	uint64_t connections, header_bytes, body_bytes, header_timeout,
-		body_timeout, idle_timeout, write_timeout, resets, control;
+		body_timeout, idle_timeout, write_timeout, resets, control, reply_bytes;
 };
 
 #define OPTION(name, type, field, arg, initial, help)                         \
@@ -47,6 +47,7 @@ static const struct option_spec OPTIONS[] = {
 	       "limit"),
 	OPTION("resets", OPTION_UINT, resets, "N", "200", "limit"),
 	OPTION("control", OPTION_UINT, control, "N", "2000", "limit"),
+	OPTION("reply-bytes", OPTION_BYTES, reply_bytes, "N", "256m", "limit"),
 };
 
 static struct http_server *server;
@@ -342,6 +343,7 @@ static struct http_limits limits_of(const struct options *o)
 	l.write_idle_timeout_ms = (uint32_t)o->write_timeout;
 	l.resets_per_10s = (uint32_t)o->resets;
 	l.control_frames_per_10s = (uint32_t)o->control;
+	l.reply_bytes = o->reply_bytes;
 	return l;
 }
 

@@ -10,12 +10,15 @@ import subprocess
 BIN = os.environ.get("CRONIUM_BIN_DIR", "build/bin")
 ECHO = os.path.abspath(
     os.path.join(BIN, "..", "tests", "integration", "http_echo"))
+# What is freed shall be gone, for tests that look at the memory.
+ASAN = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
 
 
 class Server:
     def __init__(self, *options):
-        self.process = subprocess.Popen([ECHO, *map(str, options)],
-                                        stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [ECHO, *map(str, options)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "ASAN_OPTIONS": ASAN})
         line = self.process.stdout.readline()
         self.port = int(re.fullmatch(r"port (\d+)\n", line)[1])
         self.url = f"http://127.0.0.1:{self.port}"

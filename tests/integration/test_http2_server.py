@@ -134,6 +134,11 @@ class Client:
         headers = stream["headers"] or {}
         return int(headers.get(":status", 0)), bytes(stream["body"])
 
+    def wait_headers(self, stream):
+        while not self.streams[stream]["headers"] and not self.closed:
+            self.step()
+        return int(self.streams[stream]["headers"][":status"])
+
     def wait_closed(self):
         while not self.closed:
             self.step()
@@ -477,6 +482,31 @@ def test_empty_continuation_flood():
     with Server() as server:
         assert raw(server, frame(HEADERS, 1, 1, b"\x82\x84\x86"),
                    *[frame(CONTINUATION, 0, 1) * 100] * 100) != 0
+
+
+def test_heads_of_answered_requests_are_not_kept():
+    """A window of 0 keeps each stream open, with a head of 30 kB."""
+    fields = [(f"x-{i}", "a" * 1000) for i in range(28)]
+    with Server() as server:
+        before = server.resident_bytes()
+        clients = [Client(server, window=0) for _ in range(20)]
+        for client in clients:
+            streams = [client.ask("GET", "/hello", headers=fields)
+                       for _ in range(100)]
+            for stream in streams:
+                client.wait_headers(stream)
+        assert server.resident_bytes() - before < 40 << 20
+        for client in clients:
+            client.sock.close()
+
+
+def test_replies_that_nobody_reads_are_bounded():
+    body = b"r" * 1000000
+    with Server("--reply-bytes", "4m") as server:
+        with Client(server, window=0) as client:
+            streams = [client.ask("POST", "/echo", body) for _ in range(10)]
+            assert [client.wait_headers(s) for s in streams] == (
+                [200] * 4 + [503] * 6)
 
 
 def test_too_many_streams(server):

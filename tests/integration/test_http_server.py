@@ -1,6 +1,7 @@
 """HTTP/1.1 as common/http serves it: framing, limits, what is refused."""
 
 import concurrent.futures
+import json
 import os
 import signal
 import socket
@@ -392,6 +393,29 @@ def test_pipelined_large_replies_are_bounded(server):
         reader = Reader(sock)
         for _ in range(40):
             assert len(reader.reply().body) == 1000000
+
+
+def test_replies_that_nobody_reads_are_bounded():
+    body = b"r" * (8 << 20)  # more than a socket's buffers take
+    with Server("--reply-bytes", "20m") as server:
+        before = server.resident_bytes()
+        socks = [server.connect(receive_buffer=4096) for _ in range(24)]
+        for sock in socks:
+            sock.sendall(request("POST", "/echo", body))
+        server.wait_until(lambda stats: stats["requests"] >= 24)
+        assert server.resident_bytes() - before < 96 << 20
+        replies = [Reader(sock).reply() for sock in socks]
+        refused = [r for r in replies if r.status == 503]
+        assert 0 < len(refused) < 24
+        for r in refused:
+            assert json.loads(r.body)["code"] == "too_many_replies"
+            assert r.headers["retry-after"] == "1"
+        assert all(r.body == body for r in replies if r.status == 200)
+        # What was taken makes room again.
+        socks[0].sendall(request("POST", "/echo", body))
+        assert Reader(socks[0]).reply().body == body
+        for sock in socks:
+            sock.close()
 
 
 def test_one_byte_at_a_time(server):
