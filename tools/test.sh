@@ -34,7 +34,9 @@ test_plain() {
 	test_step "unit tests" test_unit build
 	test_step "integration tests" test_pytest build \
 		-n 2 --dist loadfile tests/integration
-	test_step "Docker tests" test_pytest build tests/docker
+	test_step "job tests" test_pytest build \
+		-n 2 --dist loadfile tests/jobs
+	test_step "compose tests" test_pytest build tests/docker
 }
 
 # What any process of the tests reported, whether or not a test noticed.
@@ -55,6 +57,8 @@ test_sanitized() {
 	test_step "unit tests, sanitized" test_unit build-asan
 	test_step "integration tests, sanitized" test_pytest build-asan \
 		-n 2 --dist loadfile tests/integration
+	CRONIUM_TEST_EXECUTORS=sandbox test_step "job tests, sanitized" \
+		test_pytest build-asan -n 2 --dist loadfile tests/jobs
 	unset ASAN_OPTIONS UBSAN_OPTIONS
 	test_step "sanitizer reports" test_reports
 }
