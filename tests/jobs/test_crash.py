@@ -40,11 +40,13 @@ def wait_log(server, job, word):
         time.sleep(0.02)
 
 
-def pod_processes(server, executor):
-    """The processes of every pod there is, by (pid, program)."""
+def pod_processes(server, executor, job):
+    """The processes of the job's pod, by (pid, program)."""
     if executor == "sandbox":
         return set(descendants(server.children()["cronium-orchestrator"]))
-    ids = docker("ps", "-q", "--no-trunc", "--filter", "label=cronium.pod")
+    ids = docker(
+        "ps", "-q", "--no-trunc", "--filter", f"label=cronium.job={job}"
+    )
     return {
         (pid, name)
         for pid, name in processes()
@@ -89,7 +91,7 @@ def test_backend_dies_while_a_job_writes(own, executor):
 def test_orchestrator_dies(own, executor):
     job = submit(own, executor, SLEEPER)
     wait_log(own, job, "up")
-    pod = pod_processes(own, executor)
+    pod = pod_processes(own, executor, job)
     assert len(pod) >= 3
     os.kill(own.children()["cronium-orchestrator"], signal.SIGKILL)
     found = own.wait_state(job, "lost", "failed", "succeeded")
@@ -110,7 +112,7 @@ def test_orchestrator_dies(own, executor):
 def test_sidecar_dies(own, executor):
     job = submit(own, executor, SLEEPER)
     wait_log(own, job, "up")
-    pod = pod_processes(own, executor)
+    pod = pod_processes(own, executor, job)
     [sidecar] = [pid for pid, name in pod if name == "cronium-sidecar"]
     os.kill(sidecar, signal.SIGKILL)
     found = own.wait_state(job, "failed", "lost", "succeeded")
@@ -125,7 +127,7 @@ def test_everything_dies_and_starts_again(own, executor):
     wait_log(own, job, "up")
     own.cronium("vars", "set", "kept", '"yes"').ok()
     queued = submit(own, executor, "print('later')", "--label", "a=b")
-    pod = pod_processes(own, executor)
+    pod = pod_processes(own, executor, job)
     old = {(pid, name) for name, pid in own.children().items()}
     own.process.kill()
     own.process.wait()
