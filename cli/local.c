@@ -188,7 +188,7 @@ static int local_hold_init(struct local_hold *out, const struct place *p,
 
 int local_join(const struct place *p, struct local_hold *out)
 {
-	int fd, r = local_connect(p, &fd);
+	int fd = -1, r = local_connect(p, &fd);
 
 	return r ? r : local_hold_init(out, p, fd);
 }
@@ -324,7 +324,7 @@ static int local_lock(const struct place *p)
 int local_start(const struct place *p, struct local_hold *out)
 {
 	bool spawned = false;
-	int lock_fd, fd, r = place_make(p);
+	int lock_fd, fd = -1, r = place_make(p);
 
 	if (r < 0)
 		return r;

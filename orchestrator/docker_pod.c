@@ -15,7 +15,7 @@
 #define DOCKER_POD_KILL_TIMEOUT_MS 10000
 
 /* Which states may follow which: a bit each. */
-static const unsigned int docker_pod_moves[] = {
+static UNUSED const unsigned int docker_pod_moves[] = {
 	[DOCKER_POD_NETWORK] = 1 << DOCKER_POD_SIDECAR,
 	[DOCKER_POD_SIDECAR] = 1 << DOCKER_POD_STARTING |
 			       1 << DOCKER_POD_FETCHING,

@@ -45,7 +45,7 @@ struct sidecar {
 
 /* --- states --------------------------------------------------------------- */
 
-static bool may_follow(enum sidecar_state from, enum sidecar_state to)
+static UNUSED bool may_follow(enum sidecar_state from, enum sidecar_state to)
 {
 	switch (from) {
 	case SIDECAR_CREATED:

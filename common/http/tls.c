@@ -117,7 +117,8 @@ static const struct transport_ops TLS_OPS = {
 /* OpenSSL's own would write(2), which raises SIGPIPE in whoever uses us. */
 static int socket_write(BIO *bio, const char *data, size_t len, size_t *sent)
 {
-	ssize_t n = send(BIO_get_fd(bio, NULL), data, len, MSG_NOSIGNAL);
+	int fd = (int)BIO_get_fd(bio, NULL);
+	ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
 
 	BIO_clear_retry_flags(bio);
 	if (n >= 0) {

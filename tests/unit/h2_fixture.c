@@ -1,6 +1,5 @@
 #include "h2_fixture.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <nghttp2/nghttp2.h>
@@ -15,6 +14,13 @@
 
 #include "common/buf.h"
 #include "common/macro.h"
+
+/* Unlike assert() also where NDEBUG is set. */
+#define MUST(condition)           \
+	do {                      \
+		if (!(condition)) \
+			abort();  \
+	} while (0)
 
 struct fx_stream {
 	LIST_ENTRY(fx_stream) link;
@@ -80,9 +86,9 @@ static void fx_conn_write(struct fx_conn *c)
 							       &data)
 				    : 0;
 
-		assert(n >= 0);
+		MUST(n >= 0);
 		if (n)
-			assert(!buf_append(&c->out, data, (size_t)n));
+			MUST(!buf_append(&c->out, data, (size_t)n));
 		if (!c->out.len)
 			break;
 		n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
@@ -143,8 +149,8 @@ static void fx_reply(struct fx_conn *c, struct fx_stream *s, int status,
 
 	snprintf(text, sizeof(text), "%03d", status % 1000);
 	s->left = len;
-	assert(!nghttp2_submit_response(c->session, s->id, nva, 2,
-					len || forever ? &body : NULL));
+	MUST(!nghttp2_submit_response(c->session, s->id, nva, 2,
+				      len || forever ? &body : NULL));
 }
 
 static bool fx_path(const struct fx_stream *s, const char *name,
@@ -172,7 +178,7 @@ static void fx_answer(struct fx_conn *c, struct fx_stream *s)
 		fx_reply(c, s, 200, s->body.len, false);
 	} else if (!strcmp(s->path, "/auth")) {
 		buf_clear(&s->body);
-		assert(!buf_append_str(&s->body, s->auth));
+		MUST(!buf_append_str(&s->body, s->auth));
 		fx_reply(c, s, 200, s->body.len, false);
 	} else if (fx_path(s, "/bytes/", &n)) {
 		buf_clear(&s->body);
@@ -208,7 +214,7 @@ static int fx_on_begin(nghttp2_session *session, const nghttp2_frame *frame,
 	struct h2_fixture_stats *stats = &c->fx->stats;
 	struct fx_stream *s = calloc(1, sizeof(*s));
 
-	assert(s);
+	MUST(s);
 	s->id = frame->hd.stream_id;
 	LIST_INSERT_HEAD(&c->streams, s, link);
 	nghttp2_session_set_stream_user_data(session, s->id, s);
@@ -238,7 +244,7 @@ static int fx_on_data(nghttp2_session *session, uint8_t flags, int32_t id,
 {
 	struct fx_stream *s = nghttp2_session_get_stream_user_data(session, id);
 
-	assert(!buf_append(&s->body, data, len));
+	MUST(!buf_append(&s->body, data, len));
 	return 0;
 }
 
@@ -275,7 +281,7 @@ static void fx_session(struct fx_conn *c)
 	};
 	nghttp2_session_callbacks *cb;
 
-	assert(!nghttp2_session_callbacks_new(&cb));
+	MUST(!nghttp2_session_callbacks_new(&cb));
 	nghttp2_session_callbacks_set_on_begin_headers_callback(cb,
 								fx_on_begin);
 	nghttp2_session_callbacks_set_on_header_callback(cb, fx_on_header);
@@ -283,7 +289,7 @@ static void fx_session(struct fx_conn *c)
 								  fx_on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, fx_on_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, fx_on_close);
-	assert(!nghttp2_session_server_new(&c->session, cb, c));
+	MUST(!nghttp2_session_server_new(&c->session, cb, c));
 	nghttp2_session_callbacks_del(cb);
 	nghttp2_submit_settings(c->session, 0, &settings, 1);
 }
@@ -321,7 +327,7 @@ static void fx_on_accept(evutil_socket_t lfd, short what, void *arg)
 	if (fd < 0)
 		return;
 	c = calloc(1, sizeof(*c));
-	assert(c);
+	MUST(c);
 	c->fx = fx;
 	c->fd = fd;
 	LIST_INIT(&c->streams);
@@ -332,7 +338,7 @@ static void fx_on_accept(evutil_socket_t lfd, short what, void *arg)
 	fx->stats.connections++;
 	event_add(c->readable, NULL);
 	if (fx->garbage)
-		assert(!buf_append_str(&c->out, fx->garbage));
+		MUST(!buf_append_str(&c->out, fx->garbage));
 	else if (!fx->mute)
 		fx_session(c);
 	fx_conn_write(c);
@@ -345,8 +351,8 @@ void h2_fixture_start(struct h2_fixture *fx)
 	unlink(fx->path);
 	memcpy(addr.sun_path, fx->path, strlen(fx->path));
 	fx->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert(!bind(fx->fd, (struct sockaddr *)&addr, sizeof(addr)));
-	assert(!listen(fx->fd, 64));
+	MUST(!bind(fx->fd, (struct sockaddr *)&addr, sizeof(addr)));
+	MUST(!listen(fx->fd, 64));
 	fx->acceptable = event_new(fx->base, fx->fd, EV_READ | EV_PERSIST,
 				   fx_on_accept, fx);
 	event_add(fx->acceptable, NULL);
@@ -368,12 +374,12 @@ struct h2_fixture *h2_fixture_new(struct event_base *base, uint32_t max_streams)
 {
 	struct h2_fixture *fx = calloc(1, sizeof(*fx));
 
-	assert(fx);
+	MUST(fx);
 	fx->base = base;
 	fx->max_streams = max_streams;
 	LIST_INIT(&fx->conns);
 	snprintf(fx->dir, sizeof(fx->dir), "/tmp/h2-fixture-XXXXXX");
-	assert(mkdtemp(fx->dir));
+	MUST(mkdtemp(fx->dir));
 	snprintf(fx->path, sizeof(fx->path), "%s/sock", fx->dir);
 	snprintf(fx->endpoint, sizeof(fx->endpoint), "unix:%s", fx->path);
 	h2_fixture_start(fx);

@@ -18,9 +18,9 @@
 
 #define NOW INT64_C(1700000000)
 #define HEADER "{\"alg\":\"ES256\",\"typ\":\"JWT\"}"
-#define CLAIMS \
+#define CLAIMS                                                       \
 	"{\"iss\":\"cronium\",\"aud\":\"runtime\",\"sub\":\"ex_1\"," \
-	"\"job\":\"job_1\",\"jti\":\"t_1\",\"iat\":1700000000," \
+	"\"job\":\"job_1\",\"jti\":\"t_1\",\"iat\":1700000000,"      \
 	"\"nbf\":1700000000,\"exp\":1700000600,\"scope\":[\"variables\"]"
 
 static struct token_key *key;
@@ -131,13 +131,13 @@ static int verify_forged(const char *header, const char *payload)
 
 static void mint(struct buf *out)
 {
-	static char *patterns[] = { "app.*", "exact" };
+	static char *patterns[] = { (char *)"app.*", (char *)"exact" };
 	const struct token_claims c = {
-		.issuer = "cronium",
-		.audience = "runtime",
-		.subject = "ex_1",
-		.job = "job_1",
-		.id = "t_1",
+		.issuer = (char *)"cronium",
+		.audience = (char *)"runtime",
+		.subject = (char *)"ex_1",
+		.job = (char *)"job_1",
+		.id = (char *)"t_1",
 		.issued_s = NOW,
 		.not_before_s = NOW,
 		.expires_s = NOW + 600,
@@ -258,12 +258,12 @@ static void test_headers(void **state)
 	}
 }
 
-#define TIMES(iat, nbf, exp) \
-	"{\"iss\":\"cronium\",\"aud\":\"runtime\",\"sub\":\"ex_1\"," \
+#define TIMES(iat, nbf, exp)                                             \
+	"{\"iss\":\"cronium\",\"aud\":\"runtime\",\"sub\":\"ex_1\","     \
 	"\"job\":\"job_1\",\"jti\":\"t_1\",\"iat\":" iat ",\"nbf\":" nbf \
 	",\"exp\":" exp ",\"scope\":[\"variables\"]}"
-#define NAMES(iss, aud, sub) \
-	"{\"iss\":" iss ",\"aud\":" aud ",\"sub\":" sub \
+#define NAMES(iss, aud, sub)                                     \
+	"{\"iss\":" iss ",\"aud\":" aud ",\"sub\":" sub          \
 	",\"job\":\"job_1\",\"jti\":\"t_1\",\"iat\":1700000000," \
 	"\"nbf\":1700000000,\"exp\":1700000600,\"scope\":[]}"
 
@@ -680,7 +680,7 @@ static void test_digest(void **state)
 
 static void test_base64url(void **state)
 {
-	static const char *const bad[] = { "A",	    "AA==", "AAA=", "AB",
+	static const char *const bad[] = { "A",     "AA==", "AAA=", "AB",
 					   "AAB",   "AA+A", "AA/A", "AA A",
 					   "AAA\n", "AAAAA" };
 	uint8_t in[64], out[128];
