@@ -106,14 +106,15 @@ void docker_images_forget(struct docker_images *images, const void *ctx)
 /* --- what the engine tells ----------------------------------------------- */
 
 /* A build's line is {"stream"} or {"error"}, a pull's {"status"} or
- * {"error"}; with "progress" it only moves a bar. */
+ * {"error"}, a refusal's {"message"}; with "progress" it only moves a bar. */
 static void docker_fetch_on_line(void *ctx, const char *line)
 {
 	struct docker_fetch *fetch = ctx;
 	char ignored[64], text[DOCKER_IMAGE_TEXT_BYTES];
 	_cleanup_json_ json_t *o = json_parse_object(line, strlen(line),
 						     ignored, sizeof(ignored));
-	const char *error = json_get_str(o, "error", NULL);
+	const char *error = json_get_str(o, "error",
+					 json_get_str(o, "message", NULL));
 	const char *say = json_get_str(o, "stream",
 				       json_get_str(o, "status", NULL));
 	struct docker_waiter *w;
