@@ -35,11 +35,10 @@ enum {
 
 /*
  * Registers a secret for all streams from their next byte on. value is the
- * JSON value as stored; for a JSON string also its decoded text. 0,
+ * JSON value as stored; the text of every string in it is a secret too. 0,
  * REDACT_E_* or negative errno.
  */
-int redactor_add(struct redactor *r, const void *value,
-		 size_t len) MUST_CHECK;
+int redactor_add(struct redactor *r, const void *value, size_t len) MUST_CHECK;
 
 /* The redactor must outlive the stream. */
 int redact_stream_new(struct redact_stream **out,
