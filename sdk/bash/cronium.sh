@@ -185,7 +185,7 @@ _cronium_call() {
 }
 
 # _cronium_prepare PATH [CURL_ARG...]: sets curl, its arguments, the same for
-# every attempt: with the Idempotency-Key a write that is sent again counts once.
+# every attempt: with one Idempotency-Key a write counts once.
 _cronium_prepare() {
 	if [ -z "${CRONIUM_RUNTIME_API-}" ] ||
 		[ -z "${CRONIUM_EXECUTION_TOKEN-}" ]; then

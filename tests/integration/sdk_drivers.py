@@ -1,5 +1,6 @@
 """Scripts with an SDK, as a pod starts them."""
 
+import errno
 import json
 import os
 import pathlib
@@ -102,7 +103,17 @@ def start(directory, client, steps, env):
 
 
 def go(process):
-    process.fifo.write_text(json.dumps(process.steps))
+    """Once the driver waits for its steps; fails when it never does."""
+    fifo = None
+    while fifo is None:
+        assert process.poll() is None, process.stderr.read()
+        try:
+            fifo = os.open(process.fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO  # nobody reads yet
+    os.set_blocking(fifo, True)
+    with open(fifo, "w", encoding="utf-8") as file:
+        json.dump(process.steps, file)
 
 
 def evaluate(directory, client, script, env, *args, **more):

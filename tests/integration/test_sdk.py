@@ -1,9 +1,7 @@
 """What every SDK does when the runtime is away, slow, or says no."""
 
 import json
-import os
 import signal
-import subprocess
 
 import pytest
 import sdk_drivers as sdk
@@ -12,7 +10,6 @@ from sidecar_harness import Sidecar, Tokens
 
 pytestmark = pytest.mark.timeout(120)
 
-TIMEOUT_S = 60
 OUTPUT_BYTES = 10 * 1024 * 1024
 VALUE_BYTES = 1024 * 1024
 all_clients = pytest.mark.parametrize("client", sdk.CLIENTS)
@@ -36,7 +33,7 @@ OUTSIDE = {
 @pytest.mark.parametrize("client", OUTSIDE)
 def test_outside_a_job(tmp_path, client):
     done = sdk.evaluate(tmp_path, client, OUTSIDE[client],
-                    sdk.environment())
+                        sdk.environment())
     assert done.returncode == (10 if client == "bash" else 1)
     assert "start it with 'cronium run SCRIPT'" in done.stderr
 
@@ -53,7 +50,8 @@ def test_a_forged_token(tmp_path, sidecar, client):
 def test_too_large(tmp_path, sidecar, client):
     got = sdk.results(
         tmp_path, client,
-        [sdk.step("set_variable", "large", "x" * VALUE_BYTES), sdk.step("input")],
+        [sdk.step("set_variable", "large", "x" * VALUE_BYTES),
+         sdk.step("input")],
         sdk.environment_of(sidecar))
     assert got == [{"error": "TooLarge", "code": "too_large"},
                    {"result": None}]
@@ -62,7 +60,8 @@ def test_too_large(tmp_path, sidecar, client):
 @quick_clients
 def test_too_large_an_output(tmp_path, sidecar, client):
     got = sdk.results(
-        tmp_path, client, [sdk.step("output", "x" * OUTPUT_BYTES), sdk.step("input")],
+        tmp_path, client,
+        [sdk.step("output", "x" * OUTPUT_BYTES), sdk.step("input")],
         sdk.environment_of(sidecar))
     assert got == [{"error": "TooLarge", "code": "too_large"},
                    {"result": None}]
@@ -83,7 +82,7 @@ IMPATIENT = {
 def test_nobody_answers(tmp_path, relay, client):
     """relay does not listen: connections are refused until the end."""
     done = sdk.evaluate(tmp_path, client, IMPATIENT[client],
-                    sdk.environment(relay.url, "t"))
+                        sdk.environment(relay.url, "t"))
     assert done.returncode == (19 if client == "bash" else 1)
     assert f"the runtime at {relay.url} did not answer within" in done.stderr
 
@@ -111,7 +110,7 @@ def test_start_up_grace(tmp_path, sidecar, relay, client):
     while sdk.refused_connections() == refused:
         assert process.poll() is None
     relay.listen()
-    out, err = process.communicate(timeout=TIMEOUT_S)
+    out, err = process.communicate(timeout=sdk.TIMEOUT_S)
     assert process.returncode == 0, err
     assert json.loads(out) == [{"result": None}] * 2
 
@@ -123,8 +122,10 @@ def test_a_lost_reply_counts_once(tmp_path, sidecar, relay, client):
     relay.listen()
     got = sdk.results(
         tmp_path, client,
-        [sdk.step("increment_variable", "n"), sdk.step("increment_variable", "n", 5),
-         sdk.step("set_variable", "fresh", 1, ""), sdk.step("delete_variable", "n"),
+        [sdk.step("increment_variable", "n"),
+         sdk.step("increment_variable", "n", 5),
+         sdk.step("set_variable", "fresh", 1, ""),
+         sdk.step("delete_variable", "n"),
          sdk.step("get_variable", "n", "gone")],
         sdk.environment(relay.url, sidecar.token))
     assert [g["result"] for g in got[:2]] == [1, 6]
@@ -154,12 +155,12 @@ def test_a_sidecar_that_is_killed_and_comes_back(
     while backend.admin.get("/v1/variables/n").status == 404:
         assert process.poll() is None, process.stderr.read()
     doomed.process.send_signal(signal.SIGKILL)
-    doomed.process.wait(TIMEOUT_S)
+    doomed.process.wait(sdk.TIMEOUT_S)
     doomed.control.close()
     doomed.session.close()
     doomed.log.close()
     relay.target = ("127.0.0.1", sidecar.port)
-    out, err = process.communicate(timeout=TIMEOUT_S)
+    out, err = process.communicate(timeout=sdk.TIMEOUT_S)
     assert process.returncode == 0, err
     assert [g["result"] for g in json.loads(out)] == list(range(1, 13))
 
@@ -214,7 +215,7 @@ done | jq -cs .
 def test_concurrent_calls(tmp_path, sidecar, relay, client):
     relay.listen()
     done = sdk.evaluate(tmp_path, client, CONCURRENT[client],
-                    sdk.environment(relay.url, sidecar.token))
+                        sdk.environment(relay.url, sidecar.token))
     assert done.returncode == 0, done.stderr
     assert sorted(json.loads(done.stdout)) == list(range(1, 201))
     if client != "bash":

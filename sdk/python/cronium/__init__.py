@@ -51,13 +51,15 @@ get_event_context = _shared.get_event_context
 cronium = _sys.modules[__name__]
 
 
-def __getattr__(name: str) -> object:
-    # asyncio takes 25 ms to import: only who uses it waits for it.
-    if name == "AsyncCronium":
-        from ._async import AsyncCronium
+if not TYPE_CHECKING:
 
-        return AsyncCronium
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        # asyncio takes 25 ms to import: only who uses it waits for it.
+        if name == "AsyncCronium":
+            from ._async import AsyncCronium
+
+            return AsyncCronium
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
