@@ -127,7 +127,9 @@ def answers(port):
 def bench_exec(*args, env=None):
     """Milliseconds; see bench_exec.c."""
     done = subprocess.run(
-        [PROGRAMS / "bench_exec", *map(str, args)], env=env, check=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, timeout=2 * TIMEOUT_S)
+        [PROGRAMS / "bench_exec", *map(str, args)], env=env,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=2 * TIMEOUT_S)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, args))}: {done.stderr}")
     return int(done.stdout) / 1000

@@ -132,13 +132,14 @@ def print_table(rows, out):
         print("  ".join(cells).rstrip(), file=out)
 
 
-def save(rows, skipped, path):
+def save(rows, skipped, failed, path):
     document = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(),
                     "load": os.getloadavg()},
         "rows": [row.json() for row in rows],
         "skipped": skipped,
+        "failed": failed,
     }
     with open(path, "w") as f:
         json.dump(document, f, indent=1, ensure_ascii=False)

@@ -8,6 +8,7 @@ smallest and the largest in brackets. docs/bench.md says how each is measured.
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -54,15 +55,17 @@ def parse():
 
 
 def measure(names, settings):
-    """Rows, and {name: why} of what cannot be measured here."""
-    rows, skipped = [], {}
+    """Rows, and {name: why} of what cannot be measured here, or failed."""
+    rows, skipped, failed = [], {}, {}
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
         try:
             rows += GROUPS[name].run(settings)
         except machine.Skip as why:
             skipped[name] = str(why)
-    return rows, skipped
+        except (OSError, RuntimeError, subprocess.SubprocessError) as why:
+            failed[name] = str(why)
+    return rows, skipped, failed
 
 
 def main():
@@ -75,15 +78,18 @@ def main():
         settings = machine.Settings(
             directory=pathlib.Path(directory),
             **(QUICK if options.quick else FULL))
-        rows, skipped = measure(options.only or GROUPS, settings)
+        rows, skipped, failed = measure(options.only or GROUPS, settings)
     report.print_table(rows, sys.stdout)
     for name, why in skipped.items():
         print(f"skipped {name}: {why}")
-    report.save(rows, skipped, options.json)
+    for name, why in failed.items():
+        print(f"failed {name}: {why}")
+    report.save(rows, skipped, failed, options.json)
     load, cores = os.getloadavg()[0], os.cpu_count()
     if load > cores:
         print(f"the machine is busy (load {load:.1f} on {cores} cores): "
               "the spreads are wider than they need be")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

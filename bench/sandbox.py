@@ -4,9 +4,10 @@ from machine import bench_exec, interleave, need
 from report import Row, Target
 from server import Cronium, bash_job, first_line_ms
 
-BWRAP = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/",
-         "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
-         "bash", "-c", ":"]
+BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr",
+         "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
+         "--symlink", "usr/lib64", "/lib64", "--proc", "/proc",
+         "--dev", "/dev", "--tmpfs", "/tmp", "bash", "-c", ":"]
 
 
 def run(settings):
