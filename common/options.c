@@ -245,7 +245,7 @@ void options_help(const struct option_spec *specs, size_t n)
 			 specs[i].letter ? specs[i].letter : ' ',
 			 specs[i].letter ? "," : " ", specs[i].name,
 			 specs[i].arg ? specs[i].arg : "");
-		printf("  %-32s %s", left, specs[i].help);
+		printf("  %-31s  %s", left, specs[i].help);
 		if (specs[i].initial)
 			printf(" [%s]", specs[i].initial);
 		putchar('\n');

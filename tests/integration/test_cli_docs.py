@@ -1,5 +1,5 @@
-"""docs/cli.md says what the option tables say. Run as a program, this writes
-the tables into it."""
+"""docs/cli.md and docs/programs.md say what the option tables say. Run as a
+program, this writes the tables into them."""
 
 import pathlib
 import re
@@ -10,24 +10,35 @@ import pytest
 
 from cli_process import CRONIUM
 
-DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLI_DOCS = ROOT / "docs" / "cli.md"
+PROGRAM_DOCS = ROOT / "docs" / "programs.md"
+PROGRAMS = ["backend", "orchestrator", "sidecar", "runner"]
 TABLE = re.compile(r"<!-- options of (\S+) -->\n(.*?)<!-- end -->\n", re.S)
 OPTION = re.compile(
     r"^ {2}(?:(-\w),| {3}) (--[\w-]+)(?: (\S+))? {2,}(.*?)(?: \[([^]]*)\])?$")
 
 
-def cronium_help(*args):
-    return subprocess.run([CRONIUM, *args], capture_output=True, text=True,
+def help_of(program, *args):
+    return subprocess.run([program, *args], capture_output=True, text=True,
                           timeout=60, check=True).stdout
 
 
 def commands():
-    return re.findall(r"^  (\w+) +\w", cronium_help("help"), re.M)
+    return re.findall(r"^  (\w+) +\w", help_of(CRONIUM, "help"), re.M)
 
 
-def table(command):
+def pages():
+    """For each page: what it documents, and the help that says the same."""
+    return {
+        CLI_DOCS: {c: (CRONIUM, c, "--help") for c in commands()},
+        PROGRAM_DOCS: {p: (f"{CRONIUM}-{p}", "--help") for p in PROGRAMS},
+    }
+
+
+def table(help_command):
     rows = ["", "| option | does | default |", "|---|---|---|"]
-    for line in cronium_help(command, "--help").splitlines():
+    for line in help_of(*help_command).splitlines():
         match = OPTION.match(line)
         if not match:
             continue
@@ -41,20 +52,25 @@ def table(command):
 
 
 def write():
-    text = TABLE.sub(lambda m: f"<!-- options of {m[1]} -->\n{table(m[1])}"
-                               "<!-- end -->\n", DOCS.read_text())
-    DOCS.write_text(text)
+    for page, helps in pages().items():
+        text = TABLE.sub(
+            lambda m, helps=helps: f"<!-- options of {m[1]} -->\n"
+            f"{table(helps[m[1]])}<!-- end -->\n", page.read_text())
+        page.write_text(text)
 
 
-@pytest.mark.parametrize("command", commands())
-def test_options(command):
-    documented = dict(TABLE.findall(DOCS.read_text()))
-    assert documented.get(command) == table(command), \
+@pytest.mark.parametrize("page,name", [(page, name) for page, helps
+                                       in pages().items() for name in helps])
+def test_options(page, name):
+    documented = dict(TABLE.findall(page.read_text()))
+    assert documented.get(name) == table(pages()[page][name]), \
         f"run {pathlib.Path(__file__).name} to write the tables anew"
 
 
-def test_no_others():
-    assert sorted(dict(TABLE.findall(DOCS.read_text()))) == sorted(commands())
+@pytest.mark.parametrize("page", [CLI_DOCS, PROGRAM_DOCS])
+def test_no_others(page):
+    documented = dict(TABLE.findall(page.read_text()))
+    assert sorted(documented) == sorted(pages()[page])
 
 
 if __name__ == "__main__":
