@@ -14,7 +14,6 @@
 #include "common/json.h"
 #include "common/log.h"
 
-#define API_PROBLEM_TYPE "application/problem+json"
 #define API_DETAIL_MAX_BYTES 4096
 
 /* A store operation that outlives its call; freed by its completion. */
@@ -127,71 +126,75 @@ void api_reply_empty(struct api_call *call, int status)
 	api_reply(call, status, NULL, 0, NULL, 0);
 }
 
-static void api_reply_typed(struct api_call *call, int status, const char *type,
-			    json_t *o)
+void api_reply_json(struct api_call *call, int status, json_t *o)
 {
-	const struct http_header headers[] = {
-		{ "content-type", type },
+	static const struct http_header headers[] = {
+		{ "content-type", "application/json" },
 		{ "cache-control", "no-store" },
-		{ "www-authenticate", "Bearer" },
 	};
-	size_t n = ARRAY_SIZE(headers) - (status == 401 ? 0 : 1);
 	struct buf body = { 0 };
 
 	if (!o || json_append(&body, o))
 		api_reply_empty(call, 503);
 	else
-		api_reply(call, status, headers, n, body.data, body.len);
+		api_reply(call, status, headers, ARRAY_SIZE(headers), body.data,
+			  body.len);
 	buf_deinit(&body);
 	json_decref(o);
 }
 
-void api_reply_json(struct api_call *call, int status, json_t *o)
+static void api_problem_reply(struct api_call *call,
+			      const struct http_problem_text *text)
 {
-	api_reply_typed(call, status, "application/json", o);
-}
+	static const struct http_header headers[] = {
+		{ "content-type", "application/problem+json" },
+		{ "cache-control", "no-store" },
+		{ "www-authenticate", "Bearer" },
+	};
+	size_t n = ARRAY_SIZE(headers) - (text->status == 401 ? 0 : 1);
+	struct buf body = { 0 };
 
-static void api_problem_v(struct api_call *call, int status, const char *code,
-			  const char *member, int64_t value, const char *fmt,
-			  va_list ap)
-{
-	char detail[API_DETAIL_MAX_BYTES];
-	struct buf text = { 0 };
-	json_t *o = NULL;
-
-	vsnprintf(detail, sizeof(detail), fmt, ap);
-	/* A detail may quote what a client sent, cut anywhere. */
-	if (!json_append_string(&text, detail, strlen(detail)))
-		o = json_pack("{s:s,s:i,s:s,s:o,s:s,s:s}", "type",
-			      "about:blank", "status", status, "title",
-			      http_status_phrase(status), "detail",
-			      json_loadb((char *)text.data, text.len,
-					 JSON_DECODE_ANY, NULL),
-			      "code", code, "trace_id", call->trace_id);
-	buf_deinit(&text);
-	if (o && member)
-		json_object_set_new(o, member, json_integer(value));
-	api_reply_typed(call, status, API_PROBLEM_TYPE, o);
+	if (http_problem_append(&body, text))
+		api_reply_empty(call, 503);
+	else
+		api_reply(call, text->status, headers, n, body.data, body.len);
+	buf_deinit(&body);
 }
 
 void api_problem(struct api_call *call, int status, const char *code,
 		 const char *fmt, ...)
 {
+	char detail[API_DETAIL_MAX_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	api_problem_v(call, status, code, NULL, 0, fmt, ap);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
+	api_problem_reply(call, &(struct http_problem_text){
+					.status = status,
+					.code = code,
+					.detail = detail,
+					.trace_id = call->trace_id,
+				});
 }
 
 void api_problem_with(struct api_call *call, int status, const char *code,
 		      const char *member, int64_t value, const char *fmt, ...)
 {
+	char detail[API_DETAIL_MAX_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	api_problem_v(call, status, code, member, value, fmt, ap);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
+	api_problem_reply(call, &(struct http_problem_text){
+					.status = status,
+					.code = code,
+					.detail = detail,
+					.trace_id = call->trace_id,
+					.member = member,
+					.value = value,
+				});
 }
 
 void api_stream_start(struct api_call *call, const char *content_type)

@@ -28,4 +28,5 @@ void *arena_zalloc(struct arena *a, size_t n);
 /* A copy with a NUL behind it; NULL for NULL. */
 void *arena_dup(struct arena *a, const void *data, size_t n);
 char *arena_strdup(struct arena *a, const char *s);
-char *arena_vprintf(struct arena *a, const char *fmt, __builtin_va_list ap);
+char *arena_vprintf(struct arena *a, const char *fmt, __builtin_va_list ap)
+	PRINTF_LIKE(2, 0);

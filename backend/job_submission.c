@@ -208,7 +208,7 @@ static int take_frame(struct job_submission *out, const struct frame *f,
 	}
 	return buf_printf(why,
 			  "the frame %s has no place here, or is there twice",
-			  frame_type_name(f->type))
+			  frame_type_name((uint8_t)f->type))
 		       ? -ENOMEM
 		       : JOB_SUBMISSION_E_FRAMES;
 }

@@ -20,7 +20,6 @@ struct log_stream {
 	enum log_stream_state state;
 	int64_t offset;
 	bool again;      /* something happened since the read was started */
-	bool told;       /* a state was sent */
 	bool ended;      /* the job has: nothing more will come */
 	struct buf last; /* its final job object */
 };
@@ -38,77 +37,84 @@ static void on_end(struct api_call *call)
 
 /* --- writing ------------------------------------------------------------- */
 
-/* False: the peer is slow, or memory is short and the stream is gone. */
-static bool log_stream_write(struct log_stream *s, enum frame_type type,
-			     const void *data, size_t len)
+/* 0 or -ENOMEM; *full: the peer is slow. */
+static int log_stream_write(struct log_stream *s, enum frame_type type,
+			    const void *data, size_t len, bool *full)
 {
 	struct buf frame = { 0 };
-	bool more = true;
+	int r;
 
 	if (!s->options.frames) {
 		if (type != FRAME_STATE)
-			more = http_respond_write(s->call->ex, data, len);
-	} else if (!frame_append(&frame, type, data, len)) {
-		more = http_respond_write(s->call->ex, frame.data, frame.len);
+			*full = !http_respond_write(s->call->ex, data, len);
+		return 0;
 	}
+	r = frame_append(&frame, type, data, len);
+	if (!r)
+		*full = !http_respond_write(s->call->ex, frame.data, frame.len);
 	buf_deinit(&frame);
-	return more;
+	return r;
 }
 
 static void log_stream_finish(struct log_stream *s)
 {
-	if (s->last.len)
-		log_stream_write(s, FRAME_STATE, s->last.data, s->last.len);
-	api_stream_end(s->call);
+	bool full;
+
+	if (s->last.len &&
+	    log_stream_write(s, FRAME_STATE, s->last.data, s->last.len, &full))
+		api_stream_abort(s->call);
+	else
+		api_stream_end(s->call);
 }
 
 /* The final state waits for the last of the log; others go at once. */
 static int log_stream_tell(struct log_stream *s, const void *json, size_t len,
 			   bool ended)
 {
-	s->told = true;
+	bool full; /* the log, which is larger, is told again */
+
 	if (ended) {
 		s->ended = true;
 		buf_clear(&s->last);
 		return buf_append(&s->last, json, len);
 	}
-	log_stream_write(s, FRAME_STATE, json, len);
-	return 0;
+	return log_stream_write(s, FRAME_STATE, json, len, &full);
 }
 
 /* --- reading the store --------------------------------------------------- */
 
-static bool log_stream_write_chunks(struct log_stream *s,
-				    const struct store_result *result)
+/* As log_stream_write(). */
+static int log_stream_write_chunks(struct log_stream *s,
+				   const struct store_result *result,
+				   bool *full)
 {
-	bool more = true;
+	int r = 0;
 
-	for (size_t i = 0; i < result->log.n; i++) {
+	for (size_t i = 0; i < result->log.n && !r; i++) {
 		const struct store_log_chunk *c = &result->log.chunks[i];
 
-		more = log_stream_write(s, (enum frame_type)c->stream,
-					c->data.data, c->data.len) &&
-		       more;
+		r = log_stream_write(s, (enum frame_type)c->stream,
+				     c->data.data, c->data.len, full);
 	}
-	return more;
+	return r;
 }
 
 static void on_log(int r, const struct store_result *result, void *ctx)
 {
 	struct api_call *call = ctx;
 	struct log_stream *s = call->state;
-	bool more;
+	bool full = false;
 
-	if (r) {
+	/* Never a gap: a reader that sees the end can come again. */
+	if (r || log_stream_write_chunks(s, result, &full)) {
 		api_stream_abort(call);
 		return;
 	}
-	more = log_stream_write_chunks(s, result);
 	s->offset = MAX(s->offset, result->log.next);
 	if (s->offset < result->log.total)
 		s->again = true;
-	s->state = more ? LOG_IDLE : LOG_BLOCKED;
-	if (!more)
+	s->state = full ? LOG_BLOCKED : LOG_IDLE;
+	if (full)
 		return;
 	if (s->again)
 		log_stream_read(s);

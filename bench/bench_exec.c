@@ -28,7 +28,7 @@
 #define PAUSE_NS (50 * 1000)
 #define REPLY_BYTES 4096
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "bench_exec: %s\n", what);
 	exit(1);

@@ -40,8 +40,9 @@ bool output_is_terminal(void)
 	return output.terminal;
 }
 
-static void output_line(const char *colour, const char *prefix, const char *fmt,
-			va_list ap)
+static PRINTF_LIKE(3, 0) void output_line(const char *colour,
+					  const char *prefix, const char *fmt,
+					  va_list ap)
 {
 	bool on = output.colour_err && colour;
 

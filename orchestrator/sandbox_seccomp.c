@@ -152,7 +152,7 @@ static int sandbox_seccomp_fill(scmp_filter_ctx filter)
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
 				     SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, AF_VSOCK));
+				     SCMP_A0(SCMP_CMP_EQ, AF_VSOCK, 0));
 	return r;
 }
 

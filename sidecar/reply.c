@@ -41,18 +41,25 @@ void reply_json(struct reply *r, int status, const void *body, size_t len)
 	reply_send(r, status, &type, 1, body, len);
 }
 
-static void send_problem(struct reply *r, int status, const char *code,
-			 const struct http_header *header, const char *fmt,
-			 va_list ap)
+static PRINTF_LIKE(5, 0) void send_problem(struct reply *r, int status,
+					   const char *code,
+					   const struct http_header *header,
+					   const char *fmt, va_list ap)
 {
 	struct http_header headers[2] = {
 		{ "Content-Type", "application/problem+json" },
 	};
 	_cleanup_(buf_deinit) struct buf body = { 0 };
 	char detail[REPLY_DETAIL_BYTES];
+	const struct http_problem_text text = {
+		.status = status,
+		.code = code,
+		.detail = detail,
+		.trace_id = r->trace,
+	};
 
 	vsnprintf(detail, sizeof(detail), fmt, ap);
-	if (http_problem_append(&body, status, code, detail, r->trace) < 0)
+	if (http_problem_append(&body, &text) < 0)
 		buf_clear(&body);
 	if (header)
 		headers[1] = *header;

@@ -76,20 +76,22 @@ static int append_member(struct buf *b, const char *name, const char *value)
 	return r < 0 ? r : json_append_string(b, value, strlen(value));
 }
 
-int http_problem_append(struct buf *b, int status, const char *code,
-			const char *detail, const char *trace_id)
+int http_problem_append(struct buf *b, const struct http_problem_text *p)
 {
 	int r = buf_printf(b, "{\"type\":\"about:blank\",\"status\":%d",
-			   status);
+			   p->status);
 
 	if (!r)
-		r = append_member(b, "title", http_status_phrase(status));
+		r = append_member(b, "title", http_status_phrase(p->status));
 	if (!r)
-		r = append_member(b, "detail", detail);
+		r = append_member(b, "detail", p->detail);
 	if (!r)
-		r = append_member(b, "code", code);
+		r = append_member(b, "code", p->code);
 	if (!r)
-		r = append_member(b, "trace_id", trace_id);
+		r = append_member(b, "trace_id", p->trace_id);
+	if (!r && p->member)
+		r = buf_printf(b, ",\"%s\":%lld", p->member,
+			       (long long)p->value);
 	return r ? r : buf_append_str(b, "}\n");
 }
 
@@ -112,7 +114,12 @@ static void problem_respond(struct http_exchange *ex, int status,
 	headers[1] = (struct http_header){ "X-Cronium-Trace-Id", trace_id };
 	if (n_extra)
 		memcpy(headers + 2, extra, n_extra * sizeof(*extra));
-	if (http_problem_append(&body, status, code, detail, trace_id) < 0)
+	if (http_problem_append(&body, &(struct http_problem_text){
+					       .status = status,
+					       .code = code,
+					       .detail = detail,
+					       .trace_id = trace_id,
+				       }) < 0)
 		buf_clear(&body);
 	http_respond(ex, status, headers, 2 + n_extra, body.data, body.len);
 }

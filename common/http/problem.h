@@ -1,8 +1,12 @@
 /* Errors for people and programs: application/problem+json (RFC 9457). */
 #pragma once
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "common/macro.h"
 
+struct buf;
 struct http_exchange;
 struct http_header;
 
@@ -21,10 +25,15 @@ void http_problem_with(struct http_exchange *ex, int status, const char *code,
 		       const struct http_header *headers, size_t n_headers,
 		       const char *fmt, ...) PRINTF_LIKE(6, 7);
 
-/* Appends the document alone. 0 or -ENOMEM. */
-struct buf;
-int http_problem_append(struct buf *b, int status, const char *code,
-			const char *detail, const char *trace_id) MUST_CHECK;
+struct http_problem_text {
+	int status;
+	const char *code, *detail, *trace_id;
+	const char *member; /* one more member, a number; NULL for none */
+	int64_t value;
+};
+/* Appends the document alone; what is no UTF-8 is replaced. 0 or -ENOMEM. */
+int http_problem_append(struct buf *b,
+			const struct http_problem_text *p) MUST_CHECK;
 
 /* The standard reason phrase, "Not Found"; "Unknown" where there is none. */
 const char *http_status_phrase(int status);

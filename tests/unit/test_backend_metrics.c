@@ -12,8 +12,8 @@ static void test_render(void **state)
 {
 	static const char *const lines[] = {
 		"cronium_http_requests_total{class=\"admin\",status=\"2xx\"} 2\n",
-		"cronium_http_requests_total{class=\"runtime\",status=\"4xx\"} "
-		"1\n",
+		("cronium_http_requests_total{class=\"runtime\","
+		 "status=\"4xx\"} 1\n"),
 		"cronium_claim_latency_seconds_bucket{le=\"0.005\"} 2\n",
 		"cronium_claim_latency_seconds_bucket{le=\"0.01\"} 3\n",
 		"cronium_claim_latency_seconds_bucket{le=\"300\"} 3\n",
