@@ -9,7 +9,7 @@
 
 enum {
 	NUMBER_E_TYPE = 1, /* one of the two is not a JSON number */
-	NUMBER_E_RANGE,	   /* an integer over 64 bits, or not finite */
+	NUMBER_E_RANGE,    /* an integer over 64 bits, or not finite */
 };
 
 /*

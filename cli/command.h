@@ -73,6 +73,3 @@ struct command {
 extern const struct command command_run, command_submit, command_jobs,
 	command_job, command_logs, command_cancel, command_vars, command_up,
 	command_doctor;
-
-/* --help of one command, on stdout. */
-void command_help(const struct command *c);

@@ -143,11 +143,20 @@ int idle_watch_new(struct idle_watch **out, struct event_base *base,
 	return 0;
 }
 
+static void idle_watch_stop(struct idle_watch *l)
+{
+	l->checking = false;
+	event_del(l->again);
+	if (l->call)
+		backend_call_cancel(l->call);
+	l->call = NULL;
+}
+
 void idle_watch_free(struct idle_watch *l)
 {
 	if (!l)
 		return;
-	idle_watch_hold(l);
+	idle_watch_stop(l);
 	event_free(l->again);
 	free(l);
 }
@@ -159,15 +168,6 @@ void idle_watch_check(struct idle_watch *l)
 	l->checking = true;
 	l->state = 0;
 	idle_watch_look(l);
-}
-
-void idle_watch_hold(struct idle_watch *l)
-{
-	l->checking = false;
-	event_del(l->again);
-	if (l->call)
-		backend_call_cancel(l->call);
-	l->call = NULL;
 }
 
 static void idle_watch_on_cancelled(struct backend_call *call,

@@ -17,9 +17,7 @@ int idle_watch_new(struct idle_watch **out, struct event_base *base,
 		   void *ctx) MUST_CHECK;
 void idle_watch_free(struct idle_watch *l);
 
-/* Looks, and goes on looking until on_idle or idle_watch_hold(). */
+/* Looks, and goes on looking until on_idle. */
 void idle_watch_check(struct idle_watch *l);
-/* Somebody came back. */
-void idle_watch_hold(struct idle_watch *l);
 /* Cancels a job whose CLI is gone. */
 void idle_watch_cancel_job(struct idle_watch *l, const char *job);

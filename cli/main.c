@@ -32,7 +32,7 @@ static bool main_speaks_to_server(const struct command *c)
 	return false;
 }
 
-void command_help(const struct command *c)
+static void command_help(const struct command *c)
 {
 	printf("usage: cronium %s [OPTIONS] %s\n\n%s.\n\n", c->name, c->words,
 	       c->summary);

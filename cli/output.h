@@ -43,7 +43,6 @@ struct output_cell {
 #define OUTPUT_GREEN "32"
 #define OUTPUT_YELLOW "33"
 #define OUTPUT_DIM "2"
-#define OUTPUT_BOLD "1"
 
 /* Columns as wide as their widest cell, on stdout. cells: rows * columns. */
 void output_table(const char *const *heads, size_t columns,

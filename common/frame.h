@@ -76,7 +76,7 @@ struct frame_decoder {
 	struct buf in;
 	struct buf message; /* parts of a message with FRAME_MORE */
 	uint8_t partial;    /* its type, 0 when there is none */
-	size_t taken;	    /* bytes to drop from in on the next call */
+	size_t taken;       /* bytes to drop from in on the next call */
 	bool message_done;  /* message was handed out: clear on next call */
 	size_t max_message_bytes; /* 0 = FRAME_MESSAGE_MAX_BYTES */
 };

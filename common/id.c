@@ -33,6 +33,5 @@ bool id_valid(const char *prefix, const char *id)
 	if (strncmp(id, prefix, n) != 0 || id[n] != '_')
 		return false;
 	id += n + 1;
-	return strlen(id) == ID_CHARS &&
-	       strspn(id, id_alphabet) == ID_CHARS;
+	return strlen(id) == ID_CHARS && strspn(id, id_alphabet) == ID_CHARS;
 }

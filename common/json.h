@@ -21,8 +21,8 @@
 
 /*
  * Checks that data is exactly one JSON value (RFC 8259) of at most
- * JSON_DEPTH_MAX levels, valid UTF-8, allocating nothing. 0, or -EINVAL with
- * the offset of the offending byte in *at.
+ * JSON_DEPTH_MAX levels, valid UTF-8, in constant memory (yajl). 0, -EINVAL
+ * with the offset of the offending byte in *at, or -ENOMEM.
  */
 int json_check(const void *data, size_t len, size_t *at) MUST_CHECK;
 

@@ -19,11 +19,11 @@
  * destructor that takes a `type` pointer and accepts NULL.
  */
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
-#define DEFINE_CLEANUP(type, fn)                                             \
-	static inline UNUSED void fn##p(type *p)                             \
-	{                                                                    \
-		if (*p)                                                      \
-			fn(*p);                                              \
+#define DEFINE_CLEANUP(type, fn)                 \
+	static inline UNUSED void fn##p(type *p) \
+	{                                        \
+		if (*p)                          \
+			fn(*p);                  \
 	}
 
 static inline UNUSED void freep(void *p)

@@ -49,21 +49,21 @@ static int option_parse_scaled(const char *s, const struct option_unit *units,
 	return -EINVAL;
 }
 
-int option_parse_duration(const char *s, uint64_t *ms)
+static int option_parse_duration(const char *s, uint64_t *ms)
 {
 	static const struct option_unit units[] = {
-		{ "", 1000 },	    { "s", 1000 },    { "ms", 1 },
+		{ "", 1000 },       { "s", 1000 },    { "ms", 1 },
 		{ "m", 60 * 1000 }, { "h", 3600000 }, { "d", 86400000 },
 	};
 
 	return option_parse_scaled(s, units, ARRAY_SIZE(units), ms);
 }
 
-int option_parse_bytes(const char *s, uint64_t *bytes)
+static int option_parse_bytes(const char *s, uint64_t *bytes)
 {
 	static const struct option_unit units[] = {
-		{ "", 1 },	     { "b", 1 },	   { "k", 1 << 10 },
-		{ "kb", 1 << 10 },   { "m", 1 << 20 },	   { "mb", 1 << 20 },
+		{ "", 1 },           { "b", 1 },           { "k", 1 << 10 },
+		{ "kb", 1 << 10 },   { "m", 1 << 20 },     { "mb", 1 << 20 },
 		{ "g", 1ULL << 30 }, { "gb", 1ULL << 30 },
 	};
 
@@ -210,8 +210,10 @@ int options_parse(const struct option_spec *specs, size_t n, int argc,
 			return -EINVAL;
 	option_tables_fill(&tables, specs, n, stop_early);
 	moved = calloc((size_t)argc + 1, sizeof(*moved));
-	if (!moved)
-		return -ENOMEM;
+	if (!moved) {
+		snprintf(err, err_size, "out of memory");
+		return -EINVAL;
+	}
 	optind = 0;
 	opterr = 0;
 	r = 0;

@@ -25,12 +25,12 @@ struct option_list {
 };
 
 struct option_spec {
-	const char *name;     /* long name without dashes */
-	char letter;          /* 0 for none */
+	const char *name; /* long name without dashes */
+	char letter;      /* 0 for none */
 	enum option_type type;
-	size_t offset;        /* of the field in the target struct */
-	const char *arg;      /* name of the argument in help; NULL for flags */
-	const char *initial;  /* default as the user would type it, or NULL */
+	size_t offset;       /* of the field in the target struct */
+	const char *arg;     /* name of the argument in help; NULL for flags */
+	const char *initial; /* default as the user would type it, or NULL */
 	const char *help;
 };
 
@@ -47,7 +47,5 @@ int options_parse(const struct option_spec *specs, size_t n, int argc,
 /* Prints one aligned line an option to stdout. */
 void options_help(const struct option_spec *specs, size_t n);
 
-/* The value parsers, for use elsewhere. 0 or -EINVAL. */
-int option_parse_duration(const char *s, uint64_t *ms) MUST_CHECK;
-int option_parse_bytes(const char *s, uint64_t *bytes) MUST_CHECK;
+/* A whole number, for use elsewhere. 0 or -EINVAL. */
 int option_parse_uint(const char *s, uint64_t *out) MUST_CHECK;

@@ -40,7 +40,7 @@ struct token_patterns {
 struct token_claims {
 	char *issuer;
 	char *audience; /* "runtime" or "backend" */
-	char *subject;	/* execution */
+	char *subject;  /* execution */
 	char *job;
 	char *id; /* jti */
 	int64_t issued_s, not_before_s, expires_s;

@@ -63,12 +63,6 @@ static void docker_call_free(struct docker_call *call)
 	free(call);
 }
 
-void docker_call_cancel(struct docker_call *call)
-{
-	if (call)
-		docker_call_free(call);
-}
-
 static void docker_call_give_lines(struct docker_call *call)
 {
 	uint8_t *end;

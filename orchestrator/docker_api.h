@@ -23,7 +23,7 @@ struct docker_call;
 #define DOCKER_API_VERSION_MAX "1.43"
 
 struct docker_reply {
-	int status;	  /* HTTP status; 0 when there was no answer */
+	int status;       /* HTTP status; 0 when there was no answer */
 	const char *body; /* NUL-terminated; "" for streamed calls */
 	size_t len;
 	const char *error; /* NULL for 2xx and 304; else the engine's words */
@@ -55,5 +55,3 @@ int docker_api_call(struct docker_api *api, const char *method,
 int docker_api_upload(struct docker_api *api, const char *path, struct buf *tar,
 		      unsigned int timeout_ms,
 		      const struct docker_call_ops *ops, void *ctx) MUST_CHECK;
-/* on_done is not called any more; NULL is fine. */
-void docker_call_cancel(struct docker_call *call);

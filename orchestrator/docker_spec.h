@@ -26,10 +26,10 @@ struct executor_spec;
 /* Paths as the engine's host sees them. */
 struct docker_mounts {
 	const char *sidecar_dir;  /* with the sidecar's control.sock */
-	const char *runner_dir;	  /* with the runner's control.sock */
+	const char *runner_dir;   /* with the runner's control.sock */
 	const char *backend_dir;  /* with backend.sock */
-	const char *bin_dir;	  /* with cronium-runner */
-	const char *sdk_dir;	  /* NULL: the image has its own, or none */
+	const char *bin_dir;      /* with cronium-runner */
+	const char *sdk_dir;      /* NULL: the image has its own, or none */
 	const char *node_sdk_dir; /* sdk_dir/node */
 };
 

@@ -35,7 +35,7 @@ static const struct {
 	[POD_GONE] = { "GONE", 0 },
 };
 
-const char *pod_state_name(enum pod_state state)
+static const char *pod_state_name(enum pod_state state)
 {
 	return pod_states[state].name;
 }
@@ -232,14 +232,4 @@ const char *pod_execution(const struct pod *p)
 int64_t pod_epoch(const struct pod *p)
 {
 	return p->a->epoch;
-}
-
-uint32_t pod_lease_ms(const struct pod *p)
-{
-	return p->a->lease_ms;
-}
-
-enum pod_state pod_get_state(const struct pod *p)
-{
-	return p->state;
 }

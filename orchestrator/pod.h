@@ -53,7 +53,6 @@ enum pod_state {
 	POD_FAILED,
 	POD_GONE,
 };
-const char *pod_state_name(enum pod_state state);
 
 struct pod_ops {
 	/* CREATING is over, one way or the other. */
@@ -83,8 +82,6 @@ void pod_free(struct pod *p);
 
 const char *pod_execution(const struct pod *p);
 int64_t pod_epoch(const struct pod *p);
-uint32_t pod_lease_ms(const struct pod *p);
-enum pod_state pod_get_state(const struct pod *p);
 
 /* The user wants it ended: SIGTERM, a grace period, SIGKILL. */
 void pod_cancel(struct pod *p, const char *reason);

@@ -72,7 +72,7 @@ static void runner_abandon(struct runner *r, const char *reason)
 	if (r->state != RUNNER_GONE) {
 		log_error("-", "gave up: %s", reason);
 		r->exit_code = EXIT_FAILURE;
-		r->state = RUNNER_GONE;
+		runner_set_state(r, RUNNER_GONE);
 	}
 	tree_signal(SIGKILL);
 	event_base_loopbreak(r->base);

@@ -8,7 +8,6 @@
 struct flight {
 	UT_hash_handle hh;
 	TAILQ_HEAD(, flight_waiter) waiters;
-	void *data;
 	bool detached;
 	char key[];
 };
@@ -21,7 +20,7 @@ struct flight *flight_find(const struct flight_table *t, const char *key)
 	return f;
 }
 
-struct flight *flight_new(struct flight_table *t, const char *key, void *data)
+struct flight *flight_new(struct flight_table *t, const char *key)
 {
 	size_t n = strlen(key);
 	struct flight *f = calloc(1, sizeof(*f) + n + 1);
@@ -29,7 +28,6 @@ struct flight *flight_new(struct flight_table *t, const char *key, void *data)
 	if (!f)
 		return NULL;
 	memcpy(f->key, key, n);
-	f->data = data;
 	TAILQ_INIT(&f->waiters);
 	HASH_ADD_STR(t->flights, key, f);
 	if (!f->hh.tbl) {
@@ -42,11 +40,6 @@ struct flight *flight_new(struct flight_table *t, const char *key, void *data)
 const char *flight_key(const struct flight *f)
 {
 	return f->key;
-}
-
-void *flight_data(const struct flight *f)
-{
-	return f->data;
 }
 
 void flight_join(struct flight *f, struct flight_waiter *w)

@@ -29,10 +29,9 @@ struct flight_table {
 
 /* The flight under way for key; NULL when there is none. */
 struct flight *flight_find(const struct flight_table *t, const char *key);
-/* data belongs to who starts it. NULL on ENOMEM. */
-struct flight *flight_new(struct flight_table *t, const char *key, void *data);
+/* NULL on ENOMEM. */
+struct flight *flight_new(struct flight_table *t, const char *key);
 const char *flight_key(const struct flight *f);
-void *flight_data(const struct flight *f);
 
 void flight_join(struct flight *f, struct flight_waiter *w);
 void flight_leave(struct flight_waiter *w);

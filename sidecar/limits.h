@@ -15,7 +15,6 @@
 #define LIMITS_REPLY_BYTES (64 * 1024 * 1024)
 #define LIMITS_CONDITION_BYTES 1024
 #define LIMITS_INCREMENT_BYTES 1024
-#define LIMITS_RETRY_AFTER_S 1
 
 struct limits {
 	uint32_t in_flight;

@@ -12,6 +12,7 @@
 #include "sidecar/execution.h"
 #include "sidecar/forward.h"
 
+/* COLLECTING ─▶ CALLING ─▶ REDACTING (a secret), each freed at its end. */
 enum relay_state { RELAY_COLLECTING, RELAY_CALLING, RELAY_REDACTING };
 
 struct relay {
@@ -239,7 +240,6 @@ static struct relay *relay_new(struct request *req,
 void relay_begin(struct request *req, const struct relay_spec *spec,
 		 const char *key, uint64_t max_body_bytes)
 {
-	static const struct http_header retry_after = { "Retry-After", "1" };
 	struct limits *limits = &req->execution->limits;
 	struct relay *r;
 
@@ -248,11 +248,7 @@ void relay_begin(struct request *req, const struct relay_spec *spec,
 	r = relay_new(req, spec, key, max_body_bytes);
 	if (!r || !limits_begin(limits, r->body_bytes)) {
 		free(r);
-		reply_problem_with(&req->reply, 429, "too_many_requests",
-				   &retry_after,
-				   "%" PRIu32 " requests are under way; wait "
-				   "for one of them to end",
-				   limits->in_flight);
+		reply_busy(&req->reply, limits->in_flight);
 		return;
 	}
 	LIST_INSERT_HEAD(&req->execution->relays, r, link);

@@ -1,5 +1,6 @@
 #include "sidecar/reply.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,4 +85,14 @@ void reply_problem_with(struct reply *r, int status, const char *code,
 	va_start(ap, fmt);
 	send_problem(r, status, code, header, fmt, ap);
 	va_end(ap);
+}
+
+void reply_busy(struct reply *r, uint32_t in_flight)
+{
+	static const struct http_header retry_after = { "Retry-After", "1" };
+
+	reply_problem_with(r, 429, "too_many_requests", &retry_after,
+			   "%" PRIu32 " requests are under way; wait for one "
+			   "of them to end",
+			   in_flight);
 }

@@ -313,7 +313,7 @@ static struct flight *depart(const struct request *req, const char *key,
 	if (!r)
 		return NULL;
 	r->execution = x;
-	r->flight = flight_new(&x->flights, key, r);
+	r->flight = flight_new(&x->flights, key);
 	if (!r->flight) {
 		free(r);
 		return NULL;
@@ -357,18 +357,13 @@ static void wait_for(struct flight *f, struct request *req, struct waiter *w)
 static void ask_backend(struct request *req, const char *key,
 			bool stale_at_hand)
 {
-	static const struct http_header retry_after = { "Retry-After", "1" };
 	struct limits *limits = &req->execution->limits;
 	struct waiter *w = calloc(1, sizeof(*w));
 	struct flight *f;
 
 	if (!w || !limits_begin(limits, 0)) {
 		free(w);
-		reply_problem_with(&req->reply, 429, "too_many_requests",
-				   &retry_after,
-				   "%" PRIu32 " requests are under way; wait "
-				   "for one of them to end",
-				   limits->in_flight);
+		reply_busy(&req->reply, limits->in_flight);
 		return;
 	}
 	f = flight_find(&req->execution->flights, key);

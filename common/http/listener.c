@@ -89,6 +89,15 @@ static void listener_take(struct listener *l, int fd,
 		close(fd);
 }
 
+/* For a moment: there are no descriptors left. */
+static void listener_pause(struct listener *l)
+{
+	const struct timeval tv = clock_timeval(ACCEPT_PAUSE_MS);
+
+	event_del(l->ev);
+	event_add(l->resume_ev, &tv);
+}
+
 /* False when there is nothing to accept, or no way to do it now. */
 static bool listener_accept(struct listener *l)
 {
@@ -128,14 +137,6 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	struct listener *l = arg;
 
 	event_add(l->ev, NULL);
-}
-
-void listener_pause(struct listener *l)
-{
-	const struct timeval tv = clock_timeval(ACCEPT_PAUSE_MS);
-
-	event_del(l->ev);
-	event_add(l->resume_ev, &tv);
 }
 
 /* --- life --------------------------------------------------------------- */

@@ -21,7 +21,8 @@
 struct options {
 	const char *unix_path, *cert, *key;
 	uint64_t connections, header_bytes, body_bytes, header_timeout,
-		body_timeout, idle_timeout, write_timeout, resets, control, reply_bytes;
+		body_timeout, idle_timeout, write_timeout, resets, control,
+		reply_bytes;
 };
 
 #define OPTION(name, type, field, arg, initial, help)                         \

@@ -102,7 +102,7 @@ static json_t *pod_argv(const struct driver *d)
 	json_t *argv = json_array();
 
 	json_array_append_new(
-		argv, json_string(dot && !strcmp(dot, ".py")	? "python3"
+		argv, json_string(dot && !strcmp(dot, ".py")    ? "python3"
 				  : dot && !strcmp(dot, ".mjs") ? "node"
 								: "bash"));
 	json_array_append_new(argv, json_string("script"));

@@ -59,7 +59,7 @@ static int remove_entry(const char *path, const struct stat *st, int type,
 	return remove(path);
 }
 
-void store_fixture_remove_dir(const char *dir)
+static void store_fixture_remove_dir(const char *dir)
 {
 	nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -24,7 +24,7 @@ struct reply {
 	int r;
 	struct store_result result;
 	void (*op)(void); /* the operation: says what to copy of the union */
-	char *log;	  /* store_log_read(): "o:…" "e:…" "n:…" joined */
+	char *log;        /* store_log_read(): "o:…" "e:…" "n:…" joined */
 };
 
 /* cmocka set-up and tear-down: *state is the fixture. */
@@ -35,7 +35,6 @@ int store_fixture_teardown(void **state);
 void store_fixture_open(struct store_fixture *f);
 int store_fixture_try_open(struct store_fixture *f, char *err, size_t err_size);
 void store_fixture_close(struct store_fixture *f);
-void store_fixture_remove_dir(const char *dir);
 
 struct store_done store_fixture_done(struct store_fixture *f,
 				     struct reply *reply, void (*op)(void));
@@ -45,11 +44,11 @@ int store_fixture_wait(struct reply *reply);
 /* Calls an operation with its arguments (but for the last) and waits. */
 #define STORE_DONE(f, reply, op) \
 	store_fixture_done(f, reply, (void (*)(void))(op))
-#define STORE_WAIT(f, reply, op, ...) \
-	(assert_int_equal( \
+#define STORE_WAIT(f, reply, op, ...)                                       \
+	(assert_int_equal(                                                  \
 		 op((f)->store, __VA_ARGS__, STORE_DONE(f, reply, op)), 0), \
 	 store_fixture_wait(reply))
-#define STORE_WAIT0(f, reply, op) \
+#define STORE_WAIT0(f, reply, op)                                       \
 	(assert_int_equal(op((f)->store, STORE_DONE(f, reply, op)), 0), \
 	 store_fixture_wait(reply))
 

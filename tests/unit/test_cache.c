@@ -245,9 +245,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_hit_and_age),	   TEST(test_stale_after_ttl),
-		TEST(test_absent),	   TEST(test_older_version_is_ignored),
-		TEST(test_drop),	   TEST(test_least_used_goes_first),
+		TEST(test_hit_and_age),    TEST(test_stale_after_ttl),
+		TEST(test_absent),         TEST(test_older_version_is_ignored),
+		TEST(test_drop),           TEST(test_least_used_goes_first),
 		TEST(test_bound_in_bytes), TEST(test_too_large_is_forgotten),
 		TEST(test_no_room_at_all), TEST(test_empty_and_binary_values),
 		TEST(test_etags),

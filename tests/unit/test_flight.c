@@ -12,14 +12,12 @@ static void test_one_flight_a_key(void **state)
 	struct flight_table t = { 0 };
 	struct flight_waiter w[3] = { 0 };
 	struct flight *f;
-	int data;
 
 	assert_null(flight_find(&t, "k"));
-	f = flight_new(&t, "k", &data);
+	f = flight_new(&t, "k");
 	assert_ptr_equal(flight_find(&t, "k"), f);
 	assert_null(flight_find(&t, "l"));
 	assert_string_equal(flight_key(f), "k");
-	assert_ptr_equal(flight_data(f), &data);
 	assert_true(flight_is_current(f));
 	for (int i = 0; i < 3; i++)
 		flight_join(f, &w[i]);
@@ -37,7 +35,7 @@ static void test_a_write_detaches(void **state)
 {
 	struct flight_table t = { 0 };
 	struct flight_waiter before = { 0 }, after = { 0 };
-	struct flight *old = flight_new(&t, "k", NULL), *new;
+	struct flight *old = flight_new(&t, "k"), *new;
 
 	flight_join(old, &before);
 	flight_detach(&t, "other");
@@ -47,7 +45,7 @@ static void test_a_write_detaches(void **state)
 	assert_false(flight_is_current(old));
 	assert_null(flight_find(&t, "k"));
 	/* Who comes later does not get the old answer. */
-	new = flight_new(&t, "k", NULL);
+	new = flight_new(&t, "k");
 	flight_join(new, &after);
 	assert_ptr_equal(flight_next(old), &before);
 	flight_free(&t, old);

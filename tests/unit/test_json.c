@@ -41,14 +41,14 @@ static void test_check_accepts(void **state)
 static void test_check_refuses(void **state)
 {
 	static const char *const bad[] = {
-		"",	     " ",	   "nul",
-		"01",	     "+1",	   "1.",
-		".5",	     "1e",	   "'a'",
-		"\"a",	     "\"\\x41\"",  "\"\t\"",
-		"[1,]",	     "{\"a\":1,}", "{a:1}",
-		"[1",	     "1 2",	   "{} {}",
-		"[]x",	     "\"\xff\"",   "\"\xc0\xaf\"",
-		"NaN",	     "Infinity",   "/* c */ 1",
+		"",          " ",          "nul",
+		"01",        "+1",         "1.",
+		".5",        "1e",         "'a'",
+		"\"a",       "\"\\x41\"",  "\"\t\"",
+		"[1,]",      "{\"a\":1,}", "{a:1}",
+		"[1",        "1 2",        "{} {}",
+		"[]x",       "\"\xff\"",   "\"\xc0\xaf\"",
+		"NaN",       "Infinity",   "/* c */ 1",
 		"{\"a\" 1}", "[,1]",
 	};
 

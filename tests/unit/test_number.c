@@ -54,7 +54,7 @@ static void test_reals_stay_real(void **state)
 
 static void test_what_is_no_number(void **state)
 {
-	static const char *const bad[] = { "",	   " ",	    "-",    "+1",
+	static const char *const bad[] = { "",     " ",     "-",    "+1",
 					   "01",   "1.",    ".5",   "1e",
 					   "1e+",  "0x10",  "NaN",  "Infinity",
 					   "null", "\"1\"", "1 2",  "[1]",

@@ -13,7 +13,7 @@
 #include "sidecar/limits.h"
 #include "sidecar/metrics.h"
 
-#define WHO \
+#define WHO                                                                \
 	"\"execution\":\"ex_1\",\"job\":\"job_1\",\"issuer\":\"cronium\"," \
 	"\"backend_token\":\"secret\",\"public_key\":\"pem\""
 

@@ -335,7 +335,7 @@ static void test_expire(void **state)
 	assert_int_equal(reply.result.job.epoch, 2);
 }
 
-#define T(name) \
+#define T(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, store_fixture_setup, \
 					store_fixture_teardown)
 
