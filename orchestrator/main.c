@@ -10,6 +10,7 @@
 
 #include "backend-client/client.h"
 #include "backend-client/tls.h"
+#include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/id.h"
 #include "orchestrator/agent.h"
@@ -173,7 +174,9 @@ static int main_set_up_relay(struct main_state *m)
 	r = relay_new(&m->relay, m->base, path, m->endpoint,
 		      m->config.opt.ca_file);
 	if (r < 0)
-		log_error(NULL, "%s: %s", path, strerror(-r));
+		log_error(NULL, "%s: %s%s", path, strerror(-r),
+			  r == -ENAMETOOLONG ? "; choose a shorter --run-dir"
+					     : "");
 	return r;
 }
 
@@ -253,7 +256,7 @@ static void main_on_last_reap_late(int fd, short what, void *ctx)
 
 static void main_on_agent_stopped(void *ctx)
 {
-	const struct timeval t = { MAIN_LAST_REAP_MS / 1000, 0 };
+	const struct timeval t = clock_timeval(MAIN_LAST_REAP_MS);
 	struct main_state *m = ctx;
 
 	m->last_reap = evtimer_new(m->base, main_on_last_reap_late, m);

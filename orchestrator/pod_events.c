@@ -15,6 +15,9 @@ static void pod_check_assign(struct pod *p)
 {
 	struct executor_place place;
 
+	/* A side is gone again, and only the reason is waited for. */
+	if (*p->doom)
+		return;
 	if (p->state == POD_CREATING && p->sidecar_ready && p->runner_ready) {
 		pod_set_state(p, POD_READY);
 		pod_set_deadline(p, POD_ASSIGN_MS);
