@@ -8,7 +8,6 @@
 #include "backend/api_routes.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
-#include "common/frame.h"
 #include "common/http/problem.h"
 #include "common/id.h"
 #include "common/json.h"

@@ -9,7 +9,6 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/queue.h"
-#include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
 

@@ -12,6 +12,7 @@
 #include "backend/metrics.h"
 #include "common/base64url.h"
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/log.h"
 #include "common/token.h"
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <uthash.h>
 
+#include "common/id.h"
+
 struct follow_topic {
 	char job[ID_MAX_BYTES];
 	LIST_HEAD(, follower) followers;

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-#include "common/id.h"
 #include "common/macro.h"
 
 struct follow;

@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/macro.h"
-
 #define LOG_STREAM_READ_BYTES (256 * 1024)
 
 struct api_call;

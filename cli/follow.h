@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/macro.h"
-
 /* How long the server may be away before we give up. */
 #define FOLLOW_PATIENCE_MS (2 * 60 * 1000)
 

@@ -7,7 +7,6 @@
 
 #include "backend-client/client.h"
 #include "common/clock.h"
-#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
 

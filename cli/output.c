@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/buf.h"
 #include "common/clock.h"
 
 #define OUTPUT_STATUS_MAX_BYTES 160

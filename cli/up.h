@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/macro.h"
-
 struct option_list;
 struct place;
 

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/macro.h"
-
 #define ID_MAX_BYTES 40 /* longest prefix, '_', 26 characters, NUL */
 
 /* prefix: at most 12 letters, e.g. "job". Aborts if the kernel has no

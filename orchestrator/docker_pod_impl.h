@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "common/macro.h"
 #include "orchestrator/docker_api.h"
 #include "orchestrator/docker_pod.h"
 #include "orchestrator/executor.h"

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/macro.h"
 #include "orchestrator/executor.h"
 
 #define DOCKER_SIDECAR_MEMORY_BYTES (256LL * 1024 * 1024)

@@ -7,8 +7,6 @@
 
 #include <jansson.h>
 
-#include "common/macro.h"
-
 struct executor_spec;
 
 #define DOCKER_LABEL_INSTANCE "cronium.instance"

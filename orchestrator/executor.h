@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/macro.h"
-
 struct event_base;
 struct executor;     /* one per kind and process; each .c has its own struct */
 struct executor_pod; /* one pod; each .c has its own struct */

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/percent.h"

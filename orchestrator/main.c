@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/id.h"
+#include "common/log.h"
 #include "orchestrator/agent.h"
 #include "orchestrator/config.h"
 #include "orchestrator/executor_set.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/log.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/executor.h"

@@ -1,4 +1,3 @@
-#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 

@@ -6,8 +6,6 @@
 
 #include <jansson.h>
 
-#include "common/macro.h"
-
 struct executor_place;
 
 #define RUNTIME_PREFIX_MAX 2

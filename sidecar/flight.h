@@ -13,8 +13,6 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-#include "common/macro.h"
-
 struct flight;
 
 struct flight_waiter {

@@ -6,7 +6,6 @@
 #include "common/http/conn.h"
 #include "common/http/exchange.h"
 #include "common/http/h1_reply.h"
-#include "common/http/problem.h"
 #include "common/http/server_state.h"
 
 /* --- refusing ----------------------------------------------------------- */

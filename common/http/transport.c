@@ -1,7 +1,9 @@
 #include "common/http/transport.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static ssize_t plain_recv(struct transport *t, void *data, size_t size)
 {

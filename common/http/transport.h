@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "common/macro.h"
-
 struct transport;
 
 struct transport_ops {

@@ -459,7 +459,7 @@ static void unshare_mounts(void)
 static void mount_small(const char *dir)
 {
 	unshare_mounts();
-	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL),
+	assert_int_equal(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL),
 			 0);
 	assert_int_equal(mount("tmpfs", dir, "tmpfs", 0, "size=4m"), 0);
 }
@@ -483,8 +483,9 @@ static void small_disk(struct store_fixture *f)
 	assert_int_equal(put_big(f, "after", 1000, &reply), 0);
 	store_fixture_close(f);
 
-	assert_int_equal(
-		mount("none", f->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount("none", f->dir, "tmpfs", MS_REMOUNT | MS_RDONLY,
+			       NULL),
+			 0);
 	assert_int_equal(store_fixture_try_open(f, err, sizeof(err)), -EROFS);
 	assert_non_null(strstr(err, "Read-only file system"));
 }
