@@ -97,6 +97,8 @@ static void on_frame(struct frame_stream *s, const struct frame *f, void *ctx)
 	} else if (f->type == FRAME_REDACT && f->len >= 4 &&
 		   frame_stream_send(s, FRAME_ACK, f->payload, 4) < 0) {
 		die("cannot acknowledge");
+	} else if (f->type == FRAME_DRAINED) {
+		frame_stream_close(s);
 	}
 	fflush(stdout);
 }

@@ -4,7 +4,7 @@ sidecar, haproxy and nghttpx to the same upstream over the same unix socket."""
 from machine import interleave, need
 from peers import Haproxy, Nghttpx
 from pod import Load, Sidecar, Upstream
-from report import Row, Samples, Target
+from report import Row, Target, pick
 
 CONNECTIONS = 32
 
@@ -27,8 +27,7 @@ def run(settings):
         both = interleave(settings.rounds, {
             s.name: lambda s=s: measure(s)
             for s in (sidecar, haproxy, nghttpx)})
-    rate, cpu = ({name: Samples(name, [v[i] for v in s.values])
-                  for name, s in both.items()} for i in (0, 1))
+    rate, cpu = pick(both, 0), pick(both, 1)
     return [
         Row("forwarded call, 32 connections", "requests/s", rate["sidecar"],
             [rate["haproxy"], rate["nghttpx"]], Target("ratio", at_least=1.2),

@@ -28,6 +28,12 @@ class Samples:
                 "values": self.values}
 
 
+def pick(samples, i):
+    """Of {name: Samples} of tuples, those of one place in the tuple."""
+    return {name: Samples(name, [v[i] for v in s.values])
+            for name, s in samples.items()}
+
+
 def known(name, value):
     """An anchor that is not measured here, but known from elsewhere."""
     return Samples(name, [value])
