@@ -8,33 +8,36 @@
 
 #include "cli/doctor.h"
 #include "cli/http_probe.h"
+#include "common/docker_socket.h"
 
-#define ENGINE_SOCKET "/var/run/docker.sock"
 #define ENGINE_API_MIN 1.41 /* Docker 20.10 */
 #define BWRAP_OUTPUT_BYTES 256
 
 void doctor_check_engine(struct doctor *d)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX,
-				    .sun_path = ENGINE_SOCKET };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *path = docker_socket_path();
 	struct http_probe probe;
 	char version[32];
-	int r = http_probe((struct sockaddr *)&addr, sizeof(addr), "/_ping",
-			   &probe);
+	int r;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	r = http_probe((struct sockaddr *)&addr, sizeof(addr), "/_ping",
+		       &probe);
 
 	if (r == -EACCES) {
 		doctor_report(d, DOCTOR_WARN,
 			      "add this user to the group docker (usermod -aG "
 			      "docker $USER), and log in again",
 			      "an engine is there, but %s may not be used",
-			      ENGINE_SOCKET);
+			      path);
 		return;
 	}
 	if (r < 0 || probe.status != 200) {
 		doctor_report(d, DOCTOR_WARN,
 			      "install and start Docker to run scripts in "
 			      "containers; the sandbox does without",
-			      "no engine answers on %s: %s", ENGINE_SOCKET,
+			      "no engine answers on %s: %s", path,
 			      r < 0 ? strerror(-r) : "it is not ready");
 		return;
 	}
@@ -42,11 +45,10 @@ void doctor_check_engine(struct doctor *d)
 	doctor_findings(d)->docker = true;
 	if (strtod(version, NULL) < ENGINE_API_MIN)
 		doctor_report(d, DOCTOR_WARN, "update Docker to 20.10 or later",
-			      "engine with API %s on %s", version,
-			      ENGINE_SOCKET);
+			      "engine with API %s on %s", version, path);
 	else
 		doctor_report(d, DOCTOR_OK, NULL, "engine with API %s on %s",
-			      version, ENGINE_SOCKET);
+			      version, path);
 }
 
 /* --- bubblewrap ---------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "cli/job_view.h"
 #include "cli/local.h"
 #include "cli/output.h"
+#include "cli/queue_check.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/json.h"
@@ -36,6 +37,7 @@ struct follow {
 	int status; /* of an HTTP answer that is no stream */
 	struct buf problem;
 	struct event *tick, *again, *hold, *signals[2];
+	struct queue_check *check;
 };
 
 static void follow_finish(struct follow *f, enum follow_end end)
@@ -324,6 +326,28 @@ static void follow_on_hold(evutil_socket_t fd, short what, void *arg)
 	follow_finish(f, FOLLOW_LOST);
 }
 
+/* --- a job that nobody takes ------------------------------------------------ */
+
+static const json_t *follow_last_state(void *ctx)
+{
+	const struct follow *f = ctx;
+
+	return f->job;
+}
+
+/* A server of our own will not get another orchestrator. */
+static void follow_on_nobody(void *ctx, const char *why)
+{
+	struct follow *f = ctx;
+
+	if (f->api->server.hold.embedded) {
+		output_error("the script cannot be run: %s", why);
+		follow_finish(f, FOLLOW_REFUSED);
+	} else {
+		output_warn("%s waits: %s", f->id, why);
+	}
+}
+
 /* --- life ---------------------------------------------------------------- */
 
 static int follow_init(struct follow *f)
@@ -335,6 +359,10 @@ static int follow_init(struct follow *f)
 	f->signals[0] = evsignal_new(base, SIGINT, follow_on_signal, f);
 	f->signals[1] = evsignal_new(base, SIGTERM, follow_on_signal, f);
 	if (!f->tick || !f->again || !f->signals[0] || !f->signals[1])
+		return -ENOMEM;
+	f->check = queue_check_new(f->api, follow_last_state, follow_on_nobody,
+				   f);
+	if (!f->check)
 		return -ENOMEM;
 	event_add(f->signals[0], NULL);
 	event_add(f->signals[1], NULL);
@@ -360,6 +388,7 @@ static void follow_deinit(struct follow *f)
 {
 	if (f->call)
 		backend_call_cancel(f->call);
+	queue_check_free(f->check);
 	follow_free_event(f->tick);
 	follow_free_event(f->again);
 	follow_free_event(f->hold);

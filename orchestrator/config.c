@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/docker_socket.h"
+#include "common/file.h"
 #include "orchestrator/agent.h"
 
 #define OPT(field) offsetof(struct config_options, field)
@@ -28,8 +30,8 @@ const struct option_spec config_specs[] = {
 	  "executions at a time; 0: 16 for each core" },
 	{ "executors", 'e', OPTION_LIST, OPT(executors), "LIST", NULL,
 	  "docker, sandbox, or both with a comma; default: what works here" },
-	{ "docker-socket", 0, OPTION_STRING, OPT(docker_socket), "PATH",
-	  "/var/run/docker.sock", "the Docker engine's socket" },
+	{ "docker-socket", 0, OPTION_STRING, OPT(docker_socket), "PATH", NULL,
+	  "the Docker engine's socket; default: as $DOCKER_HOST says, or " DOCKER_SOCKET_DEFAULT },
 	{ "sidecar-image", 0, OPTION_STRING, OPT(sidecar_image), "IMAGE", NULL,
 	  "image of the sidecar in Docker pods" },
 	{ "subnet-pool", 0, OPTION_STRING, OPT(subnet_pool), "CIDR",
@@ -63,23 +65,14 @@ static int config_fail(char *err, size_t err_size, const char *option,
 static int config_make_dir(const char *option, const char *dir, mode_t mode,
 			   char out[PATH_MAX], char *err, size_t err_size)
 {
-	char part[PATH_MAX];
+	int r;
 
 	if (!dir)
 		return config_fail(err, err_size, option, "DIR",
 				   "is needed; see --help");
-	if (strlen(dir) >= sizeof(part))
-		return config_fail(err, err_size, option, dir, "is too long");
-	for (const char *p = dir; *p; p++) {
-		p += strspn(p, "/");
-		p += strcspn(p, "/");
-		snprintf(part, sizeof(part), "%.*s", (int)(p - dir), dir);
-		if (mkdir(part, mode) < 0 && errno != EEXIST)
-			return config_fail(err, err_size, option, part,
-					   strerror(errno));
-		if (!*p)
-			break;
-	}
+	r = file_make_dirs(dir, mode);
+	if (r < 0)
+		return config_fail(err, err_size, option, dir, strerror(-r));
 	if (!realpath(dir, out))
 		return config_fail(err, err_size, option, dir, strerror(errno));
 	return 0;
@@ -213,6 +206,8 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 		return config_fail(err, err_size, "name", c->opt.name,
 				   "give 1 to 64 letters, digits, '.', '_' "
 				   "or '-'");
+	if (!c->opt.docker_socket)
+		c->opt.docker_socket = docker_socket_path();
 	if (!c->opt.slots)
 		c->opt.slots = (uint64_t)MAX(cores, 1) * CONFIG_SLOTS_PER_CORE;
 	if (c->opt.slots > CONFIG_SLOTS_MAX)
