@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #define SANDBOX_NET_BACKLOG 512
@@ -26,7 +27,7 @@ static int sandbox_net_write(const char *path, const char *text)
 	return 0;
 }
 
-int sandbox_net_map_ids(uid_t uid, gid_t gid)
+static int sandbox_net_write_maps(uid_t uid, gid_t gid)
 {
 	char text[64];
 	int r;
@@ -38,6 +39,20 @@ int sandbox_net_map_ids(uid_t uid, gid_t gid)
 	snprintf(text, sizeof(text), "%u %u 1", gid, gid);
 	if (!r)
 		r = sandbox_net_write("/proc/self/gid_map", text);
+	return r;
+}
+
+/* The orchestrator may not be dumped, and what cannot be dumped has a
+ * /proc/self that is root's. */
+int sandbox_net_map_ids(uid_t uid, gid_t gid)
+{
+	int dumpable = prctl(PR_GET_DUMPABLE), r;
+
+	if (prctl(PR_SET_DUMPABLE, 1) < 0)
+		return -errno;
+	r = sandbox_net_write_maps(uid, gid);
+	if (prctl(PR_SET_DUMPABLE, dumpable == 1) < 0 && !r)
+		r = -errno;
 	return r;
 }
 

@@ -4,13 +4,16 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
-from cli_process import Home, TIMEOUT, wait_gone, wait_log
+from cli_process import BIN, Home, TIMEOUT, wait_gone, wait_log
 
+NOBODY = 65534
 SLEEP = """
 import time, sys
 print("started", flush=True)
@@ -47,6 +50,24 @@ cronium.output({"hello": cronium.input()["name"]})
 def test_no_output(home):
     r = home.run(home.script("pass"))
     assert (r.code, r.out, r.err) == (0, "", "")
+
+
+def test_as_an_ordinary_user(home):
+    """All of it, sandbox included, without one right that root has."""
+    script = home.script("""
+import cronium, os
+cronium.output(os.getuid())
+""")
+    programs = home.dir / "bin"
+    shutil.copytree(BIN, programs)
+    subprocess.check_call(["chown", "-R", f"{NOBODY}:{NOBODY}", home.dir])
+    r = home.finish(subprocess.Popen(
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+         "--clear-groups", programs / "cronium", "run", "--executor",
+         "sandbox", script], env=home.env, cwd=home.dir,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE))
+    assert (r.code, r.out) == (0, f"{NOBODY}\n"), r
 
 
 def test_log_byte_for_byte(home):
