@@ -29,9 +29,11 @@ int64_t clock_wall_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* The coarse clock, which is right to some milliseconds and does not read the
+ * processor's: this is asked several times a request. */
 int64_t clock_wall_s(void)
 {
-	return clock_now(CLOCK_REALTIME).tv_sec;
+	return clock_now(CLOCK_REALTIME_COARSE).tv_sec;
 }
 
 struct timeval clock_timeval(uint64_t ms)
