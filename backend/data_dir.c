@@ -109,14 +109,17 @@ static int data_dir_take_lock(struct data_dir *d, char *err, size_t err_size)
 		return r;
 	}
 	r = file_lock(d->lock, FILE_LOCK_WAIT_MS);
-	if (r < 0) {
+	if (r == -EBUSY) {
 		data_dir_read_pid(d->lock, pid);
 		snprintf(err, err_size,
-			 r == -EBUSY ? "%s is in use by the backend with "
-				       "process id %s; stop that one first, "
-				       "or choose another --data-dir"
-				     : "cannot lock %s (process id %s)",
+			 "%s is in use by the backend with process id %s; "
+			 "stop that one first, or choose another --data-dir",
 			 d->path, pid);
+		return r;
+	}
+	if (r < 0) {
+		snprintf(err, err_size, "cannot lock %s: %s", file,
+			 strerror(-r));
 		return r;
 	}
 	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());

@@ -8,13 +8,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/file.h"
+
 static int secret_file_check(int fd, const char *path, char *err,
 			     size_t err_size)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
+	if (fstat(fd, &st) < 0) {
+		int r = -errno;
+
+		snprintf(err, err_size, "cannot read %s: %s", path,
+			 strerror(-r));
+		return r;
+	}
 	if (!S_ISREG(st.st_mode)) {
 		snprintf(err, err_size, "%s is not a regular file", path);
 		return -EINVAL;
@@ -32,23 +39,6 @@ static int secret_file_check(int fd, const char *path, char *err,
 		return -EFBIG;
 	}
 	return 0;
-}
-
-static int secret_file_fill(int fd, struct buf *out)
-{
-	for (;;) {
-		ssize_t n;
-		int r = buf_reserve(out, SECRET_FILE_MAX_BYTES);
-
-		if (r < 0)
-			return r;
-		n = read(fd, out->data + out->len, SECRET_FILE_MAX_BYTES);
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		out->len += (size_t)n;
-		if (out->len > SECRET_FILE_MAX_BYTES)
-			return -EFBIG;
-	}
 }
 
 int secret_file_read(const char *dir, const char *name, struct buf *out,
@@ -71,7 +61,7 @@ int secret_file_read(const char *dir, const char *name, struct buf *out,
 	r = secret_file_check(fd, path, err, err_size);
 	if (r < 0)
 		return r;
-	r = secret_file_fill(fd, out);
+	r = file_read_all(fd, SECRET_FILE_MAX_BYTES, out);
 	if (r < 0)
 		snprintf(err, err_size, "cannot read %s: %s", path,
 			 strerror(-r));
@@ -81,7 +71,7 @@ int secret_file_read(const char *dir, const char *name, struct buf *out,
 static int secret_file_write(const char *path, const void *data, size_t len)
 {
 	_cleanup_close_ int fd = -1;
-	const char *p = data;
+	int r;
 
 	/* A left-over of a start that was interrupted. */
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -89,15 +79,8 @@ static int secret_file_write(const char *path, const void *data, size_t len)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		p += MAX(n, 0);
-		len -= (size_t)MAX(n, 0);
-	}
-	return fsync(fd) < 0 ? -errno : 0;
+	r = file_write_all(fd, data, len);
+	return !r && fsync(fd) < 0 ? -errno : r;
 }
 
 static int secret_file_sync_dir(const char *path)

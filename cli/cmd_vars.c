@@ -6,11 +6,11 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "common/file.h"
 #include "common/json.h"
 #include "common/percent.h"
 
 #define VARS_VALUE_MAX_BYTES (10 * 1024 * 1024)
-#define VARS_READ_BYTES 65536
 #define VARS_COLUMNS 5
 
 struct vars_options {
@@ -40,19 +40,17 @@ static const struct option_spec vars_specs[] = {
 
 static int vars_read_stdin(struct buf *out)
 {
-	ssize_t n;
+	int r = file_read_all(STDIN_FILENO, VARS_VALUE_MAX_BYTES, out);
 
-	do {
-		if (buf_reserve(out, VARS_READ_BYTES) < 0)
-			return -ENOMEM;
-		n = read(STDIN_FILENO, out->data + out->len, VARS_READ_BYTES);
-		if (n > 0)
-			out->len += (size_t)n;
-	} while (n > 0 && out->len <= VARS_VALUE_MAX_BYTES);
-	if (n < 0) {
-		output_error("cannot read stdin: %s", strerror(errno));
+	if (r == -EFBIG)
+		output_error(
+			"the value on stdin is larger than the %d MiB that "
+			"are accepted",
+			VARS_VALUE_MAX_BYTES >> 20);
+	else if (r < 0)
+		output_error("cannot read stdin: %s", strerror(-r));
+	if (r < 0)
 		return -EINVAL;
-	}
 	/* The newline is echo's, not the value's. */
 	if (out->len && out->data[out->len - 1] == '\n')
 		out->len--;

@@ -5,15 +5,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/api.h"
 #include "cli/output.h"
+#include "common/file.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
 
-#define JOB_READ_BYTES 65536
 #define JOB_SHEBANG_BYTES 128
 
 /* --- files --------------------------------------------------------------- */
@@ -24,31 +23,18 @@ static int job_read(const char *what, const char *path, size_t max,
 {
 	bool is_stdin = !strcmp(path, "-");
 	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : 0;
+	int r = fd < 0 ? -errno : file_read_all(fd, max, out);
 
-	while (fd >= 0 && out->len <= max) {
-		if (buf_reserve(out, JOB_READ_BYTES) < 0) {
-			errno = ENOMEM;
-			n = -1;
-			break;
-		}
-		n = read(fd, out->data + out->len, JOB_READ_BYTES);
-		if (n <= 0)
-			break;
-		out->len += (size_t)n;
-	}
-	if (n < 0)
-		output_error("cannot read the %s %s: %s", what, path,
-			     strerror(errno));
 	if (fd >= 0 && !is_stdin)
 		close(fd);
-	if (n < 0)
-		return -EINVAL;
-	if (out->len <= max)
-		return 0;
-	output_error("the %s %s is larger than the %zu MiB that are accepted",
-		     what, path, max >> 20);
-	return -EINVAL;
+	if (r == -EFBIG)
+		output_error("the %s %s is larger than the %zu MiB that are "
+			     "accepted",
+			     what, path, max >> 20);
+	else if (r < 0)
+		output_error("cannot read the %s %s: %s", what, path,
+			     strerror(-r));
+	return r < 0 ? -EINVAL : 0;
 }
 
 static int job_read_script(const char *path, struct buf *script)

@@ -4,10 +4,10 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "common/file.h"
 #include "common/unix_socket.h"
 
 static const char *place_env(const char *name)
@@ -95,22 +95,13 @@ int place_find(struct place *out, const struct cli_globals *globals)
 
 static int place_make_dir(const char *dir)
 {
-	char part[PATH_MAX];
+	int r = file_make_dirs(dir, 0700);
 
-	for (const char *p = dir; *p;) {
-		p += strspn(p, "/");
-		p += strcspn(p, "/");
-		snprintf(part, sizeof(part), "%.*s", (int)(p - dir), dir);
-		if (mkdir(part, 0700) < 0 && errno != EEXIST) {
-			int r = -errno;
-
-			output_error("cannot make the directory %s: %s; choose "
-				     "another with --data-dir and --run-dir",
-				     part, strerror(errno));
-			return r;
-		}
-	}
-	return 0;
+	if (r < 0)
+		output_error("cannot make the directory %s: %s; choose another "
+			     "with --data-dir and --run-dir",
+			     dir, strerror(-r));
+	return r;
 }
 
 int place_make(const struct place *p)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 #include "orchestrator/docker_api.h"
 #include "orchestrator/tar.h"
@@ -297,8 +298,10 @@ static int docker_image_hash(const char *path, char *out)
 			r = 0;
 	}
 	EVP_MD_CTX_free(md);
-	for (int i = 0; r == 0 && i < DOCKER_IMAGE_HASH_CHARS / 2; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+	if (r == 0) {
+		hex_encode(digest, DOCKER_IMAGE_HASH_CHARS / 2, out);
+		out[DOCKER_IMAGE_HASH_CHARS] = '\0';
+	}
 	return r;
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/file.h"
+
 #define TAR_FILE_MAX_BYTES (64LL * 1024 * 1024)
 
 struct tar {
@@ -79,22 +81,6 @@ int tar_add_bytes(struct tar *tar, const char *name, const void *data,
 	return tar_add(tar, name, 0644, data, len);
 }
 
-static int tar_read_file(int fd, off_t size, struct buf *out)
-{
-	ssize_t n;
-	int r = buf_reserve(out, (size_t)size + 1);
-
-	if (r < 0)
-		return r;
-	while ((n = read(fd, out->data + out->len, out->cap - out->len)) > 0) {
-		out->len += (size_t)n;
-		r = buf_reserve(out, 1);
-		if (r < 0)
-			return r;
-	}
-	return n < 0 ? -errno : 0;
-}
-
 int tar_add_file(struct tar *tar, const char *name, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -106,9 +92,7 @@ int tar_add_file(struct tar *tar, const char *name, const char *path)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (st.st_size > TAR_FILE_MAX_BYTES)
-		return -EFBIG;
-	r = tar_read_file(fd, st.st_size, &bytes);
+	r = file_read_all(fd, TAR_FILE_MAX_BYTES, &bytes);
 	return r < 0 ? r
 		     : tar_add(tar, name, st.st_mode & 0777, bytes.data,
 			       bytes.len);

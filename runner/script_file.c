@@ -6,20 +6,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 
-static int script_file_write_all(int fd, const uint8_t *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
+#include "common/file.h"
 
 static int script_file_create(const struct assignment *a, const void *data,
 			      size_t len)
@@ -33,7 +20,7 @@ static int script_file_create(const struct assignment *a, const void *data,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	return script_file_write_all(fd, data, len);
+	return file_write_all(fd, data, len);
 }
 
 int script_file_write(const struct assignment *a, const void *data, size_t len,

@@ -1,0 +1,67 @@
+#include "common/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+
+#define FILE_READ_BYTES 65536
+
+int file_read_all(int fd, size_t max, struct buf *out)
+{
+	size_t before = out->len;
+
+	for (;;) {
+		ssize_t n;
+		int r = buf_reserve(out, FILE_READ_BYTES);
+
+		if (r < 0)
+			return r;
+		n = read(fd, out->data + out->len, FILE_READ_BYTES);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		out->len += (size_t)n;
+		if (out->len - before > max)
+			return -EFBIG;
+	}
+}
+
+int file_write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_make_dirs(const char *dir, mode_t mode)
+{
+	char part[PATH_MAX];
+
+	for (const char *p = dir; *p;) {
+		p += strspn(p, "/");
+		p += strcspn(p, "/");
+		if ((size_t)(p - dir) >= sizeof(part))
+			return -ENAMETOOLONG;
+		snprintf(part, sizeof(part), "%.*s", (int)(p - dir), dir);
+		if (mkdir(part, mode) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
