@@ -220,6 +220,84 @@ static int redact_strings(const struct redact_sink *sink, json_t *value)
 	return r;
 }
 
+/* --- what the parser refuses ---------------------------------------------- */
+
+/*
+ * JSON that jansson has no value for: half of a surrogate pair, a number out
+ * of range. Scripts may read it all the same, so its strings are masked one by
+ * one, and of those that are broken themselves what lies between the escapes.
+ */
+
+/* From behind the opening quote; the length to the closing one. */
+static size_t redact_token_len(const char *s, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && s[i] != '"')
+		i += s[i] == '\\' ? 2 : 1;
+	return MIN(i, len);
+}
+
+static int redact_pieces(const struct redact_sink *sink, const char *s,
+			 size_t len)
+{
+	int r = 0, r_piece;
+
+	for (size_t i = 0, end; i < len; i = end + 1) {
+		const char *escape = memchr(s + i, '\\', len - i);
+
+		end = escape ? (size_t)(escape - s) : len;
+		r_piece = redact_bytes(sink, s + i, end - i);
+		if (r_piece < 0)
+			return r_piece;
+		if (escape && end + 1 < len)
+			end += s[end + 1] == 'u' ? 5 : 1;
+		r = MAX(r, r_piece);
+	}
+	return r;
+}
+
+static int redact_token(const struct redact_sink *sink, const char *s,
+			size_t len)
+{
+	_cleanup_json_ json_t *string = json_loadb(
+		s - 1, len + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+
+	return string ? redact_string(sink, string)
+		      : redact_pieces(sink, s, len);
+}
+
+/* The string that ends at i is the name of a member. */
+static bool redact_is_name(const char *text, size_t i, size_t len)
+{
+	for (i++; i < len && strchr(" \t\r\n", text[i]); i++)
+		;
+	return i < len && text[i] == ':';
+}
+
+static int redact_tokens(const struct redact_sink *sink, const char *text,
+			 size_t len)
+{
+	int r = 0, r_token;
+
+	for (size_t i = 0, n; i < len; i++) {
+		if (text[i] != '"')
+			continue;
+		i++;
+		n = redact_token_len(text + i, len - i);
+		if (i + n == len)
+			break; /* no closing quote: no JSON either */
+		if (!redact_is_name(text, i + n, len)) {
+			r_token = redact_token(sink, text + i, n);
+			if (r_token < 0)
+				return r_token;
+			r = MAX(r, r_token);
+		}
+		i += n;
+	}
+	return r;
+}
+
 int redact_forms(const void *value, size_t len,
 		 int (*add)(void *ctx, const uint8_t *bytes, size_t len),
 		 void *ctx)
@@ -229,13 +307,15 @@ int redact_forms(const void *value, size_t len,
 		value, len,
 		JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
 		NULL);
-	int r;
+	int r, r_parts;
 
 	/* A string's own quotes are no part of the secret. */
 	if (json_is_string(parsed))
 		return redact_string(&sink, parsed);
 	r = redact_bytes(&sink, value, len);
-	if (r < 0 || !parsed)
+	if (r < 0)
 		return r;
-	return MAX(r, redact_strings(&sink, parsed));
+	r_parts = parsed ? redact_strings(&sink, parsed)
+			 : redact_tokens(&sink, value, len);
+	return r_parts < 0 ? r_parts : MAX(r, r_parts);
 }

@@ -107,6 +107,28 @@ static void test_values_that_are_no_strings(void **state)
 	redactor_free(r);
 }
 
+/* JSON, but nothing that the parser has a value for. */
+static void test_values_that_cannot_be_parsed(void **state)
+{
+	static const char *const values[] = {
+		"{\"n\":1e999,\"key\":\"hunter2-long\",\"b\":\"\\u00e9clair \\\" q\"}",
+		"[\"first-half\\ud800second-half\", \"plain-one\"]",
+		"\"alone-\\ud800-with-it\"",
+	};
+	struct redactor *r = redactor_of(values, ARRAY_SIZE(values));
+
+	assert_redacts(r, "a hunter2-long b", "a ******** b");
+	assert_redacts(r,
+		       "\xc3\xa9"
+		       "clair \" q.",
+		       "********.");
+	assert_redacts(r, "first-half?second-half", "********?********");
+	assert_redacts(r, "plain-one", "********");
+	assert_redacts(r, "alone-?-with-it", "********?********");
+	assert_redacts(r, "cGxhaW4tb25l", "********"); /* base64 */
+	redactor_free(r);
+}
+
 static void test_short_ones_are_told(void **state)
 {
 	struct redactor *r;
@@ -188,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_alignments),
 		cmocka_unit_test(test_overlaps_melt),
 		cmocka_unit_test(test_values_that_are_no_strings),
+		cmocka_unit_test(test_values_that_cannot_be_parsed),
 		cmocka_unit_test(test_short_ones_are_told),
 		cmocka_unit_test(test_flush_gives_what_was_held),
 		cmocka_unit_test(test_chunks_do_not_matter),
