@@ -289,6 +289,8 @@ static void runner_signal(struct runner *r, int sig, uint64_t grace_ms)
 
 	if (r->state == RUNNER_RUNNING) {
 		tree_signal(grace_ms ? sig : SIGKILL);
+		/* One that is stopped could not use its grace. */
+		tree_signal(SIGCONT);
 		if (!event_pending(r->grace, EV_TIMEOUT, NULL))
 			runner_set_timer(r->grace, grace_ms);
 	} else if (r->state < RUNNER_RUNNING) {

@@ -314,6 +314,16 @@ def test_sigterm_reaches_the_whole_tree(runner):
     assert end["exit_code"] == 5 and end["signal"] is None
 
 
+def test_who_is_stopped_gets_its_sigterm(runner):
+    runner.assign("trap 'echo ended; exit 5' TERM; echo up; kill -STOP $$")
+    assert runner.read_line() == "up"
+    runner.stream.send(frames.SIGNAL,
+                       {"signal": signal.SIGTERM, "grace_ms": 60000})
+    out, _, end = runner.finish()
+    assert out == b"ended\n"
+    assert end["exit_code"] == 5 and end["signal"] is None
+
+
 def test_who_ignores_sigterm_is_killed_after_the_grace(runner):
     runner.assign("trap '' TERM; echo up; while :; do sleep 1; done")
     assert runner.read_line() == "up"
