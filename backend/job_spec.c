@@ -163,7 +163,8 @@ static void check_image(struct job_spec_check *c,
 	if (json_is_null(v))
 		return;
 	if (!s || !isalnum((unsigned char)s[0]) ||
-	    strlen(s) > JOB_SPEC_IMAGE_MAX_BYTES || s[strspn(s, chars)] != '\0')
+	    strlen(s) > JOB_SPEC_IMAGE_MAX_BYTES ||
+	    s[strspn(s, chars)] != '\0' || strstr(s, "..") || strstr(s, "//"))
 		spec_violation(c, m->name,
 			       "must be null or an image reference such as "
 			       "\"debian:bookworm-slim\"");
@@ -264,11 +265,12 @@ static void check_labels(struct job_spec_check *c,
 	json_object_foreach((json_t *)v, key, item)
 		if (!*key || strlen(key) > JOB_SPEC_LABEL_KEY_MAX_BYTES ||
 		    has_control(key) || !json_is_string(item) ||
-		    json_string_length(item) > JOB_SPEC_LABEL_MAX_BYTES)
+		    json_string_length(item) > JOB_SPEC_LABEL_MAX_BYTES ||
+		    has_control(json_string_value(item)))
 			spec_violation(c, m->name,
 				       "\"%.40s\": the key must be 1 to %d "
 				       "bytes and the value a string of at "
-				       "most %d",
+				       "most %d, without control characters",
 				       key, JOB_SPEC_LABEL_KEY_MAX_BYTES,
 				       JOB_SPEC_LABEL_MAX_BYTES);
 }

@@ -130,6 +130,10 @@ static void test_docker_only(void **state)
 		 "network: is not possible in a sandbox");
 	SPEC_BAD("{\"runtime\":\"bash\",\"image\":\"--privileged\"}",
 		 "image: must be null or");
+	SPEC_BAD("{\"runtime\":\"bash\",\"image\":\"a/../../containers/b\"}",
+		 "image: must be null or");
+	SPEC_BAD("{\"runtime\":\"bash\",\"labels\":{\"a\":\"\\u001b[2J\"}}",
+		 "without control characters");
 }
 
 static void test_var_keys(void **state)
