@@ -244,6 +244,10 @@ static void api_store_failure(struct api_call *call, int r,
 						    : strerror(-r);
 
 	log_error(call->trace_id, "the store failed: %s", why);
+	/* A script is not told where the backend keeps its data. */
+	if (call->caller.kind != AUTH_ADMIN)
+		why = r == -ENOSPC ? "the backend's disk is full"
+				   : "the backend's store failed";
 	if (r == -ENOSPC)
 		api_problem(call, 507, "disk_full",
 			    "nothing was stored: %s; make room on the disk of "

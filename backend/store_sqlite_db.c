@@ -50,9 +50,9 @@ static const char *db_advice(int r, int code)
 {
 	switch (r) {
 	case -ENOSPC:
-		return "the disk is full; nothing was stored: make room";
+		return "the disk is full";
 	case -ENOMEM:
-		return "out of memory; nothing was stored";
+		return "out of memory";
 	case -E2BIG:
 		return "a value is too big for the database";
 	case -EROFS:
@@ -67,8 +67,7 @@ static const char *db_advice(int r, int code)
 		return "the database is damaged; stop the backend and restore "
 		       "the file from a backup";
 	if ((code & 0xff) == SQLITE_IOERR)
-		return "the disk fails; nothing was stored: see the system's "
-		       "log";
+		return "the disk fails: see the system's log";
 	return "the database refused the operation";
 }
 

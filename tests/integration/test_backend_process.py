@@ -184,6 +184,8 @@ def test_full_disk(tmp_path):
     try:
         value = b'"' + b"x" * 200_000 + b'"'
         stored = []
+        b.submit()
+        script = b.sidecar(b.agent().claim())
         for i in range(40):
             reply = b.admin.put(f"/v1/variables/v{i}", value)
             if reply.status != 201:
@@ -191,6 +193,11 @@ def test_full_disk(tmp_path):
             stored.append(i)
         assert reply.status == 507 and reply.code == "disk_full"
         assert "make room" in reply.json["detail"]
+        assert str(tmp_path) in reply.json["detail"]
+        reply = script.put("/v1/runtime/variables/mine", value)
+        assert reply.status == 507 and reply.code == "disk_full"
+        assert "make room" in reply.json["detail"]
+        assert str(tmp_path) not in reply.json["detail"]
         assert 0 < len(stored) < 40
         assert b.admin.get("/healthz").status == 200
         for i in stored:
