@@ -7,8 +7,9 @@
 
 #include "orchestrator/sandbox_files.h"
 
-#define SANDBOX_ARGS_TMPFS_BYTES "1073741824" /* also charged to the cgroup */
-#define SANDBOX_ARGS_SHM_BYTES "268435456"
+/* What a cgroup limits further; without one, at most the job's memory. */
+#define SANDBOX_ARGS_TMPFS_BYTES (1ULL << 30)
+#define SANDBOX_ARGS_SHM_BYTES (256ULL << 20)
 
 /* Of the host's /etc what programs need to be found and to trust servers. */
 static const char *const sandbox_args_etc[] = {
@@ -109,10 +110,14 @@ static void sandbox_args_add_etc(struct sandbox_args *a)
 }
 
 static void sandbox_args_add_tmpfs(struct sandbox_args *a, const char *path,
-				   const char *bytes)
+				   uint64_t bytes,
+				   const struct sandbox_args_spec *spec)
 {
-	sandbox_args_add_all(a, "--perms", "1777", "--size", bytes, "--tmpfs",
-			     path, NULL);
+	if (spec->memory_bytes)
+		bytes = MIN(bytes, spec->memory_bytes);
+	sandbox_args_add_all(a, "--perms", "1777", "--size", NULL);
+	sandbox_args_add_text(a, "%llu", (unsigned long long)bytes);
+	sandbox_args_add_all(a, "--tmpfs", path, NULL);
 }
 
 /* bwrap makes what leads to a mount private to root. */
@@ -144,9 +149,9 @@ static void sandbox_args_add_files(struct sandbox_args *a,
 				     "/node_modules/cronium", NULL);
 	sandbox_args_add_etc(a);
 	sandbox_args_add_all(a, "--proc", "/proc", "--dev", "/dev", NULL);
-	sandbox_args_add_tmpfs(a, "/dev/shm", SANDBOX_ARGS_SHM_BYTES);
-	sandbox_args_add_tmpfs(a, "/tmp", SANDBOX_ARGS_TMPFS_BYTES);
-	sandbox_args_add_tmpfs(a, "/work", SANDBOX_ARGS_TMPFS_BYTES);
+	sandbox_args_add_tmpfs(a, "/dev/shm", SANDBOX_ARGS_SHM_BYTES, spec);
+	sandbox_args_add_tmpfs(a, "/tmp", SANDBOX_ARGS_TMPFS_BYTES, spec);
+	sandbox_args_add_tmpfs(a, "/work", SANDBOX_ARGS_TMPFS_BYTES, spec);
 	sandbox_args_add_all(a, "--symlink", "/tmp", "/var/tmp", "--remount-ro",
 			     "/dev", "--remount-ro", "/", "--chdir", "/", NULL);
 }

@@ -258,7 +258,7 @@ def test_files_count_as_memory(sandboxes):
     r = sandboxes.run("head -c 2000m /dev/zero > /work/big; "
                       "stat -c %s /work/big", options=["--memory", "64m"])
     big = r.out.split()
-    assert not big or int(big[0]) <= 1 << 30
+    assert not big or int(big[0]) <= 64 << 20
 
 
 def test_a_fork_bomb_is_limited_and_ends(sandboxes):
