@@ -11,6 +11,11 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+/*
+ *   STOPPED ─▶ RUNNING ─▶ WAITING (to be started again) ─▶ RUNNING
+ *      ▲          └──────────┴──▶ STOPPING ─▶ STOPPED
+ *      └──(ended by itself, and is not wanted again)
+ */
 enum child_state {
 	CHILD_STOPPED,
 	CHILD_RUNNING,
@@ -119,8 +124,10 @@ void child_kill(struct child *c)
 
 static void child_restart(struct child *c)
 {
-	if (child_start(c) < 0) {
-		log_error(c->config.name, "cannot start: %s", strerror(errno));
+	int r = child_start(c);
+
+	if (r < 0) {
+		log_error(c->config.name, "cannot start: %s", strerror(-r));
 		c->state = CHILD_WAITING;
 		child_set_timer(c, CHILD_BACKOFF_MAX_MS);
 	}

@@ -147,6 +147,7 @@ static void log_forward_upload(struct log_forward *l)
 		l->sending_payload = 0;
 		log_error(l->config.execution,
 			  "out of memory: a part of the log is lost");
+		log_forward_schedule(l, LOG_FORWARD_BATCH_MS);
 	}
 	buf_deinit(&body);
 }

@@ -16,6 +16,7 @@
 #include "common/unix_socket.h"
 
 #define RELAY_BACKLOG 128
+#define RELAY_ROUNDS 8 /* of a full buffer, in one turn of the loop */
 
 /* DIALING ─▶ SHAKING (TLS) ─▶ OPEN ─▶ CLOSED: freed at the turn's end. */
 enum relay_state { RELAY_DIALING, RELAY_SHAKING, RELAY_OPEN, RELAY_CLOSED };
@@ -139,6 +140,33 @@ static bool relay_empty(struct relay_pair *p, struct buf *b,
 	return true;
 }
 
+/*
+ * Moves what there is from one end to the other. TLS may hold decrypted bytes
+ * that no event tells of, so a buffer that was filled to its bound and then
+ * emptied is filled again; *more is set where that has to go on in the next
+ * turn. False when the connection broke.
+ */
+static bool relay_move(struct relay_pair *p, struct buf *b, bool *ended,
+		       ssize_t (*read_fn)(struct relay_pair *, void *, size_t),
+		       ssize_t (*write_fn)(struct relay_pair *, const void *,
+					   size_t),
+		       bool *more)
+{
+	for (int i = 0; i < RELAY_ROUNDS; i++) {
+		bool filled;
+
+		if (!relay_fill(p, b, ended, read_fn))
+			return false;
+		filled = b->len >= RELAY_BUFFER_BYTES;
+		if (!relay_empty(p, b, write_fn))
+			return false;
+		if (!filled || b->len)
+			return true;
+	}
+	*more = true;
+	return true;
+}
+
 static void relay_on_ready(int fd, short what, void *ctx);
 
 static void relay_watch(struct relay_pair *p, struct event *event, int fd,
@@ -155,10 +183,12 @@ static void relay_watch(struct relay_pair *p, struct event *event, int fd,
 
 static void relay_pair_pump(struct relay_pair *p)
 {
-	if (!relay_fill(p, &p->up, &p->near_ended, relay_near_read) ||
-	    !relay_empty(p, &p->up, relay_far_write) ||
-	    !relay_fill(p, &p->down, &p->far_ended, relay_far_read) ||
-	    !relay_empty(p, &p->down, relay_near_write)) {
+	bool more = false, near_reads, far_reads;
+
+	if (!relay_move(p, &p->up, &p->near_ended, relay_near_read,
+			relay_far_write, &more) ||
+	    !relay_move(p, &p->down, &p->far_ended, relay_far_read,
+			relay_near_write, &more)) {
 		relay_pair_close(p, "it broke");
 		return;
 	}
@@ -168,13 +198,13 @@ static void relay_pair_pump(struct relay_pair *p)
 						  : "the backend's end");
 		return;
 	}
-	relay_watch(p, p->near_event, p->near,
-		    !p->near_ended &&
-			    p->up.len<RELAY_BUFFER_BYTES, p->down.len> 0);
-	relay_watch(
-		p, p->far_event, p->far->fd,
-		!p->far_ended && p->down.len<RELAY_BUFFER_BYTES, p->up.len> 0 ||
-			p->far->wants_write);
+	near_reads = !p->near_ended && p->up.len < RELAY_BUFFER_BYTES;
+	far_reads = !p->far_ended && p->down.len < RELAY_BUFFER_BYTES;
+	relay_watch(p, p->near_event, p->near, near_reads, p->down.len);
+	relay_watch(p, p->far_event, p->far->fd, far_reads,
+		    p->up.len || p->far->wants_write);
+	if (more)
+		event_active(p->far_event, EV_READ, 0);
 }
 
 static void relay_pair_shake(struct relay_pair *p)

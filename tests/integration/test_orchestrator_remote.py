@@ -36,6 +36,20 @@ call("/output", call("/input"), "POST")
 print("told:", call("/variables/secret").decode())
 """
 
+READ_LARGE = """
+import os, time, urllib.request
+
+for _ in range(20):
+    begin = time.monotonic()
+    value = urllib.request.urlopen(urllib.request.Request(
+        os.environ["CRONIUM_RUNTIME_API"] + "/variables/large",
+        headers={"Cache-Control": "no-cache", "Authorization":
+                 "Bearer " + os.environ["CRONIUM_EXECUTION_TOKEN"]})).read()
+    took = time.monotonic() - begin
+    print(f"{took:.3f}", flush=True)
+    assert len(value) == 900002 and took < 8, took
+"""
+
 pytestmark = pytest.mark.timeout(90)
 
 
@@ -110,6 +124,19 @@ def test_a_job(remote):
     assert ended["state"] == "succeeded", (ended, log, remote.log.read_text())
     assert remote.backend.admin.get(f"/v1/jobs/{job}/output").json == {"n": 1}
     assert b"told:" in log and b"a secret value" not in log
+
+
+def test_large_values_come_down_without_a_pause(remote):
+    """What TLS has decrypted and the relay has no room for yet is not told by
+    any event: it must not wait for the next byte of the backend."""
+    remote.start()
+    value = ('"' + "x" * 900000 + '"').encode()
+    assert remote.backend.admin.put("/v1/variables/large", value).status in (
+        200, 201, 204)
+    job = remote.backend.submit(READ_LARGE)
+    ended = remote.backend.wait_state(job, *ENDS)
+    log = remote.backend.admin.get(f"/v1/jobs/{job}/logs").body
+    assert ended["state"] == "succeeded", (ended, log, remote.log.read_text())
 
 
 def test_backend_restarts_under_the_relay(remote):
