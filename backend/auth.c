@@ -227,7 +227,8 @@ static bool auth_token(struct auth *a, struct api_call *call, const char *token)
 		if (!auth_verify(a, call, token, &claims, &x))
 			return false;
 		t = live_token_add(a->b->live, x, digest, &claims);
-	} else if (clock_wall_s() > t->claims.expires_s + TOKEN_LEEWAY_S) {
+	} else if (token_check_times(&t->claims, clock_wall_s()) ==
+		   TOKEN_E_EXPIRED) {
 		return auth_refuse(a, call, 401, "token_expired",
 				   token_strerror(TOKEN_E_EXPIRED));
 	}

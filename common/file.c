@@ -15,14 +15,11 @@
 int file_read_all(int fd, size_t max, struct buf *out)
 {
 	size_t before = out->len;
+	int r = buf_reserve(out, FILE_READ_BYTES);
 
-	for (;;) {
-		ssize_t n;
-		int r = buf_reserve(out, FILE_READ_BYTES);
+	while (!r) {
+		ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
 
-		if (r < 0)
-			return r;
-		n = read(fd, out->data + out->len, FILE_READ_BYTES);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -30,7 +27,11 @@ int file_read_all(int fd, size_t max, struct buf *out)
 		out->len += (size_t)n;
 		if (out->len - before > max)
 			return -EFBIG;
+		/* Not before it is full: to grow leaves a copy behind, and what
+		 * is read may be a key. */
+		r = buf_reserve(out, 1);
 	}
+	return r;
 }
 
 int file_write_all(int fd, const void *data, size_t len)
