@@ -8,6 +8,7 @@ smallest and the largest in brackets. docs/bench.md says how each is measured.
 import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,8 @@ def main():
     if not machine.PROGRAMS.is_dir():
         sys.exit(f"{machine.BIN} is no build: use ./dev bench, or set "
                  "CRONIUM_BIN_DIR")
+    # So that what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="cronium-bench-") as directory:
         os.chmod(directory, 0o755)  # nginx's worker has a user of its own
         settings = machine.Settings(
