@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "runner/confine.h"
 #include "runner/environment.h"
 
 #define LAUNCH_OOM_SCORE_ADJ "500"
@@ -55,7 +56,7 @@ static int launch_prepare(const struct launch_child *c)
 		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return 0;
+	return confine();
 }
 
 static int launch_limit(const struct limits *limits)

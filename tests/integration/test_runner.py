@@ -159,6 +159,19 @@ def test_no_capability_and_no_new_privileges(runner):
         assert {values[k] for k in ("CapEff", "CapPrm", "CapAmb")} == {"0" * 16}
 
 
+def test_no_way_to_the_hypervisor(runner):
+    runner.assign("""
+import socket
+for family in socket.AF_VSOCK, socket.AF_INET:
+    try:
+        socket.socket(family).close()
+        print("made")
+    except OSError as e:
+        print(e.strerror)
+""", argv=["/usr/bin/python3", "main"])
+    assert runner.finish()[0] == b"Operation not permitted\nmade\n"
+
+
 def test_a_child_has_a_clean_environment(work, monkeypatch):
     monkeypatch.setenv("CRONIUM_MASTER_KEY", "secret")
     r = Runner(False, work)
