@@ -54,10 +54,12 @@ static json_t *docker_host_config(const char *network, int64_t memory,
 static json_t *docker_container(const char *image, const char *user,
 				json_t *labels, json_t *host_config)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o}", "Image",
-			 image, "User", user, "WorkingDir", "/", "AttachStdin",
-			 0, "AttachStdout", 0, "AttachStderr", 0, "Labels",
-			 labels, "HostConfig", host_config);
+	/* The image's health check would run beside the script as our user. */
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:{s:[s]}, s:o, s:o}",
+			 "Image", image, "User", user, "WorkingDir", "/",
+			 "AttachStdin", 0, "AttachStdout", 0, "AttachStderr", 0,
+			 "Healthcheck", "Test", "NONE", "Labels", labels,
+			 "HostConfig", host_config);
 }
 
 json_t *docker_spec_sidecar(const struct executor_spec *spec,

@@ -159,6 +159,12 @@ static void test_script_container(void **state)
 	assert_hardened(host);
 	assert_mounts(host, sources, 2);
 	assert_int_equal(json_array_size(json_object_get(host, "CapAdd")), 3);
+	assert_string_equal(
+		json_string_value(json_array_get(
+			json_object_get(json_object_get(c, "Healthcheck"),
+					"Test"),
+			0)),
+		"NONE");
 	assert_string_equal(json_string_value(
 				    json_object_get(host, "NetworkMode")),
 			    "container:cronium-pod_1-sidecar");
