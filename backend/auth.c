@@ -87,6 +87,10 @@ int auth_key_add(struct auth *a, const struct store_api_key *key)
 	memcpy(k->hash, key->hash, sizeof(k->hash));
 	snprintf(k->id, sizeof(k->id), "%s", key->id);
 	HASH_ADD(hh, a->keys, hash, sizeof(k->hash), k);
+	if (!k->hh.tbl) {
+		free(k);
+		return -ENOMEM;
+	}
 	return 0;
 }
 

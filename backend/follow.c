@@ -57,6 +57,10 @@ int follow_add(struct follow *fo, const char *job, struct follower *f)
 		snprintf(t->job, sizeof(t->job), "%s", job);
 		LIST_INIT(&t->followers);
 		HASH_ADD_STR(fo->topics, job, t);
+		if (!t->hh.tbl) {
+			free(t);
+			return -ENOMEM;
+		}
 	}
 	f->topic = t;
 	LIST_INSERT_HEAD(&t->followers, f, entry);

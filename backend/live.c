@@ -64,6 +64,10 @@ static struct live_execution *live_add(struct live *l,
 		 job->agent ? job->agent : "");
 	x->epoch = job->epoch;
 	HASH_ADD_STR(l->by_id, id, x);
+	if (!x->hh.tbl) {
+		free(x);
+		return NULL;
+	}
 	return x;
 }
 
@@ -130,6 +134,12 @@ struct live_token *live_token_add(struct live *l, struct live_execution *x,
 		return NULL;
 	}
 	memcpy(t->digest, digest, sizeof(t->digest));
+	HASH_ADD(hh, l->by_digest, digest, TOKEN_DIGEST_BYTES, t);
+	if (!t->hh.tbl) {
+		token_claims_deinit(claims);
+		free(t);
+		return NULL;
+	}
 	t->claims = *claims;
 	t->refs = 1;
 	if (x->n_tokens == LIVE_TOKENS_MAX) {
@@ -138,7 +148,6 @@ struct live_token *live_token_add(struct live *l, struct live_execution *x,
 			--x->n_tokens * sizeof(x->tokens[0]));
 	}
 	x->tokens[x->n_tokens++] = t;
-	HASH_ADD(hh, l->by_digest, digest, TOKEN_DIGEST_BYTES, t);
 	return t;
 }
 

@@ -315,6 +315,10 @@ struct agent *queue_connect(struct queue *q, struct api_call *call,
 	a->connected_ms = a->heard_ms = clock_wall_ms();
 	a->dry = q->turn - 1;
 	HASH_ADD_STR(q->agents, name, a);
+	if (!a->hh.tbl) {
+		free(a);
+		return NULL;
+	}
 	log_info(a->name, "agent connected slots=%zu executors=%s leases=%zu",
 		 slots, executors, live_count_agent(q->b->live, name));
 	/* So that the agent knows at once that it is heard. */

@@ -178,26 +178,40 @@ void db_close(struct db *db)
 
 /* ------------------------------------------------------------- statements */
 
-static int db_prepare(struct db *db, const char *sql, struct db_statement **out)
+static int db_compile(struct db *db, const char *sql, struct db_statement **out)
 {
-	struct db_statement *s;
-	int code;
+	struct db_statement *s = calloc(1, sizeof(*s));
+	int code = SQLITE_NOMEM;
 
-	HASH_FIND_PTR(db->statements, &sql, s);
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return db_error(db, SQLITE_NOMEM);
+	if (s) {
 		s->sql = sql;
 		code = sqlite3_prepare_v3(db->handle, sql, -1,
 					  SQLITE_PREPARE_PERSISTENT, &s->stmt,
 					  NULL);
-		if (code != SQLITE_OK) {
-			free(s);
-			return db_error(db, code);
-		}
-		HASH_ADD_PTR(db->statements, sql, s);
 	}
+	if (code == SQLITE_OK) {
+		HASH_ADD_PTR(db->statements, sql, s);
+		if (s->hh.tbl) {
+			*out = s;
+			return 0;
+		}
+		sqlite3_finalize(s->stmt);
+		code = SQLITE_NOMEM;
+	}
+	free(s);
+	return db_error(db, code);
+}
+
+static int db_prepare(struct db *db, const char *sql, struct db_statement **out)
+{
+	struct db_statement *s;
+	int r = 0;
+
+	HASH_FIND_PTR(db->statements, &sql, s);
+	if (!s)
+		r = db_compile(db, sql, &s);
+	if (r < 0)
+		return r;
 	sqlite3_reset(s->stmt);
 	if (!s->in_use) {
 		s->in_use = true;

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
-
-#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct cache_entry {

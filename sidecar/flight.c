@@ -1,8 +1,6 @@
 #include "sidecar/flight.h"
 
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct flight {
