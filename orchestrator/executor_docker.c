@@ -233,6 +233,8 @@ static void docker_set_host_dirs(struct executor *e, const char *inspect_json)
 {
 	struct docker_shared *shared = &e->shared;
 
+	free(shared->host_run_dir);
+	free(shared->host_backend_dir);
 	shared->host_run_dir = docker_host_dir(inspect_json,
 					       shared->config->run_dir);
 	shared->host_backend_dir = docker_host_dir(inspect_json,
