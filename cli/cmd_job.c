@@ -4,6 +4,7 @@
 
 #include "cli/api.h"
 #include "cli/command.h"
+#include "cli/job_output.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
 #include "common/clock.h"
@@ -14,9 +15,14 @@
 
 struct job_show_options {
 	struct cli_globals globals;
+	bool output;
 };
 
-static const struct option_spec job_specs[] = { CLI_SERVER_OPTIONS };
+static const struct option_spec job_specs[] = {
+	CLI_OPTION("output", 'o', OPTION_FLAG, struct job_show_options, output,
+		   NULL, NULL, "nothing but what the script set as its output"),
+	CLI_SERVER_OPTIONS,
+};
 
 static void job_line(const char *name, const char *value)
 {
@@ -31,6 +37,15 @@ static void job_line_number(const char *name, const json_t *job,
 
 	if (json_is_integer(value))
 		printf(JOB_LINE_FORMAT "%lld\n", name,
+		       (long long)json_integer_value(value));
+}
+
+static void job_line_bytes(const char *name, const json_t *job, const char *key)
+{
+	const json_t *value = json_object_get(job, key);
+
+	if (json_is_integer(value))
+		printf(JOB_LINE_FORMAT "%lld bytes\n", name,
 		       (long long)json_integer_value(value));
 }
 
@@ -78,41 +93,65 @@ static void job_print(const json_t *job)
 	job_line_number("exit code", job, "exit_code");
 	job_line_number("signal", job, "signal");
 	job_line_usage(job);
-	job_line_number("output", job, "output_bytes");
-	job_line_number("log", job, "log_bytes");
+	job_line_bytes("output", job, "output_bytes");
+	job_line_bytes("log", job, "log_bytes");
 	if (json_get_int(job, "log_dropped_bytes", 0))
-		job_line_number("dropped", job, "log_dropped_bytes");
+		job_line_bytes("dropped", job, "log_dropped_bytes");
 	if (job_view_ended(job) && job_view_sentence(job, text, sizeof(text)))
 		printf("\n%s.\n", text);
 }
 
-static int job_run(const void *options, char **words, size_t n_words)
+static int job_show(struct api *api, const char *id, bool json)
 {
-	const struct job_show_options *o = options;
 	_cleanup_json_ json_t *job = NULL;
-	struct buf path = { 0 };
-	struct api api;
+	_cleanup_(buf_deinit) struct buf path = { 0 };
 
-	if (api_open(&api, &o->globals) < 0)
-		return CLI_FAILED;
-	if (!buf_append_str(&path, "/v1/jobs/") &&
-	    !percent_append(&path, words[0]) && buf_cstr(&path))
-		job = api_get_json(&api, (char *)path.data, "show the job");
-	buf_deinit(&path);
-	api_close(&api);
+	if (!buf_append_str(&path, "/v1/jobs/") && !percent_append(&path, id) &&
+	    buf_cstr(&path))
+		job = api_get_json(api, (char *)path.data, "show the job");
 	if (!job)
 		return CLI_FAILED;
-	if (o->globals.json)
+	if (json)
 		output_json(job);
 	else
 		job_print(job);
 	return CLI_OK;
 }
 
+static int job_show_output(struct api *api, const char *id)
+{
+	_cleanup_(buf_deinit) struct buf output = { 0 };
+
+	if (job_output_fetch(api, id, &output) < 0)
+		return CLI_FAILED;
+	if (!output.len) {
+		output_error("job %s has no output", id);
+		return CLI_FAILED;
+	}
+	return job_output_print(&output) < 0 ? CLI_FAILED : CLI_OK;
+}
+
+static int job_run(const void *options, char **words, size_t n_words)
+{
+	const struct job_show_options *o = options;
+	struct api api;
+	int exit_code;
+
+	if (api_open(&api, &o->globals) < 0)
+		return CLI_FAILED;
+	exit_code = o->output ? job_show_output(&api, words[0])
+			      : job_show(&api, words[0], o->globals.json);
+	api_close(&api);
+	return exit_code;
+}
+
 const struct command command_job = {
 	.name = "job",
 	.words = "JOB",
 	.summary = "Shows one job",
+	.details = "--output prints the JSON that the script set, alone, and "
+		   "fails where there is\nnone; --json the job object without "
+		   "it.\n",
 	.options = job_specs,
 	.n_options = ARRAY_SIZE(job_specs),
 	.options_bytes = sizeof(struct job_show_options),

@@ -5,45 +5,15 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/follow.h"
+#include "cli/job_output.h"
 #include "cli/job_request.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json.h"
 
-#define RUN_PATH_BYTES 192
-
 static const struct option_spec run_specs[] = { JOB_OPTIONS,
 						CLI_SERVER_OPTIONS };
-
-/* The output as the script gave it, byte for byte. 0 also where there is
- * none; negative after an error message. */
-static int run_fetch_output(struct api *api, const char *id, struct buf *out)
-{
-	char path[RUN_PATH_BYTES];
-	const struct api_request request = { .method = "GET", .path = path };
-	struct api_reply reply;
-	int r = 0;
-
-	snprintf(path, sizeof(path), "/v1/jobs/%.128s/output", id);
-	if (api_call(api, &request, &reply)) {
-		r = buf_append(out, reply.body.data, reply.body.len);
-	} else if (reply.status != 404) {
-		api_explain(api, &reply, "read the output");
-		r = -1;
-	}
-	api_reply_deinit(&reply);
-	return r;
-}
-
-static int run_write(const struct buf *b)
-{
-	int r = output_bytes(STDOUT_FILENO, b->data, b->len);
-
-	if (r < 0)
-		output_error("cannot write the output: %s", strerror(-r));
-	return r;
-}
 
 /* --json: everything about the run in one object, the output as it is. */
 static int run_print_json(const json_t *job, const struct buf *output)
@@ -72,19 +42,9 @@ static int run_print_json(const json_t *job, const struct buf *output)
 	if (!r)
 		r = buf_append_str(&text, "}\n");
 	if (!r)
-		r = run_write(&text);
+		r = job_output_write(&text);
 	buf_deinit(&text);
 	return r;
-}
-
-static int run_print_output(struct buf *output)
-{
-	if (!output->len)
-		return 0;
-	if (output->data[output->len - 1] != '\n' &&
-	    buf_append_str(output, "\n") < 0)
-		return -1;
-	return run_write(output);
 }
 
 static void run_explain(const json_t *job)
@@ -105,13 +65,13 @@ static int run_finish(struct api *api, const struct cli_globals *globals,
 		      const json_t *job)
 {
 	struct buf output = { 0 };
-	int r = run_fetch_output(api, json_get_str(job, "id", ""), &output);
+	int r = job_output_fetch(api, json_get_str(job, "id", ""), &output);
 
 	job_view_warn_dropped(job);
 	run_explain(job);
 	if (!r)
 		r = globals->json ? run_print_json(job, &output)
-				  : run_print_output(&output);
+				  : job_output_print(&output);
 	buf_deinit(&output);
 	if (r < 0 && job_view_exit_code(job) == CLI_OK)
 		return CLI_FAILED;

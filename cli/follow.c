@@ -80,12 +80,17 @@ static void follow_on_state(struct follow *f, const struct frame *frame)
 
 static int follow_on_notice(struct follow *f, const struct frame *frame)
 {
-	size_t len = frame->len;
+	const char *text = (const char *)frame->payload;
+	const char *end = text + frame->len;
 
-	f->offset += len;
-	while (len && frame->payload[len - 1] == '\n')
-		len--;
-	output_note("%.*s", (int)len, (const char *)frame->payload);
+	f->offset += frame->len;
+	while (text < end) {
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+
+		stop = stop ? stop : end;
+		output_note("%.*s", (int)(stop - text), text);
+		text = stop + 1;
+	}
 	follow_show_state(f);
 	return 0;
 }

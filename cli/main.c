@@ -21,7 +21,7 @@ static void main_help(void)
 		printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\n`cronium COMMAND --help` says more. Without a server "
 	       "configured, commands\nrun one of their own for as long as "
-	       "they need it.\n");
+	       "they need it.\n`cronium version` says which one this is.\n");
 }
 
 static bool main_speaks_to_server(const struct command *c)
@@ -34,8 +34,8 @@ static bool main_speaks_to_server(const struct command *c)
 
 static void command_help(const struct command *c)
 {
-	printf("usage: cronium %s [OPTIONS] %s\n\n%s.\n\n", c->name, c->words,
-	       c->summary);
+	printf("usage: cronium %s [OPTIONS]%s%s\n\n%s.\n\n", c->name,
+	       *c->words ? " " : "", c->words, c->summary);
 	options_help(c->options, c->n_options);
 	if (c->details)
 		printf("\n%s", c->details);
@@ -60,9 +60,9 @@ static int main_check_words(const struct command *c, size_t n)
 {
 	if (n >= c->words_min && n <= c->words_max)
 		return 0;
-	output_error("usage: cronium %s [OPTIONS] %s (`cronium %s --help` "
+	output_error("usage: cronium %s [OPTIONS]%s%s (`cronium %s --help` "
 		     "says more)",
-		     c->name, c->words, c->name);
+		     c->name, *c->words ? " " : "", c->words, c->name);
 	return -EINVAL;
 }
 
@@ -95,32 +95,57 @@ static int main_run(const struct command *c, int argc, char **argv)
 	return exit_code;
 }
 
-int main(int argc, char **argv)
+static int main_unknown(const char *name)
 {
-	const struct command *c;
+	output_error("there is no command '%s'; `cronium help` lists them",
+		     name);
+	return CLI_USAGE;
+}
 
-	signal(SIGPIPE, SIG_IGN);
-	backend_client_tls_enable();
-	output_init();
-	if (argc < 2 || !strcmp(argv[1], "help") ||
-	    !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		c = argc > 2 ? main_find(argv[2]) : NULL;
-		if (c)
-			command_help(c);
-		else
-			main_help();
-		return argc < 2 ? CLI_USAGE : CLI_OK;
-	}
-	if (!strcmp(argv[1], "version") || !strcmp(argv[1], "--version")) {
+static bool main_is(const char *word, const char *a, const char *b,
+		    const char *c)
+{
+	return !strcmp(word, a) || !strcmp(word, b) || !strcmp(word, c);
+}
+
+static int main_dispatch(int argc, char **argv)
+{
+	const char *word = argc < 2 ? "help" : argv[1];
+	const struct command *c = main_find(word);
+
+	if (c)
+		return main_run(c, argc - 1, argv + 1);
+	if (main_is(word, "version", "--version", "-V")) {
 		printf("cronium %s\n", CRONIUM_VERSION);
 		return CLI_OK;
 	}
-	c = main_find(argv[1]);
-	if (!c) {
-		output_error("there is no command '%s'; `cronium help` lists "
-			     "them",
-			     argv[1]);
-		return CLI_USAGE;
+	if (!main_is(word, "help", "--help", "-h"))
+		return main_unknown(word);
+	if (argc <= 2) {
+		main_help();
+		return argc < 2 ? CLI_USAGE : CLI_OK;
 	}
-	return main_run(c, argc - 1, argv + 1);
+	c = main_find(argv[2]);
+	if (!c)
+		return main_unknown(argv[2]);
+	command_help(c);
+	return CLI_OK;
+}
+
+/* A full disk under a redirected stdout shows when its buffer is written. */
+static int main_flush(int exit_code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return exit_code;
+	if (errno != EPIPE)
+		output_error("cannot write to stdout: %s", strerror(errno));
+	return exit_code == CLI_OK ? CLI_FAILED : exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	backend_client_tls_enable();
+	output_init();
+	return main_flush(main_dispatch(argc, argv));
 }

@@ -149,6 +149,10 @@ static int server_find_local(struct server *s)
 
 	for (int i = 0; i < SERVER_JOIN_TRIES && r == LOCAL_E_GONE; i++) {
 		r = local_join(&s->place, &s->hold);
+		if (r == -EACCES)
+			output_error("%s/up.sock belongs to somebody else; "
+				     "choose another --run-dir",
+				     s->place.run);
 		if (r != LOCAL_E_NONE)
 			continue;
 		/* A backend without `cronium up` around it. */
@@ -166,11 +170,7 @@ static int server_find_local(struct server *s)
 		output_error("the local server did not come up in %d s; its "
 			     "log is %s/log/embedded.log",
 			     LOCAL_START_TIMEOUT_MS / 1000, s->place.data);
-	else if (r == -EACCES)
-		output_error("%s/up.sock belongs to somebody else; choose "
-			     "another --run-dir",
-			     s->place.run);
-	else if (r != LOCAL_E_FAILED)
+	else if (r != LOCAL_E_FAILED && r != -EACCES)
 		output_error("the local server cannot be reached under %s",
 			     s->place.run);
 	return r < 0 ? r : -ECONNREFUSED;

@@ -271,6 +271,21 @@ cronium.output("done")
     home.wait_server_gone()
     r = home("job", job, "--json").json
     assert r["state"] == "succeeded"
+    r = home("job", job, "--output")
+    assert (r.code, r.out) == (0, '"done"\n'), r
+
+
+def test_job_without_output(home):
+    home.run(home.script("pass"))
+    job = home("jobs", "--json").json["jobs"][0]["id"]
+    r = home("job", job, "--output")
+    assert (r.code, r.out) == (1, "") and "has no output" in r.err, r
+
+
+def test_full_disk_under_a_list(home):
+    with open("/dev/full", "wb") as full:
+        r = home.finish(home.start("jobs", stdout=full), text=False)
+    assert r.code == 1 and b"No space left" in r.err, r
 
 
 def test_killed_server_is_said(home):
