@@ -8,6 +8,7 @@
 
 #define EXECUTOR_SET_MAX 8
 #define EXECUTOR_SET_NAMES_BYTES 128
+#define EXECUTOR_SET_WHY_BYTES 384 /* fits an error message */
 
 struct executor_set {
 	struct executor_entry entries[EXECUTOR_SET_MAX];
@@ -64,9 +65,11 @@ static int executor_set_check_names(const struct option_list *names, char *err,
 	return 0;
 }
 
+/* why: what keeps the executors from working here, one after the other. */
 static void executor_set_open(struct executor_set *s,
 			      const struct executor_config *config,
-			      const struct executor_ops *ops)
+			      const struct executor_ops *ops, char *why,
+			      size_t why_size)
 {
 	struct executor_entry *e = &s->entries[s->n];
 	size_t used = strlen(s->names);
@@ -77,6 +80,9 @@ static void executor_set_open(struct executor_set *s,
 	if (r < 0) {
 		log_warn(NULL, "executor %s is not available: %s", ops->name,
 			 *err ? err : strerror(-r));
+		used = strlen(why);
+		snprintf(why + used, why_size - used, "%s%s",
+			 used ? "; " : ": ", *err ? err : strerror(-r));
 		return;
 	}
 	e->ops = ops;
@@ -91,6 +97,7 @@ int executor_set_new(struct executor_set **out,
 		     size_t err_size)
 {
 	_cleanup_(executor_set_freep) struct executor_set *s = NULL;
+	char why[EXECUTOR_SET_WHY_BYTES] = "";
 	int r;
 
 	*out = NULL;
@@ -102,11 +109,13 @@ int executor_set_new(struct executor_set **out,
 		return -ENOMEM;
 	for (size_t i = 0; executors[i] && s->n < EXECUTOR_SET_MAX; i++)
 		if (executor_set_wants(names, executors[i]->name))
-			executor_set_open(s, config, executors[i]);
+			executor_set_open(s, config, executors[i], why,
+					  sizeof(why));
 	if (!s->n) {
 		snprintf(err, err_size,
-			 "no executor works here: see the lines above, or run "
-			 "'cronium doctor'");
+			 "nothing here can run a script%s; 'cronium doctor' "
+			 "says how to mend it",
+			 why);
 		return -ENODEV;
 	}
 	*out = s;
