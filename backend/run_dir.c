@@ -4,22 +4,41 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define RUN_DIR_PATH_MAX_BYTES 4096
+
+/* A directory that somebody else may write to could hold their sockets in
+ * place of ours. */
+static int check_dir(const char *path, char *err, size_t err_size)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		snprintf(err, err_size, "cannot look at %s: %s", path,
+			 strerror(errno));
+		return -errno;
+	}
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	snprintf(err, err_size,
+		 "%s is no directory that only user %d may write to; choose "
+		 "another --run-dir, or mend its owner and mode (0700)",
+		 path, (int)geteuid());
+	return -EPERM;
+}
 
 /* Makes one directory; whatever the umask says it gets its mode. */
 static int make_dir(const char *path, mode_t mode, char *err, size_t err_size)
 {
-	if (mkdir(path, mode) < 0) {
-		struct stat st;
+	int r;
 
-		if (errno == EEXIST && stat(path, &st) == 0 &&
-		    S_ISDIR(st.st_mode))
-			return 0;
-	} else if (chmod(path, mode) == 0) {
+	if (mkdir(path, mode) == 0 && chmod(path, mode) == 0)
 		return 0;
-	}
-	int r = -errno;
+	if (errno == EEXIST)
+		return check_dir(path, err, err_size);
+	r = -errno;
 	snprintf(err, err_size, "cannot make the directory %s: %s", path,
 		 strerror(-r));
 	return r;

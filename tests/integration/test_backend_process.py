@@ -61,6 +61,16 @@ def test_bad_address(tmp_path, listen, word):
     assert word in done.stderr
 
 
+def test_run_directory_that_others_may_write_to(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r").chmod(0o777)
+    done = subprocess.run(
+        [BACKEND, "--data-dir", tmp_path / "d", "--run-dir", tmp_path / "r",
+         "--listen", "none"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "--run-dir" in done.stderr
+
+
 def test_without_tcp(tmp_path):
     b = Backend(str(tmp_path), listen="none")
     assert b.port == 0
