@@ -7,6 +7,7 @@
 
 #define DOCKER_SIDECAR_MEMORY_BYTES (256LL * 1024 * 1024)
 #define DOCKER_SIDECAR_PIDS 8
+#define DOCKER_SIDECAR_CPU_MILLI 1000
 #define DOCKER_NANO_CPUS_PER_MILLI 1000000LL
 #define DOCKER_TMPFS_MIN_BYTES (16ULL * 1024 * 1024)
 
@@ -73,6 +74,9 @@ json_t *docker_spec_sidecar(const struct executor_spec *spec,
 		 DOCKER_SIDECAR_UID);
 	host = docker_host_config(names->network, DOCKER_SIDECAR_MEMORY_BYTES,
 				  DOCKER_SIDECAR_PIDS);
+	json_object_set_new(host, "NanoCpus",
+			    json_integer(DOCKER_SIDECAR_CPU_MILLI *
+					 DOCKER_NANO_CPUS_PER_MILLI));
 	json_object_set_new(host, "Mounts",
 			    json_pack("[o, o]",
 				      docker_mount(mounts->sidecar_dir,

@@ -18,6 +18,10 @@
 
 #define SANDBOX_PARTS_NOFILE 1024 /* descriptors a process of the pod */
 #define SANDBOX_PARTS_NOBODY 65534
+#define SANDBOX_SIDECAR_MEMORY_BYTES (256ULL * 1024 * 1024)
+#define SANDBOX_SIDECAR_PIDS 16
+#define SANDBOX_SIDECAR_CPU_MILLI 1000
+#define SANDBOX_CGROUP_NAME_BYTES 160
 
 /* --- in the child -------------------------------------------------------- */
 
@@ -35,7 +39,7 @@ static int sandbox_parts_prepare_runner(const void *ctx)
 	const struct sandbox_shared *shared = parts->shared;
 	int r;
 
-	r = parts->cgroup ? cgroup_enter(parts->cgroup) : 0;
+	r = parts->runner.cgroup ? cgroup_enter(parts->runner.cgroup) : 0;
 	if (!r && !shared->root)
 		r = sandbox_net_map_ids(shared->uid, shared->gid);
 	if (!r)
@@ -50,7 +54,9 @@ static int sandbox_parts_prepare_sidecar(const void *ctx)
 	const uid_t nobody = SANDBOX_PARTS_NOBODY;
 	int r;
 
-	r = sandbox_parts_forbid_core();
+	r = parts->sidecar.cgroup ? cgroup_enter(parts->sidecar.cgroup) : 0;
+	if (!r)
+		r = sandbox_parts_forbid_core();
 	if (r < 0)
 		return r;
 	if (parts->shared->root &&
@@ -83,6 +89,11 @@ static int sandbox_side_connect(struct sandbox_side *side, int *theirs)
 	return 0;
 }
 
+static int sandbox_side_cgroup_fd(const struct sandbox_side *side)
+{
+	return side->cgroup ? cgroup_clone_fd(side->cgroup) : -1;
+}
+
 static int sandbox_parts_open_seccomp(const struct sandbox_shared *shared)
 {
 	char path[64];
@@ -103,7 +114,26 @@ static int sandbox_parts_make_cgroup(struct sandbox_parts *parts,
 
 	if (!parts->shared->cgroups)
 		return 0;
-	return cgroup_new(&parts->cgroup, parts->shared->cgroups, spec->pod,
+	return cgroup_new(&parts->runner.cgroup, parts->shared->cgroups,
+			  spec->pod, &limits);
+}
+
+/* Beside the pod's: what a script makes its sidecar do is bounded too, but
+ * not taken from what the job was promised. */
+static int sandbox_parts_make_sidecar_cgroup(struct sandbox_parts *parts,
+					     const struct executor_spec *spec)
+{
+	static const struct cgroup_limits limits = {
+		.memory_bytes = SANDBOX_SIDECAR_MEMORY_BYTES,
+		.pids = SANDBOX_SIDECAR_PIDS,
+		.cpu_milli = SANDBOX_SIDECAR_CPU_MILLI,
+	};
+	char name[SANDBOX_CGROUP_NAME_BYTES];
+
+	if (!parts->shared->cgroups)
+		return 0;
+	snprintf(name, sizeof(name), "%s.sidecar", spec->pod);
+	return cgroup_new(&parts->sidecar.cgroup, parts->shared->cgroups, name,
 			  &limits);
 }
 
@@ -113,7 +143,7 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 {
 	const struct sandbox_shared *shared = parts->shared;
 	unsigned int enforced =
-		parts->cgroup ? cgroup_root_controllers(shared->cgroups) : 0;
+		shared->cgroups ? cgroup_root_controllers(shared->cgroups) : 0;
 	const struct sandbox_args_spec args_spec = {
 		.run_dir = shared->run_dir,
 		.sdk_dir = shared->sdk_dir,
@@ -153,9 +183,7 @@ static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 					errors, control, seccomp },
 			.n_fds = 5,
 			.namespaces = sandbox_net_namespaces(shared->root),
-			.cgroup_fd = parts->cgroup
-					     ? cgroup_clone_fd(parts->cgroup)
-					     : -1,
+			.cgroup_fd = sandbox_side_cgroup_fd(&parts->runner),
 			.nofile = SANDBOX_PARTS_NOFILE,
 			.prepare = sandbox_parts_prepare_runner,
 			.ctx = parts,
@@ -196,7 +224,7 @@ static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
 					STDERR_FILENO, listen_fd, control,
 					shared->backend_fd },
 			.n_fds = 6,
-			.cgroup_fd = -1,
+			.cgroup_fd = sandbox_side_cgroup_fd(&parts->sidecar),
 			.nofile = SANDBOX_PARTS_NOFILE,
 			.prepare = sandbox_parts_prepare_sidecar,
 			.ctx = parts,
@@ -222,6 +250,11 @@ static int sandbox_parts_start_both(struct sandbox_parts *parts,
 	parts->errors_fd = fds[0];
 	errors = fds[1];
 	r = sandbox_parts_start_runner(parts, spec, errors, &listen_fd);
+	if (r < 0)
+		return r;
+	/* Only now: it costs nothing while bwrap is at work. */
+	*what = "cannot make the sidecar's cgroup";
+	r = sandbox_parts_make_sidecar_cgroup(parts, spec);
 	if (r < 0)
 		return r;
 	*what = "cannot start the sidecar";
@@ -257,6 +290,7 @@ static void sandbox_side_deinit(struct sandbox_side *side)
 		event_free(side->ended);
 	closep(&side->stream);
 	closep(&side->process.pidfd);
+	cgroup_free(side->cgroup);
 }
 
 void sandbox_parts_deinit(struct sandbox_parts *parts)
@@ -264,17 +298,21 @@ void sandbox_parts_deinit(struct sandbox_parts *parts)
 	sandbox_side_deinit(&parts->runner);
 	sandbox_side_deinit(&parts->sidecar);
 	closep(&parts->errors_fd);
-	cgroup_free(parts->cgroup);
 }
 
 void sandbox_parts_kill(struct sandbox_parts *parts)
 {
-	if (parts->cgroup)
-		cgroup_kill(parts->cgroup);
+	if (parts->runner.cgroup)
+		cgroup_kill(parts->runner.cgroup);
 	/* Its child, PID 1 of the namespace, dies with it, and all others with
 	 * that. */
 	if (parts->runner.process.pid)
 		kill(parts->runner.process.pid, SIGKILL);
+}
+
+static bool sandbox_side_remove_cgroup(struct sandbox_side *side)
+{
+	return !side->cgroup || cgroup_remove(side->cgroup);
 }
 
 bool sandbox_parts_gone(struct sandbox_parts *parts)
@@ -284,7 +322,8 @@ bool sandbox_parts_gone(struct sandbox_parts *parts)
 	sandbox_parts_kill(parts);
 	if (parts->runner.process.pid || parts->sidecar.process.pid)
 		return false;
-	return !parts->cgroup || cgroup_remove(parts->cgroup);
+	return sandbox_side_remove_cgroup(&parts->runner) &&
+	       sandbox_side_remove_cgroup(&parts->sidecar);
 }
 
 static void sandbox_side_wait(struct sandbox_side *side)

@@ -1,7 +1,7 @@
 /*
- * What a sandbox consists of: its cgroup, bubblewrap with the runner in it,
- * the sidecar beside it, and our ends of their streams. Started and taken down
- * here; when, is sandbox_pod.c's.
+ * What a sandbox consists of: bubblewrap with the runner in it, the sidecar
+ * beside it, a cgroup for each, and our ends of their streams. Started and
+ * taken down here; when, is sandbox_pod.c's.
  */
 #pragma once
 
@@ -37,11 +37,11 @@ struct sandbox_side {
 	struct sandbox_process process;
 	struct event *ended; /* the owner's, on process.pidfd */
 	int stream;
+	struct cgroup *cgroup; /* NULL without cgroups */
 };
 
 struct sandbox_parts {
 	const struct sandbox_shared *shared;
-	struct cgroup *cgroup; /* NULL without cgroups */
 	struct sandbox_side runner, sidecar;
 	int errors_fd; /* what bwrap and the runner complain of */
 };

@@ -210,7 +210,9 @@ void sandbox_pod_kill(struct executor_pod *pod)
 
 bool sandbox_pod_oom_killed(struct executor_pod *pod)
 {
-	return pod->parts.cgroup && cgroup_oom_killed(pod->parts.cgroup);
+	const struct cgroup *cgroup = pod->parts.runner.cgroup;
+
+	return cgroup && cgroup_oom_killed(cgroup);
 }
 
 static void sandbox_pod_release(struct executor_pod *pod)

@@ -2,7 +2,8 @@
  * Drives the sandbox executor without backend and core: makes COUNT pods at
  * once, runs one script in each, and prints what it says.
  *
- *   sandbox_pod --run-dir DIR --runner FILE --sidecar FILE SCRIPT [ARG]...
+ *   sandbox_pod --run-dir DIR --instance NAME --runner FILE --sidecar FILE
+ *               SCRIPT [ARG]...
  *
  * The output of the scripts goes to stdout and stderr; for each pod a line of
  * JSON follows on descriptor 3, if it is open: its EXIT, whether the kernel
@@ -24,7 +25,7 @@
 #define REPORT_FD 3
 
 struct driver {
-	const char *run_dir, *runner, *sidecar, *sdk;
+	const char *run_dir, *instance, *runner, *sidecar, *sdk;
 	uint64_t count, memory_bytes, pids, cpu_milli, timeout_ms;
 	bool egress;
 
@@ -49,6 +50,8 @@ struct pod {
 static const struct option_spec specs[] = {
 	{ "run-dir", 0, OPTION_STRING, offsetof(struct driver, run_dir), "DIR",
 	  NULL, "state" },
+	{ "instance", 0, OPTION_STRING, offsetof(struct driver, instance),
+	  "NAME", NULL, "whose cgroups" },
 	{ "runner", 0, OPTION_STRING, offsetof(struct driver, runner), "FILE",
 	  NULL, "cronium-runner" },
 	{ "sidecar", 0, OPTION_STRING, offsetof(struct driver, sidecar), "FILE",
@@ -272,7 +275,7 @@ static int run(struct driver *d)
 		.runner_path = d->runner,
 		.sidecar_path = d->sidecar,
 		.sdk_dir = d->sdk,
-		.instance = "test",
+		.instance = d->instance,
 	};
 	if (executor_sandbox.new(&d->executor, &config, err, sizeof(err)) < 0) {
 		fprintf(stderr, "%s\n", err);

@@ -38,6 +38,7 @@ class Sandboxes:
     def __init__(self, root, user):
         self.root, self.user = root, user
         self.run_dir = os.path.join(root, "run")
+        self.instance = os.path.basename(root)  # many tests at once
         os.makedirs(self.run_dir)
         self.programs = {}
         for name in ("cronium-runner", "cronium-sidecar"):
@@ -52,6 +53,7 @@ class Sandboxes:
         with open(path, "w") as f:
             f.write(script)
         command = [*before, self.driver, "--run-dir", self.run_dir,
+                   "--instance", self.instance,
                    "--runner", self.programs["cronium-runner"],
                    "--sidecar", self.programs["cronium-sidecar"],
                    *options, path, *args]
@@ -78,6 +80,11 @@ class Sandboxes:
                                capture_output=True)
         return found.stdout.split()
 
+    def cgroups(self, pattern="pod_*"):
+        ours = f"cronium/{self.instance}/{pattern}"
+        return (glob.glob(f"/sys/fs/cgroup/{ours}") +
+                glob.glob(f"/sys/fs/cgroup/*/{ours}"))
+
 
 @pytest.fixture(params=["self"] + (["somebody"] if ROOT else []))
 def sandboxes(request):
@@ -86,9 +93,11 @@ def sandboxes(request):
     shutil.rmtree(root)
 
 
-def cgroups():
-    return (glob.glob("/sys/fs/cgroup/cronium/test/pod_*") +
-            glob.glob("/sys/fs/cgroup/*/cronium/test/pod_*"))
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def python(sandboxes, script, **how):
@@ -221,7 +230,7 @@ def test_a_daemon_does_not_outlive_its_script(sandboxes):
     r = sandboxes.run("(setsid setsid sleep 987654 &); trap '' TERM; echo hi")
     assert r.out == "hi\n"
     assert sandboxes.processes() == []
-    assert cgroups() == []
+    assert sandboxes.cgroups() == []
     assert subprocess.run(["pgrep", "-f", "sleep 987654"]).returncode == 1
 
 
@@ -232,7 +241,7 @@ def test_a_script_that_does_not_end_is_killed(sandboxes):
     assert time.monotonic() - began < 20
     assert "timeout" in r.err
     assert sandboxes.processes() == []
-    assert cgroups() == []
+    assert sandboxes.cgroups() == []
 
 
 EAT = """
@@ -252,6 +261,38 @@ def test_memory_is_limited(sandboxes):
         assert r.exit["signal"] == signal.SIGKILL
     else:  # an rlimit, so it was refused
         assert "MemoryError" in r.err
+
+
+def read(groups, *names):
+    """The words of the first of these files that one of the cgroups has."""
+    for name in names:
+        for group in groups:
+            if os.path.exists(os.path.join(group, name)):
+                with open(os.path.join(group, name)) as f:
+                    return f.read().split()
+    return []
+
+
+def test_the_sidecar_is_limited_beside_its_pod(sandboxes):
+    def runs_sidecar(group):
+        return [os.readlink(f"/proc/{pid}/exe")
+                for pid in read([group], "cgroup.procs")] == [
+                    sandboxes.programs["cronium-sidecar"]]
+
+    process = sandboxes.start("echo up; sleep 1000", options=["--count", "2"])
+    if ROOT and not sandboxes.user:  # others have no cgroups
+        wait_until(lambda: read(sandboxes.cgroups("pod_1.sidecar"),
+                                "cgroup.procs"))
+        sidecars = sandboxes.cgroups("pod_1.sidecar")
+        wait_until(lambda: all(runs_sidecar(group) for group in sidecars))
+        assert read(sidecars, "memory.max", "memory.limit_in_bytes") == [
+            str(256 << 20)]
+        assert read(sidecars, "pids.max") == ["16"]
+        assert read(sidecars, "cpu.max", "cpu.cfs_quota_us")[0] == "100000"
+    process.kill()
+    process.communicate()
+    assert sandboxes.run("echo again").out == "again\n"  # and reaps
+    assert sandboxes.cgroups() == []
 
 
 def test_files_count_as_memory(sandboxes):
@@ -278,7 +319,7 @@ except OSError as e:
     assert int(n) < 60, r.out
     assert "unavailable" in reason
     assert time.monotonic() - began < 20
-    assert cgroups() == []
+    assert sandboxes.cgroups() == []
 
 
 def test_two_hundred_at_once(sandboxes):
@@ -287,14 +328,7 @@ def test_two_hundred_at_once(sandboxes):
     assert r.out.count("hi\n") == 200, r.err[-2000:]
     assert [x["exit"]["exit_code"] for x in r.reports] == [0] * 200
     assert sandboxes.processes() == []
-    assert cgroups() == []
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert sandboxes.cgroups() == []
 
 
 def test_kill_minus_nine_leaves_nothing(sandboxes):
@@ -316,7 +350,7 @@ def test_kill_minus_nine_leaves_nothing(sandboxes):
     process.stderr.close()
     # the next process of this instance removes what only it can remove
     assert sandboxes.run("echo again").out == "again\n"
-    assert cgroups() == []
+    assert sandboxes.cgroups() == []
 
 
 def test_who_asks_for_the_network_is_told(sandboxes):

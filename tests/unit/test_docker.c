@@ -142,6 +142,8 @@ static void test_sidecar_container(void **state)
 	assert_hardened(host);
 	assert_mounts(host, sources, 2);
 	assert_null(json_object_get(host, "CapAdd"));
+	assert_int_equal(json_integer_value(json_object_get(host, "NanoCpus")),
+			 1000000000);
 	assert_string_equal(json_string_value(json_object_get(c, "User")),
 			    "65532:65532");
 	assert_string_equal(json_string_value(
