@@ -13,9 +13,6 @@
 #include "orchestrator/tar.h"
 
 #define DOCKER_IMAGE_BUILD_TIMEOUT_MS 1800000
-#define DOCKER_IMAGE_PREFIX "cronium/"
-#define DOCKER_IMAGE_SIDECAR DOCKER_IMAGE_PREFIX "sidecar"
-#define DOCKER_IMAGE_HASH_CHARS 12
 #define DOCKER_IMAGE_TEXT_BYTES 1024
 
 static const char docker_sidecar_dockerfile[] =

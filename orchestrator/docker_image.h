@@ -15,6 +15,10 @@
 
 #include "common/macro.h"
 
+#define DOCKER_IMAGE_PREFIX "cronium/"
+#define DOCKER_IMAGE_SIDECAR DOCKER_IMAGE_PREFIX "sidecar"
+#define DOCKER_IMAGE_HASH_CHARS 12
+
 struct docker_api;
 struct docker_images;
 

@@ -19,6 +19,7 @@
 #include "orchestrator/docker_pod.h"
 #include "orchestrator/docker_spec.h"
 #include "orchestrator/docker_subnet.h"
+#include "orchestrator/docker_sweep.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/install.h"
 
@@ -37,6 +38,7 @@ struct executor {
 	void *reaped_ctx;
 	unsigned int deletes; /* under way */
 	bool listed_networks;
+	struct docker_sweep sweep; /* after the first one */
 };
 
 /* --- the engine's events ------------------------------------------------- */
@@ -123,6 +125,7 @@ static void docker_reap_end(struct executor *e)
 	}
 	docker_pod_remove_leftover_dirs(e->shared.config->run_dir);
 	docker_watch_events(e);
+	docker_sweep_start(&e->sweep, e->shared.api, e->shared.sidecar_image);
 	e->reaped(e->reaped_ctx);
 }
 
@@ -320,6 +323,7 @@ static void docker_free(struct executor *e)
 	docker_api_free(e->shared.api);
 	while ((pod = LIST_FIRST(&e->shared.pods)))
 		docker_pod_abandon(pod);
+	docker_sweep_deinit(&e->sweep);
 	docker_images_free(e->shared.images);
 	docker_subnets_free(e->shared.subnets);
 	if (e->events_retry)

@@ -13,6 +13,7 @@
 #include "orchestrator/docker_host.h"
 #include "orchestrator/docker_spec.h"
 #include "orchestrator/docker_subnet.h"
+#include "orchestrator/docker_sweep.h"
 #include "orchestrator/executor.h"
 
 static void test_subnets_are_distinct_and_come_back(void **state)
@@ -190,12 +191,48 @@ static void test_network(void **state)
 	json_decref(n);
 }
 
+static void test_sweep_takes_old_builds_only(void **state)
+{
+	static const char *const chosen[] = {
+		"cronium/sidecar:0123456789ab",
+		"cronium/sidecar:bbbbbbbbbbbb",
+	};
+	json_t *images = json_loads(
+		"[{\"Created\":1000,\"RepoTags\":["
+		"\"cronium/sidecar:0123456789ab\",\"cronium/sidecar:latest\","
+		"\"cronium/sidecar:0123456789abc\","
+		"\"cronium/sidecar:0123456789AB\"]},"
+		"{\"Created\":1000,\"RepoTags\":[\"cronium/python:latest\","
+		"\"cronium/sidecarcar:0123456789ab\","
+		"\"cronium/sidecar:aaaaaaaaaaaa\",7]},"
+		"{\"Created\":1000,\"RepoTags\":["
+		"\"cronium/sidecar:bbbbbbbbbbbb\"]},"
+		"{\"Created\":9500,\"RepoTags\":["
+		"\"cronium/sidecar:cccccccccccc\"]},"
+		"{\"Created\":1000,\"RepoTags\":null},null]",
+		0, NULL);
+	json_t *found = docker_sweep_choose(images,
+					    "cronium/sidecar:aaaaaaaaaaaa",
+					    10000);
+
+	assert_int_equal(json_array_size(found), 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(json_string_value(json_array_get(found, i)),
+				    chosen[i]);
+	json_decref(found);
+	json_decref(images);
+	found = docker_sweep_choose(NULL, "", 10000);
+	assert_int_equal(json_array_size(found), 0);
+	json_decref(found);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_subnets_are_distinct_and_come_back),
 		cmocka_unit_test(test_subnet_pools_are_checked),
 		cmocka_unit_test(test_host_path_takes_the_longest_mount),
+		cmocka_unit_test(test_sweep_takes_old_builds_only),
 		cmocka_unit_test(test_sidecar_container),
 		cmocka_unit_test(test_script_container),
 		cmocka_unit_test(test_network),
