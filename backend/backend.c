@@ -17,6 +17,7 @@
 #include "backend/startup.h"
 #include "backend/store.h"
 #include "common/clock.h"
+#include "common/file_lock.h"
 #include "common/http/tls.h"
 #include "common/log.h"
 #include "common/token.h"
@@ -28,7 +29,8 @@
 static int open_data(struct backend *b, char *err, size_t err_size)
 {
 	struct store_config config;
-	int r = data_dir_open(&b->dir, b->config->data_dir, err, err_size);
+	int r = data_dir_open(&b->dir, b->config->data_dir, FILE_LOCK_WAIT_MS,
+			      err, err_size);
 
 	if (!r)
 		r = keys_load(&b->keys, data_dir_path(b->dir), err, err_size);

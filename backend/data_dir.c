@@ -93,7 +93,8 @@ static void data_dir_read_pid(int fd, char out[DATA_DIR_PID_MAX_BYTES])
 		strcpy(out, "?");
 }
 
-static int data_dir_take_lock(struct data_dir *d, char *err, size_t err_size)
+static int data_dir_take_lock(struct data_dir *d, uint32_t wait_ms, char *err,
+			      size_t err_size)
 {
 	_cleanup_free_ char *file = NULL;
 	char pid[DATA_DIR_PID_MAX_BYTES];
@@ -108,7 +109,7 @@ static int data_dir_take_lock(struct data_dir *d, char *err, size_t err_size)
 			 strerror(-r));
 		return r;
 	}
-	r = file_lock(d->lock, FILE_LOCK_WAIT_MS);
+	r = file_lock(d->lock, wait_ms);
 	if (r == -EBUSY) {
 		data_dir_read_pid(d->lock, pid);
 		snprintf(err, err_size,
@@ -133,8 +134,8 @@ static int data_dir_take_lock(struct data_dir *d, char *err, size_t err_size)
 	return 0;
 }
 
-int data_dir_open(struct data_dir **out, const char *path, char *err,
-		  size_t err_size)
+int data_dir_open(struct data_dir **out, const char *path, uint32_t wait_ms,
+		  char *err, size_t err_size)
 {
 	_cleanup_(data_dir_closep) struct data_dir *d = calloc(1, sizeof(*d));
 	int r;
@@ -149,7 +150,7 @@ int data_dir_open(struct data_dir **out, const char *path, char *err,
 	r = data_dir_make(path, err, err_size);
 	if (r < 0)
 		return r;
-	r = data_dir_take_lock(d, err, err_size);
+	r = data_dir_take_lock(d, wait_ms, err, err_size);
 	if (r < 0)
 		return r;
 	*out = d;

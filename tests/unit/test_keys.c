@@ -18,6 +18,8 @@
 #include "backend/keys.h"
 #include "common/token.h"
 
+#define WAIT_MS 10000
+
 static char dir[64];
 static char err[512];
 
@@ -202,20 +204,21 @@ static void test_one_backend_a_directory(void **state)
 
 	(void)state;
 	assert_int_equal(
-		data_dir_open(&d, path_of("new/deep"), err, sizeof(err)), 0);
+		data_dir_open(&d, path_of("new/deep"), 0, err, sizeof(err)), 0);
 	assert_int_equal(stat(path_of("new/deep"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
 	snprintf(pid, sizeof(pid), "process id %d;", (int)getpid());
-	assert_int_equal(data_dir_open(&second, path_of("new/deep"), err,
+	assert_int_equal(data_dir_open(&second, path_of("new/deep"), 0, err,
 				       sizeof(err)),
 			 -EBUSY);
 	assert_non_null(strstr(err, pid));
 	data_dir_close(d);
 	assert_int_equal(
-		data_dir_open(&d, path_of("new/deep"), err, sizeof(err)), 0);
+		data_dir_open(&d, path_of("new/deep"), 0, err, sizeof(err)), 0);
 	data_dir_close(d);
 	write_file("file", "", 0600);
-	assert_int_equal(data_dir_open(&d, path_of("file"), err, sizeof(err)),
+	assert_int_equal(data_dir_open(&d, path_of("file"), 0, err,
+				       sizeof(err)),
 			 -ENOTDIR);
 }
 
@@ -230,7 +233,7 @@ static void test_lock_goes_with_its_process(void **state)
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (!child) {
-		if (data_dir_open(&d, dir, err, sizeof(err)) < 0)
+		if (data_dir_open(&d, dir, 0, err, sizeof(err)) < 0)
 			_exit(1);
 		if (write(ready[1], "x", 1) != 1)
 			_exit(2);
@@ -238,10 +241,12 @@ static void test_lock_goes_with_its_process(void **state)
 			pause();
 	}
 	assert_int_equal(read(ready[0], &c, 1), 1);
-	assert_int_equal(data_dir_open(&d, dir, err, sizeof(err)), -EBUSY);
+	assert_int_equal(data_dir_open(&d, dir, 0, err, sizeof(err)), -EBUSY);
+	assert_int_equal(data_dir_open(&d, dir, 1, err, sizeof(err)), -EBUSY);
+	/* It is on its way out, so it is waited for. */
 	kill(child, SIGKILL);
+	assert_int_equal(data_dir_open(&d, dir, WAIT_MS, err, sizeof(err)), 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(data_dir_open(&d, dir, err, sizeof(err)), 0);
 	data_dir_close(d);
 	close(ready[0]);
 	close(ready[1]);
