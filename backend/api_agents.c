@@ -305,6 +305,63 @@ static bool complete_state(struct api_call *call, const json_t *o,
 	return false;
 }
 
+/* What is absent or null is not known; the rest is what the job will say for
+ * ever, so nothing is read into what is something else. */
+static const struct complete_member {
+	const char *name;
+	json_type type;
+	json_int_t max;
+	const char *must;
+} complete_members[] = {
+	{ "reason", JSON_STRING, 0, "a string" },
+	{ "exit_code", JSON_INTEGER, 255, "a number from 0 to 255" },
+	{ "signal", JSON_INTEGER, 127, "a number from 0 to 127" },
+	{ "oom_killed", JSON_TRUE, 0, "true or false" },
+	{ "usage", JSON_OBJECT, 0, "an object" },
+	{ "log_dropped_bytes", JSON_INTEGER, INT64_MAX, "a number" },
+}, complete_usage_members[] = {
+	{ "user_us", JSON_INTEGER, INT64_MAX, "a number" },
+	{ "system_us", JSON_INTEGER, INT64_MAX, "a number" },
+	{ "max_rss_kb", JSON_INTEGER, INT64_MAX, "a number" },
+};
+
+static bool complete_member_valid(const struct complete_member *m,
+				  const json_t *v)
+{
+	json_int_t n = json_integer_value(v);
+
+	if (!v || json_is_null(v))
+		return true;
+	if (m->type == JSON_TRUE)
+		return json_is_boolean(v);
+	return json_typeof(v) == m->type &&
+	       (m->type != JSON_INTEGER || (n >= 0 && n <= m->max));
+}
+
+static bool complete_check(struct api_call *call, const json_t *o,
+			   const struct complete_member *members, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct complete_member *m = &members[i];
+
+		if (complete_member_valid(m, json_object_get(o, m->name)))
+			continue;
+		api_problem(call, 400, "invalid_completion",
+			    "\"%s\" must be %s, or null", m->name, m->must);
+		return false;
+	}
+	return true;
+}
+
+static bool complete_is_valid(struct api_call *call, const json_t *o)
+{
+	return complete_check(call, o, complete_members,
+			      ARRAY_SIZE(complete_members)) &&
+	       complete_check(call, json_object_get(o, "usage"),
+			      complete_usage_members,
+			      ARRAY_SIZE(complete_usage_members));
+}
+
 static void complete_fill(struct store_complete *c, const json_t *o)
 {
 	const json_t *usage = json_object_get(o, "usage");
@@ -329,6 +386,7 @@ static void on_complete_body(struct http_exchange *ex, const uint8_t *body,
 	struct store_done done;
 
 	if (!o || !complete_state(call, o, &c.state) ||
+	    !complete_is_valid(call, o) ||
 	    !api_done_always(call, on_changed, &done))
 		return;
 	complete_fill(&c, o);

@@ -14,6 +14,8 @@
 #include "common/json.h"
 
 #define JOB_SHEBANG_BYTES 128
+#define JOB_MEMORY_MIN_BYTES (16ULL << 20)
+#define JOB_MEMORY_NO_UNIT_BYTES (64ULL << 10) /* less was meant in MiB */
 
 /* --- files --------------------------------------------------------------- */
 
@@ -238,6 +240,24 @@ static json_t *job_spec(const struct job_options *o, const char *name,
 			 args);
 }
 
+static int job_check_memory(uint64_t bytes)
+{
+	unsigned long long n = bytes;
+
+	if (bytes >= JOB_MEMORY_MIN_BYTES)
+		return 0;
+	if (bytes < JOB_MEMORY_NO_UNIT_BYTES &&
+	    bytes << 20 >= JOB_MEMORY_MIN_BYTES)
+		output_error("--memory: %llu bytes is too little; did you mean "
+			     "%llum?",
+			     n, n);
+	else
+		output_error("--memory: %llu bytes is too little; the least is "
+			     "16m",
+			     n);
+	return -EINVAL;
+}
+
 static int job_check(const struct job_options *o, const char *path)
 {
 	const char *x = o->executor;
@@ -252,7 +272,7 @@ static int job_check(const struct job_options *o, const char *path)
 			     x);
 		return -EINVAL;
 	}
-	return 0;
+	return job_check_memory(o->memory_bytes);
 }
 
 static int job_find_runtime(const struct job_options *o, const char *path,

@@ -103,6 +103,14 @@ int json_check(const void *data, size_t len, size_t *at)
 
 /* --- JSON that we own ---------------------------------------------------- */
 
+/* jansson names an option of its own here, which no user can give. */
+static const char *json_error_text(const json_error_t *e)
+{
+	return json_error_code(e) == json_error_null_character
+		       ? "the character \\u0000 is not accepted"
+		       : e->text;
+}
+
 json_t *json_parse_object(const void *data, size_t len, char *err,
 			  size_t err_size)
 {
@@ -110,8 +118,8 @@ json_t *json_parse_object(const void *data, size_t len, char *err,
 	json_t *o = json_loadb(data, len, JSON_REJECT_DUPLICATES, &e);
 
 	if (!o) {
-		snprintf(err, err_size, "%s (line %d, column %d)", e.text,
-			 e.line, e.column);
+		snprintf(err, err_size, "%s (line %d, column %d)",
+			 json_error_text(&e), e.line, e.column);
 		return NULL;
 	}
 	if (!json_is_object(o)) {

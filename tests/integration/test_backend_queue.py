@@ -169,6 +169,13 @@ def test_complete_is_checked(backend):
     for state in ("lost", "queued", "running", "done", ""):
         reply = agent.complete(claim, state)
         assert reply.status == 400 and reply.code == "invalid_state"
+    for wrong in (dict(exit_code="0"), dict(exit_code=256), dict(usage=[]),
+                  dict(exit_code=-1), dict(exit_code=0.0), dict(signal="9"),
+                  dict(oom_killed=1), dict(reason=["why"]),
+                  dict(usage={"user_us": "1"}), dict(log_dropped_bytes=-1)):
+        reply = agent.complete(claim, **wrong)
+        assert reply.status == 400 and reply.code == "invalid_completion"
+        assert backend.job(claim.job)["state"] != "succeeded"
     assert agent.complete(claim, "failed", signal=9, oom_killed=True,
                           log_dropped_bytes=5).status == 200
     got = backend.job(claim.job)

@@ -190,6 +190,10 @@ def test_usage_errors(home):
     usage(home, "KEY=VALUE", "run", path, "-e", "UNSET_VARIABLE")
     usage(home, "--timeout: 'soon'", "run", path, "-t", "soon")
     usage(home, "--memory", "run", path, "-m", "much")
+    usage(home, "64 bytes is too little; did you mean 64m?", "run", path,
+          "-m", "64")
+    usage(home, "the least is 16m", "run", path, "-m", "15m")
+    usage(home, "the least is 16m", "run", path, "-m", "0")
     usage(home, "--cpus", "run", path, "--cpus", "0")
     usage(home, "cannot both be stdin", "run", "-", "-i", "-")
     usage(home, "usage: cronium vars", "vars", "set", "A")

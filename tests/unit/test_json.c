@@ -97,6 +97,10 @@ static void test_own_objects(void **state)
 	assert_null(
 		json_parse_object("{\"a\":1,\"a\":2}", 13, err, sizeof(err)));
 	assert_non_null(strstr(err, "duplicate"));
+	assert_null(
+		json_parse_object("{\"a\":\"\\u0000\"}", 14, err, sizeof(err)));
+	assert_non_null(strstr(err, "the character \\u0000 is not accepted"));
+	assert_null(strstr(err, "JSON_"));
 }
 
 static void test_append_string(void **state)
