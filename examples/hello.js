@@ -1,4 +1,4 @@
-// Greets whoever the input names, with a secret that never shows.
+// Greets whoever the input names, and counts the visits.
 const cronium = require("cronium");
 
 async function main() {

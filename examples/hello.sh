@@ -1,5 +1,5 @@
 #!/bin/bash
-# Greets whoever the input names, with a secret that never shows.
+# Greets whoever the input names, and counts the visits.
 set -euo pipefail
 source cronium.sh
 
