@@ -60,10 +60,11 @@ static void bwrap_exec(const char *path, int err_fd)
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);
 	dup2(err_fd, STDERR_FILENO);
-	/* The same kinds of namespaces that a pod has. */
-	execl(path, "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind",
-	      "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
-	      "true", NULL);
+	/* The same namespaces that a pod has; root's has no user namespace. */
+	execl(path, "bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc",
+	      "--unshare-uts", "--die-with-parent", "--ro-bind", "/", "/",
+	      "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+	      geteuid() ? "--unshare-user" : "--", "true", NULL);
 	_exit(127);
 }
 
@@ -108,9 +109,11 @@ void doctor_check_bubblewrap(struct doctor *d)
 	if (bwrap_try(path, said) != 0) {
 		doctor_report(d, DOCTOR_WARN,
 			      "allow user namespaces to it: sysctl -w "
-			      "kernel.unprivileged_userns_clone=1, an AppArmor "
-			      "profile with userns, or in a container "
-			      "--privileged",
+			      "kernel.unprivileged_userns_clone=1, or an "
+			      "AppArmor profile with userns; root in a "
+			      "container: --cap-add SYS_ADMIN --cap-add "
+			      "NET_ADMIN --security-opt seccomp=unconfined "
+			      "--security-opt apparmor=unconfined",
 			      "%s cannot make a sandbox: %s", path,
 			      *said ? said : "it says nothing");
 		return;

@@ -16,6 +16,7 @@
 #include "orchestrator/cgroup.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/sandbox_files.h"
+#include "orchestrator/sandbox_net.h"
 #include "orchestrator/sandbox_pod.h"
 #include "orchestrator/sandbox_seccomp.h"
 
@@ -84,7 +85,7 @@ static bool executor_sandbox_may_unshare(bool root)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(unshare(flags) < 0);
+		_exit(unshare(flags) < 0 || sandbox_net_loopback_up() < 0);
 	if (pid > 0)
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
@@ -192,11 +193,12 @@ static int executor_sandbox_new(struct executor **out,
 		return -ENOMEM;
 	r = executor_sandbox_init(e, config);
 	if (!r && !executor_sandbox_may_unshare(e->shared.root)) {
-		snprintf(err, err_size,
-			 "sandbox: no namespaces may be made here: a container "
-			 "needs CAP_SYS_ADMIN, an ordinary user "
-			 "user.max_user_namespaces and "
-			 "kernel.unprivileged_userns_clone");
+		snprintf(
+			err, err_size,
+			"sandbox: no namespaces may be made here: a container "
+			"needs CAP_SYS_ADMIN and CAP_NET_ADMIN, an ordinary user "
+			"user.max_user_namespaces and "
+			"kernel.unprivileged_userns_clone");
 		r = -EPERM;
 	}
 	if (!r)

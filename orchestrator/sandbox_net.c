@@ -56,7 +56,7 @@ int sandbox_net_map_ids(uid_t uid, gid_t gid)
 	return r;
 }
 
-static int sandbox_net_loopback_up(void)
+int sandbox_net_loopback_up(void)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

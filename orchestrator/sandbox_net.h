@@ -17,6 +17,8 @@
 uint64_t sandbox_net_namespaces(bool root);
 /* In the child: keeps the caller's own ids valid in a new user namespace. */
 int sandbox_net_map_ids(uid_t uid, gid_t gid) MUST_CHECK;
+/* In a network namespace of one's own. 0 or negative errno. */
+int sandbox_net_loopback_up(void) MUST_CHECK;
 /* In the child: brings loopback up and listens on SANDBOX_NET_PORT of
  * 127.0.0.1 and [::1]. A descriptor or negative errno. */
 int sandbox_net_listen(void) MUST_CHECK;
