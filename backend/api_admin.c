@@ -39,7 +39,9 @@ API_HANDLER(api_agent_list)
 	struct agent_listing l = { call->b->live, json_array() };
 
 	queue_foreach_agent(call->b->queue, agent_entry, &l);
-	api_reply_json(call, 200, json_pack("{s:o}", "agents", l.items));
+	api_reply_json(call, 200,
+		       json_pack("{s:o,s:s?}", "agents", l.items, "problem",
+				 queue_problem(call->b->queue)));
 }
 
 /* --- audit --------------------------------------------------------------- */

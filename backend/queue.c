@@ -22,6 +22,7 @@ struct queue {
 	uint64_t turn;  /* grows whenever there may be something to claim */
 	int64_t queued; /* how many jobs wait, as far as is known */
 	bool expiring, stopped;
+	char problem[QUEUE_PROBLEM_BYTES]; /* of the last claim, or "" */
 };
 
 /* One store_queue_claim() under way; the agent may be gone when it is done. */
@@ -100,8 +101,11 @@ static void on_claim(int r, const struct store_result *result, void *ctx)
 		queue_claimed(q, a, result);
 	else if (a)
 		a->dry = c->turn;
-	if (r < 0)
-		log_error(c->agent, "cannot claim: %s", result->message);
+	q->problem[0] = '\0';
+	if (r < 0) {
+		snprintf(q->problem, sizeof(q->problem), "%s", result->message);
+		log_error(c->agent, "cannot claim: %s", q->problem);
+	}
 	free(c);
 	queue_pump(q);
 }
@@ -356,6 +360,11 @@ void queue_foreach_agent(const struct queue *q,
 {
 	for (struct agent *a = q->agents; a; a = a->hh.next)
 		fn(a, ctx);
+}
+
+const char *queue_problem(const struct queue *q)
+{
+	return q->problem[0] ? q->problem : NULL;
 }
 
 /* --- life ---------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 /* A claim that finds nothing costs little; many at once would cost more. */
 #define QUEUE_CLAIMS_AT_ONCE 64
 #define QUEUE_EXPIRE_MIN_MS 50
+#define QUEUE_PROBLEM_BYTES 512
 
 struct agent;
 struct api_call;
@@ -46,6 +47,9 @@ void queue_drained(struct queue *q, struct agent *a);
 struct agent *queue_agent(const struct queue *q, const char *name);
 void queue_foreach_agent(const struct queue *q,
 			 void (*fn)(struct agent *a, void *ctx), void *ctx);
+/* Why the store gave out no job when it was last asked, for an administrator;
+ * NULL when it did, or had none. */
+const char *queue_problem(const struct queue *q);
 
 /* Called by job_changed(). */
 void queue_job_changed(struct queue *q, const struct store_job *job);

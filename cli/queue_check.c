@@ -8,6 +8,8 @@
 #include "common/clock.h"
 #include "common/json.h"
 
+#define QUEUE_CHECK_WHY_BYTES 768
+
 struct queue_check {
 	struct api *api;
 	const json_t *(*job)(void *ctx);
@@ -47,35 +49,53 @@ static bool queue_check_anybody(const json_t *agents, const char *executor)
 	return false;
 }
 
+/* Why nobody takes the job, as far as the server can tell; or "". */
+static void queue_check_explain(const json_t *o, const char *executor,
+				char why[QUEUE_CHECK_WHY_BYTES])
+{
+	const json_t *agents = json_object_get(o, "agents");
+	const char *problem = json_get_str(o, "problem", NULL);
+
+	why[0] = '\0';
+	if (problem)
+		snprintf(why, QUEUE_CHECK_WHY_BYTES,
+			 "the server cannot give it to an orchestrator: %s",
+			 problem);
+	else if (queue_check_anybody(agents, executor))
+		return;
+	else if (!json_array_size(agents))
+		snprintf(why, QUEUE_CHECK_WHY_BYTES,
+			 "no orchestrator is connected");
+	else if (!strcmp(executor, "docker"))
+		snprintf(why, QUEUE_CHECK_WHY_BYTES,
+			 "no orchestrator here runs Docker jobs: no engine "
+			 "answers it ('cronium doctor' says how to mend that), "
+			 "or use --executor sandbox");
+	else
+		snprintf(why, QUEUE_CHECK_WHY_BYTES,
+			 "no orchestrator here has the executor '%s' "
+			 "('cronium doctor' says why)",
+			 executor);
+}
+
 static void queue_check_on_agents(struct backend_call *call,
 				  const struct backend_response *r, void *ctx)
 {
 	struct queue_check *q = ctx;
 	const json_t *job = q->job(q->ctx);
-	const char *executor = json_get_str(job, "executor", "auto");
 	_cleanup_json_ json_t *o = NULL;
-	char err[64], why[256];
+	char err[64], why[QUEUE_CHECK_WHY_BYTES];
 
 	q->call = NULL;
 	if (r->error || r->status != 200 ||
 	    strcmp(json_get_str(job, "state", ""), "queued") != 0)
 		return;
 	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
-	if (!o || queue_check_anybody(json_object_get(o, "agents"), executor))
+	if (!o)
 		return;
-	if (!json_array_size(json_object_get(o, "agents")))
-		snprintf(why, sizeof(why), "no orchestrator is connected");
-	else if (!strcmp(executor, "docker"))
-		snprintf(why, sizeof(why),
-			 "no orchestrator here runs Docker jobs: no engine "
-			 "answers it ('cronium doctor' says how to mend that), "
-			 "or use --executor sandbox");
-	else
-		snprintf(why, sizeof(why),
-			 "no orchestrator here has the executor '%s' "
-			 "('cronium doctor' says why)",
-			 executor);
-	q->on_nobody(q->ctx, why);
+	queue_check_explain(o, json_get_str(job, "executor", "auto"), why);
+	if (why[0])
+		q->on_nobody(q->ctx, why);
 }
 
 static void queue_check_on_timer(evutil_socket_t fd, short what, void *ctx)

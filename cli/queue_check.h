@@ -17,7 +17,8 @@ struct queue_check;
 /*
  * job gives the job's last state when it is time (NULL: none is known yet).
  * on_nobody is called, from the loop, where the job is queued and no connected
- * orchestrator can run it; why is a sentence. NULL on ENOMEM.
+ * orchestrator can run it, or none can get it because the server's store
+ * fails; why is a sentence. NULL on ENOMEM.
  */
 struct queue_check *queue_check_new(
 	struct api *api, const json_t *(*job)(void *ctx),

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import frames
 from backend_process import BACKEND, FRAMES, Backend
 
+CRONIUM = os.path.join(os.path.dirname(BACKEND), "cronium")
 pytestmark = pytest.mark.timeout(60)
 MiB = 1024 * 1024
 
@@ -215,5 +216,47 @@ def test_full_disk(tmp_path):
         assert b.admin.get(f"/v1/variables/v{len(stored)}").status == 404
         assert b.admin.delete(f"/v1/variables/v{stored[0]}").status in (
             204, 507)
+    finally:
+        assert b.stop() == 0
+
+
+def fill_disk(b):
+    """Until not even a claim fits."""
+    path = f"/proc/{b.process.pid}/root{b.data}/fill"  # in its namespace
+    with open(path, "wb", buffering=0) as f, pytest.raises(OSError):
+        while True:
+            f.write(bytes(4096))
+    for i in range(1000):
+        if b.admin.put(f"/v1/variables/v{i}", b"1").status == 507:
+            break
+
+
+def test_full_disk_is_why_a_job_waits(tmp_path):
+    """Who runs a job that no orchestrator can be given is told why."""
+    os.mkdir(tmp_path / "data")
+    script = tmp_path / "script.py"
+    script.write_text("print(1)")
+    namespaces = "-m" if os.getuid() == 0 else "-Urm"
+    b = Backend(str(tmp_path), wrapper=[
+        "unshare", namespaces, "sh", "-c", FULL_DISK, "sh",
+        str(tmp_path / "data")])
+    try:
+        assert b.admin.get("/v1/agents").json["problem"] is None
+        run = subprocess.Popen(
+            [CRONIUM, "run", script], stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env={**os.environ, "CRONIUM_URL": f"unix:{b.run}/api.sock"})
+        while not b.admin.get("/v1/jobs").json["jobs"]:
+            assert run.poll() is None
+        fill_disk(b)
+        agent = b.agent()  # within 2 s of the submission
+        for line in run.stderr:
+            if "cannot give it to an orchestrator" in line:
+                break
+        assert "waits" in line and "the disk is full" in line
+        assert "full" in b.admin.get("/v1/agents").json["problem"]
+        run.kill()
+        run.communicate()
+        agent.close()
     finally:
         assert b.stop() == 0
