@@ -1,7 +1,7 @@
 /*
  * Who is asking: the runtime token of this execution. A token is verified
- * once (45 us) and then known by its SHA-256 (0.4 us); its times and its
- * revocation are looked at each time.
+ * once (45 us) and then known by its SHA-256 (0.4 us), the last one by its
+ * bytes (0.05 us); its times and its revocation are looked at each time.
  *
  * Pure: the time is a parameter, no socket is touched.
  */

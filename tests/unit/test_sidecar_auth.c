@@ -171,6 +171,28 @@ static void test_many_tokens(void **state)
 		buf_deinit(&b[i]);
 }
 
+/* The last one is known by its bytes, and only by all of them. */
+static void test_other_than_the_last(void **state)
+{
+	struct buf a = { 0 }, b = { 0 };
+	const char *other = mint(&b, "runtime", "ex_1", "t_2");
+	char *last = (char *)(uintptr_t)mint(&a, "runtime", "ex_1", "t_1");
+	size_t n = strlen(last);
+
+	assert_int_equal(check(last, NOW), 0);
+	last[n - 10] ^= 1;
+	assert_int_equal(check(last, NOW), TOKEN_E_SIGNATURE);
+	last[n - 10] ^= 1;
+	assert_int_equal(check(last, NOW), 0);
+	last[n - 1] = '\0';
+	assert_int_not_equal(check(last, NOW), 0);
+	assert_int_equal(check(other, NOW), 0);
+	assert_int_equal(auth_revoke(auth, "t_2"), 0);
+	assert_int_equal(check(other, NOW), AUTH_E_REVOKED);
+	buf_deinit(&a);
+	buf_deinit(&b);
+}
+
 static void test_refusals_have_words(void **state)
 {
 	assert_string_equal(auth_refusal(AUTH_E_MISSING).code, "token_missing");
@@ -194,6 +216,7 @@ int main(void)
 		TEST(test_revoked),
 		TEST(test_revocations_are_bounded),
 		TEST(test_many_tokens),
+		TEST(test_other_than_the_last),
 		TEST(test_refusals_have_words),
 	};
 
