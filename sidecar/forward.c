@@ -81,7 +81,8 @@ int forward_start(struct forward *f, struct execution *x,
 		.retry = BACKEND_RETRY_SAFE,
 	};
 
-	snprintf(path, sizeof(path), "%s%s", BASE_PATH, req->path);
+	memcpy(path, BASE_PATH, sizeof(BASE_PATH));
+	strncat(path, req->path, FORWARD_PATH_BYTES);
 	add(&headers, "x-cronium-trace-id", req->trace);
 	for (size_t i = 0; req->origin && i < ARRAY_SIZE(passed_on); i++)
 		add(&headers, passed_on[i],

@@ -1,5 +1,6 @@
 #include "common/http/head.h"
 
+#include <endian.h>
 #include <string.h>
 #include <strings.h>
 
@@ -34,17 +35,20 @@ static bool scan_line(struct head_scan *s, size_t i)
 
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
-/* Past the words that are printable ASCII throughout: most of a head. */
+/* Past what is printable ASCII, which is most of a head, a word at a time. */
 static size_t skip_plain(const uint8_t *data, size_t i, size_t end)
 {
 	uint64_t w;
 
 	for (; end - i >= sizeof(w); i += sizeof(w)) {
 		memcpy(&w, data + i, sizeof(w));
-		/* Above 0x7e in the first two, below 0x20 in the last. */
-		if ((w | (w + EACH_BYTE(0x01)) | (w - EACH_BYTE(0x20))) &
-		    EACH_BYTE(0x80))
-			break;
+		w = le64toh(w);
+		/* Above 0x7e in the first two, below 0x20 in the last; a carry
+		 * only goes to the bytes behind. */
+		w = (w | (w + EACH_BYTE(0x01)) | (w - EACH_BYTE(0x20))) &
+		    EACH_BYTE(0x80);
+		if (w)
+			return i + (size_t)__builtin_ctzll(w) / 8;
 	}
 	return i;
 }

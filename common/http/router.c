@@ -20,6 +20,12 @@ static const char *const METHOD_NAMES[] = {
 
 enum match { MATCH_NO, MATCH_YES, MATCH_BAD };
 
+/* Bytes up to the next '/' or the end. */
+static size_t segment_span(const char *s)
+{
+	return (size_t)(strchrnul(s, '/') - s);
+}
+
 static enum match match_param(const char *pattern, size_t pattern_len,
 			      const char *segment, size_t len,
 			      struct http_params *params)
@@ -54,8 +60,8 @@ static enum match match_path(const char *pattern, const char *path,
 
 	params->n = 0;
 	while (*pattern == '/' && *path == '/') {
-		size_t pattern_len = strcspn(++pattern, "/");
-		size_t len = strcspn(++path, "/");
+		size_t pattern_len = segment_span(++pattern);
+		size_t len = segment_span(++path);
 
 		m = match_segment(pattern, pattern_len, path, len, params);
 		if (m == MATCH_NO)
