@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "orchestrator/docker_image.h"
 #include "orchestrator/docker_pod_impl.h"
 #include "orchestrator/docker_spec.h"
@@ -8,6 +9,7 @@
 
 #define DOCKER_POD_SUBNET_TRIES 16
 #define DOCKER_POD_FETCHES_MAX 2
+#define DOCKER_POD_VOLUMES_MAX 32
 
 /* --- a missing image ----------------------------------------------------- */
 
@@ -193,7 +195,8 @@ static void docker_pod_on_script_made(void *ctx,
 	docker_pod_started_half(pod);
 }
 
-static void docker_pod_make_script(struct executor_pod *pod)
+static void docker_pod_make_script(struct executor_pod *pod,
+				   const json_t *volumes)
 {
 	static const struct docker_call_ops ops = {
 		.on_done = docker_pod_on_script_made,
@@ -220,8 +223,54 @@ static void docker_pod_make_script(struct executor_pod *pod)
 					  .sdk_dir = own ? NULL
 							 : shared->host_sdk_dir,
 					  .node_sdk_dir = node,
+					  .volumes = volumes,
 				  }),
 			  &ops);
+}
+
+static void docker_pod_on_image(void *ctx, const struct docker_reply *reply)
+{
+	struct executor_pod *pod = ctx;
+	_cleanup_json_ json_t *image = NULL;
+	const json_t *volumes;
+
+	if (!docker_pod_reply(pod))
+		return;
+	if (reply->status == 404) {
+		docker_pod_fetch(pod, pod->spec.image);
+		return;
+	}
+	if (reply->error) {
+		docker_pod_fail_call(pod, "look at the image", reply);
+		return;
+	}
+	image = json_loads(reply->body, 0, NULL);
+	volumes = json_object_get(json_object_get(image, "Config"), "Volumes");
+	if (!image) {
+		docker_pod_fail(pod, "Docker describes the image in no JSON");
+	} else if (json_object_size(volumes) > DOCKER_POD_VOLUMES_MAX) {
+		docker_pod_fail(pod, "the image declares too many VOLUMEs");
+	} else {
+		docker_pod_make_script(pod, volumes);
+	}
+}
+
+/* Ours have no volumes; of others we have to know them first, which takes less
+ * time than the start of the sidecar at the same moment. */
+static void docker_pod_look_at_image(struct executor_pod *pod)
+{
+	static const struct docker_call_ops ops = {
+		.on_done = docker_pod_on_image,
+	};
+	_cleanup_free_ char *path = NULL;
+
+	if (docker_image_is_own(pod->spec.image))
+		docker_pod_make_script(pod, NULL);
+	else if (asprintf(&path, "/images/%s/json", pod->spec.image) < 0)
+		docker_pod_fail(pod, "out of memory");
+	else
+		docker_pod_call(pod, "GET", path, NULL,
+				DOCKER_POD_CALL_TIMEOUT_MS, &ops);
 }
 
 static void docker_pod_make_sidecar(struct executor_pod *pod)
@@ -283,7 +332,7 @@ void docker_pod_step(struct executor_pod *pod)
 	case DOCKER_POD_STARTING:
 		/* Again after a fetch: the engine answers 304. */
 		docker_pod_start(pod, pod->sidecar, &sidecar_started);
-		docker_pod_make_script(pod);
+		docker_pod_look_at_image(pod);
 		break;
 	case DOCKER_POD_SCRIPT:
 		docker_pod_start(pod, pod->script, &script_started);

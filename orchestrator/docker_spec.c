@@ -1,6 +1,8 @@
 #include "orchestrator/docker_spec.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/macro.h"
 #include "orchestrator/executor.h"
@@ -10,6 +12,9 @@
 #define DOCKER_SIDECAR_CPU_MILLI 1000
 #define DOCKER_NANO_CPUS_PER_MILLI 1000000LL
 #define DOCKER_TMPFS_MIN_BYTES (16ULL * 1024 * 1024)
+#define DOCKER_TMPFS_MODE 01777
+#define DOCKER_WORK_DIR "/work"
+#define DOCKER_TMP_DIR "/tmp"
 
 static json_t *docker_labels(const struct executor_spec *spec,
 			     const struct docker_names *names, const char *role)
@@ -95,7 +100,49 @@ json_t *docker_spec_sidecar(const struct executor_spec *spec,
 	return container;
 }
 
-static json_t *docker_script_mounts(const struct docker_mounts *mounts)
+static unsigned long long docker_tmpfs_bytes(uint64_t memory_bytes)
+{
+	return MAX(memory_bytes, DOCKER_TMPFS_MIN_BYTES);
+}
+
+/* Paths where we mount something ourselves, which is no volume then. */
+static bool docker_is_ours(const char *path)
+{
+	static const char *const ours[] = {
+		DOCKER_WORK_DIR,   DOCKER_TMP_DIR, DOCKER_CONTROL_DIR,
+		DOCKER_RUNNER_DIR, DOCKER_SDK_DIR, DOCKER_NODE_SDK_DIR,
+	};
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (strlen(ours[i]) == len && !strncmp(ours[i], path, len))
+			return true;
+	return false;
+}
+
+/* A volume would be a directory on the host's disk, as large as that. */
+static void docker_cover_volumes(json_t *list, const json_t *volumes,
+				 uint64_t memory_bytes)
+{
+	const char *path;
+	json_t *ignored;
+
+	/* jansson iterates over no const object. */
+	json_object_foreach((json_t *)volumes, path, ignored)
+		if (!docker_is_ours(path))
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:{s:I, s:i}}",
+						"Type", "tmpfs", "Target", path,
+						"TmpfsOptions", "SizeBytes",
+						(json_int_t)docker_tmpfs_bytes(
+							memory_bytes),
+						"Mode", DOCKER_TMPFS_MODE));
+}
+
+static json_t *docker_script_mounts(const struct docker_mounts *mounts,
+				    uint64_t memory_bytes)
 {
 	json_t *list = json_pack(
 		"[o, o]", docker_mount(mounts->runner_dir, DOCKER_CONTROL_DIR),
@@ -107,6 +154,7 @@ static json_t *docker_script_mounts(const struct docker_mounts *mounts)
 		json_array_append_new(list, docker_mount(mounts->node_sdk_dir,
 							 DOCKER_NODE_SDK_DIR));
 	}
+	docker_cover_volumes(list, mounts->volumes, memory_bytes);
 	return list;
 }
 
@@ -117,7 +165,7 @@ static json_t *docker_script_mounts(const struct docker_mounts *mounts)
  */
 static json_t *docker_script_tmpfs(uint64_t memory_bytes)
 {
-	unsigned long long size = MAX(memory_bytes, DOCKER_TMPFS_MIN_BYTES);
+	unsigned long long size = docker_tmpfs_bytes(memory_bytes);
 	char work[128], tmp[128];
 
 	snprintf(work, sizeof(work),
@@ -125,7 +173,8 @@ static json_t *docker_script_tmpfs(uint64_t memory_bytes)
 		 DOCKER_SCRIPT_UID, DOCKER_SCRIPT_UID, size);
 	snprintf(tmp, sizeof(tmp), "rw,nosuid,nodev,exec,mode=1777,size=%llu",
 		 size);
-	return json_pack("{s:s, s:s}", "/work", work, "/tmp", tmp);
+	return json_pack("{s:s, s:s}", DOCKER_WORK_DIR, work, DOCKER_TMP_DIR,
+			 tmp);
 }
 
 json_t *docker_spec_script(const struct executor_spec *spec,
@@ -143,7 +192,8 @@ json_t *docker_spec_script(const struct executor_spec *spec,
 					 DOCKER_NANO_CPUS_PER_MILLI));
 	json_object_set_new(host, "CapAdd",
 			    json_pack("[s, s, s]", "SETUID", "SETGID", "KILL"));
-	json_object_set_new(host, "Mounts", docker_script_mounts(mounts));
+	json_object_set_new(host, "Mounts",
+			    docker_script_mounts(mounts, spec->memory_bytes));
 	json_object_set_new(host, "Tmpfs",
 			    docker_script_tmpfs(spec->memory_bytes));
 	container = docker_container(spec->image, "0:0",

@@ -29,6 +29,8 @@ struct docker_mounts {
 	const char *bin_dir;      /* with cronium-runner */
 	const char *sdk_dir;      /* NULL: the image has its own, or none */
 	const char *node_sdk_dir; /* sdk_dir/node */
+	/* The image's VOLUMEs: an object with their paths as keys, or NULL. */
+	const json_t *volumes;
 };
 
 struct docker_names {

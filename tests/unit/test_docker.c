@@ -179,6 +179,31 @@ static void test_script_container(void **state)
 	json_decref(c);
 }
 
+static void test_volumes_are_covered(void **state)
+{
+	json_t *volumes = json_loads("{\"/data/\":{},\"/work\":{},\"/tmp/\":{},"
+				     "\"/run/cronium/control\":{}}",
+				     0, NULL);
+	struct docker_mounts with = mounts;
+	json_t *c, *list, *mount, *options;
+
+	with.volumes = volumes;
+	c = docker_spec_script(&spec, &names, &with);
+	list = json_object_get(json_object_get(c, "HostConfig"), "Mounts");
+	assert_int_equal(json_array_size(list), 3); /* one more */
+	mount = json_array_get(list, 2);
+	options = json_object_get(mount, "TmpfsOptions");
+	assert_string_equal(json_string_value(json_object_get(mount, "Type")),
+			    "tmpfs");
+	assert_string_equal(json_string_value(json_object_get(mount, "Target")),
+			    "/data/");
+	assert_int_equal(json_integer_value(
+				 json_object_get(options, "SizeBytes")),
+			 1 << 29);
+	json_decref(c);
+	json_decref(volumes);
+}
+
 static void test_network(void **state)
 {
 	json_t *n = docker_spec_network(&spec, &names, "10.231.0.8/29");
@@ -232,6 +257,7 @@ int main(void)
 		cmocka_unit_test(test_subnets_are_distinct_and_come_back),
 		cmocka_unit_test(test_subnet_pools_are_checked),
 		cmocka_unit_test(test_host_path_takes_the_longest_mount),
+		cmocka_unit_test(test_volumes_are_covered),
 		cmocka_unit_test(test_sweep_takes_old_builds_only),
 		cmocka_unit_test(test_sidecar_container),
 		cmocka_unit_test(test_script_container),
