@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/follow.h"
 #include "cli/job_view.h"
+#include "cli/log_frame.h"
 #include "cli/output.h"
 #include "common/frame.h"
 #include "common/json.h"
@@ -22,11 +23,13 @@ static const struct option_spec logs_specs[] = {
 	CLI_SERVER_OPTIONS,
 };
 
-static int logs_follow(struct api *api, const char *id)
+static int logs_follow(struct api *api, const struct logs_options *o,
+		       const char *id)
 {
 	const struct follow_options options = {
 		.stdout_fd = STDOUT_FILENO,
 		.stderr_fd = STDERR_FILENO,
+		.json = o->globals.json,
 		.progress = true,
 	};
 	_cleanup_json_ json_t *job = NULL;
@@ -46,41 +49,29 @@ static int logs_follow(struct api *api, const char *id)
 }
 
 /* Each frame to its descriptor; with --json as one line of JSON. */
-static int logs_frame(const struct logs_options *o, const struct frame *f)
+static int logs_frame(const struct logs_options *o, struct log_frame *log,
+		      const struct frame *f)
 {
-	static const char *const names[] = { [FRAME_STDOUT] = "stdout",
-					     [FRAME_STDERR] = "stderr",
-					     [FRAME_NOTICE] = "notice" };
-	struct buf line = { 0 };
-	int r;
-
 	if (f->type > FRAME_NOTICE)
 		return 0;
-	if (!o->globals.json)
-		return output_bytes(f->type == FRAME_STDOUT ? STDOUT_FILENO
-							    : STDERR_FILENO,
-				    f->payload, f->len);
-	r = buf_printf(&line, "{\"stream\":\"%s\",\"text\":", names[f->type]);
-	if (!r)
-		r = json_append_string(&line, (const char *)f->payload, f->len);
-	if (!r)
-		r = buf_append_str(&line, "}\n");
-	if (!r)
-		r = output_bytes(STDOUT_FILENO, line.data, line.len);
-	buf_deinit(&line);
-	return r;
+	if (o->globals.json)
+		return log_frame_print_json(log, f);
+	return output_bytes(f->type == FRAME_STDOUT ? STDOUT_FILENO
+						    : STDERR_FILENO,
+			    f->payload, f->len);
 }
 
 static int logs_print(const struct logs_options *o, const struct buf *body)
 {
 	struct frame_decoder decoder = { 0 };
+	struct log_frame log = { 0 };
 	struct frame frame;
 	int r = frame_decoder_feed(&decoder, body->data, body->len);
 
 	while (!r && !(r = frame_decoder_next(&decoder, &frame)))
-		r = logs_frame(o, &frame);
+		r = logs_frame(o, &log, &frame);
 	frame_decoder_deinit(&decoder);
-	return r == FRAME_E_AGAIN ? 0 : r;
+	return r == FRAME_E_AGAIN ? log_frame_finish_json(&log) : r;
 }
 
 static int logs_fetch(struct api *api, const struct logs_options *o,
@@ -117,13 +108,9 @@ static int logs_run(const void *options, char **words, size_t n_words)
 	struct api api;
 	int exit_code;
 
-	if (o->follow && o->globals.json) {
-		output_error("--follow and --json do not go together");
-		return CLI_USAGE;
-	}
 	if (api_open(&api, &o->globals) < 0)
 		return CLI_FAILED;
-	exit_code = o->follow ? logs_follow(&api, words[0])
+	exit_code = o->follow ? logs_follow(&api, o, words[0])
 			      : logs_fetch(&api, o, words[0]);
 	api_close(&api);
 	return exit_code;

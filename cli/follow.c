@@ -10,6 +10,7 @@
 #include "cli/api.h"
 #include "cli/job_view.h"
 #include "cli/local.h"
+#include "cli/log_frame.h"
 #include "cli/output.h"
 #include "cli/queue_check.h"
 #include "common/clock.h"
@@ -38,6 +39,7 @@ struct follow {
 	struct buf problem;
 	struct event *tick, *again, *hold, *signals[2];
 	struct queue_check *check;
+	struct log_frame log; /* with options->json */
 };
 
 static void follow_finish(struct follow *f, enum follow_end end)
@@ -66,6 +68,16 @@ static void follow_show_state(struct follow *f)
 		output_status_clear();
 }
 
+static void follow_on_written(struct follow *f, int r)
+{
+	if (r == -EPIPE) {
+		follow_finish(f, FOLLOW_LEFT);
+	} else if (r < 0) {
+		output_error("cannot write the log: %s", strerror(-r));
+		follow_finish(f, FOLLOW_REFUSED);
+	}
+}
+
 static void follow_on_state(struct follow *f, const struct frame *frame)
 {
 	json_t *job = json_parse_object(frame->payload, frame->len, NULL, 0);
@@ -75,15 +87,16 @@ static void follow_on_state(struct follow *f, const struct frame *frame)
 	json_decref(f->job);
 	f->job = job;
 	f->ended = job_view_ended(job);
+	if (f->ended && f->options->json)
+		follow_on_written(f, log_frame_finish_json(&f->log));
 	follow_show_state(f);
 }
 
-static int follow_on_notice(struct follow *f, const struct frame *frame)
+static void follow_show_notice(const struct frame *frame)
 {
 	const char *text = (const char *)frame->payload;
 	const char *end = text + frame->len;
 
-	f->offset += frame->len;
 	while (text < end) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 
@@ -91,22 +104,26 @@ static int follow_on_notice(struct follow *f, const struct frame *frame)
 		output_note("%.*s", (int)(stop - text), text);
 		text = stop + 1;
 	}
-	follow_show_state(f);
-	return 0;
 }
 
-static int follow_on_output(struct follow *f, int fd, const struct frame *frame)
+static void follow_on_notice(struct follow *f, const struct frame *frame)
 {
-	int r = output_bytes(fd, frame->payload, frame->len);
-
 	f->offset += frame->len;
-	if (r == -EPIPE)
-		follow_finish(f, FOLLOW_LEFT);
-	else if (r < 0) {
-		output_error("cannot write the log: %s", strerror(-r));
-		follow_finish(f, FOLLOW_REFUSED);
-	}
-	return r;
+	if (f->options->json)
+		follow_on_written(f, log_frame_print_json(&f->log, frame));
+	else
+		follow_show_notice(frame);
+	follow_show_state(f);
+}
+
+static void follow_on_output(struct follow *f, int fd,
+			     const struct frame *frame)
+{
+	f->offset += frame->len;
+	follow_on_written(f, f->options->json
+				     ? log_frame_print_json(&f->log, frame)
+				     : output_bytes(fd, frame->payload,
+						    frame->len));
 }
 
 static void follow_on_frame(struct follow *f, const struct frame *frame)

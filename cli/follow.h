@@ -15,6 +15,7 @@ struct api;
 
 struct follow_options {
 	int stdout_fd, stderr_fd; /* where the script's output goes */
+	bool json;     /* every piece as a line of JSON on stdout instead */
 	bool cancel;   /* Ctrl-C cancels the job; otherwise it only leaves */
 	bool progress; /* tell what the job waits for */
 };

@@ -103,6 +103,15 @@ void docker_images_forget(struct docker_images *images, const void *ctx)
 
 /* --- what the engine tells ----------------------------------------------- */
 
+/* Of a build the steps, of a pull everything. */
+static bool docker_fetch_worth_telling(const struct docker_fetch *fetch,
+				       const char *say)
+{
+	if (docker_image_is_own(fetch->image))
+		return !strncmp(say, "Step ", 5);
+	return say[strspn(say, " \n")] != '\0';
+}
+
 /* A build's line is {"stream"} or {"error"}, a pull's {"status"} or
  * {"error"}, a refusal's {"message"}; with "progress" it only moves a bar. */
 static void docker_fetch_on_line(void *ctx, const char *line)
@@ -119,7 +128,7 @@ static void docker_fetch_on_line(void *ctx, const char *line)
 
 	if (error)
 		snprintf(fetch->error, sizeof(fetch->error), "%s", error);
-	if (!say || say[strspn(say, " \n")] == '\0' ||
+	if (!say || !docker_fetch_worth_telling(fetch, say) ||
 	    json_object_get(o, "progress"))
 		return;
 	snprintf(text, sizeof(text), "%s: %.*s", fetch->image,

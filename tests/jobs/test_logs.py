@@ -1,6 +1,9 @@
 """Logs are complete, in order and byte for byte."""
 
 import hashlib
+import json
+
+import pytest
 
 
 def test_last_line_without_newline(run):
@@ -83,3 +86,22 @@ def test_run_says_that_the_log_was_cut(run):
         "    os.write(1, (b'z' * 1023 + b'\\n') * 1024)\n"
     ).ok()
     assert "not kept" in result.err[-500:]
+
+
+@pytest.mark.parametrize("follow", [[], ["--follow"]])
+def test_json_keeps_characters_whole(server, executor, tmp_path, follow):
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import os\n"
+        "data = 'ä€😀'.encode() * 20000\n"
+        "while data:\n"
+        "    os.write(1, data[:1013]); data = data[1013:]\n"
+    )
+    job = server.cronium(
+        "submit", "--executor", executor, script, "--json"
+    ).ok().json["id"]
+    server.wait_state(job, "succeeded", "failed")
+    lines = server.cronium("logs", job, "--json", *follow).ok().out
+    pieces = [json.loads(line) for line in lines.splitlines()]
+    assert {p["stream"] for p in pieces} == {"stdout"}
+    assert "".join(p["text"] for p in pieces) == "ä€😀" * 20000
