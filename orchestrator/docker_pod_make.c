@@ -133,22 +133,30 @@ static void docker_pod_start(struct executor_pod *pod, const char *name,
 			ops);
 }
 
+/* The reply to a container's creation: true when it is made; a missing image
+ * is fetched first. */
+static bool docker_pod_made(struct executor_pod *pod,
+			    const struct docker_reply *reply, const char *image,
+			    const char *what)
+{
+	if (!docker_pod_reply(pod))
+		return false;
+	if (reply->status == 404)
+		docker_pod_fetch(pod, image);
+	else if (reply->error)
+		docker_pod_fail_call(pod, what, reply);
+	return !reply->error;
+}
+
 static void docker_pod_on_sidecar_made(void *ctx,
 				       const struct docker_reply *reply)
 {
 	struct executor_pod *pod = ctx;
 
 	pod->sidecar_made |= !reply->error;
-	if (!docker_pod_reply(pod))
+	if (!docker_pod_made(pod, reply, pod->shared->sidecar_image,
+			     "make the sidecar"))
 		return;
-	if (reply->status == 404) {
-		docker_pod_fetch(pod, pod->shared->sidecar_image);
-		return;
-	}
-	if (reply->error) {
-		docker_pod_fail_call(pod, "make the sidecar", reply);
-		return;
-	}
 	docker_pod_set_state(pod, DOCKER_POD_STARTING);
 	docker_pod_step(pod);
 }
@@ -182,17 +190,9 @@ static void docker_pod_on_script_made(void *ctx,
 	struct executor_pod *pod = ctx;
 
 	pod->script_made |= !reply->error;
-	if (!docker_pod_reply(pod))
-		return;
-	if (reply->status == 404) {
-		docker_pod_fetch(pod, pod->spec.image);
-		return;
-	}
-	if (reply->error) {
-		docker_pod_fail_call(pod, "make the script's container", reply);
-		return;
-	}
-	docker_pod_started_half(pod);
+	if (docker_pod_made(pod, reply, pod->spec.image,
+			    "make the script's container"))
+		docker_pod_started_half(pod);
 }
 
 static void docker_pod_make_script(struct executor_pod *pod,
