@@ -19,15 +19,16 @@ static const struct option_spec run_specs[] = { JOB_OPTIONS,
 static int run_print_json(const json_t *job, const struct buf *output)
 {
 	int64_t took = job_view_duration_ms(job, clock_wall_ms());
-	_cleanup_json_ json_t *head =
-		json_pack("{s:O,s:O,s:O?,s:O?,s:O?,s:O?,s:o}", "job",
-			  json_object_get(job, "id"), "state",
-			  json_object_get(job, "state"), "reason",
-			  json_object_get(job, "reason"), "exit_code",
-			  json_object_get(job, "exit_code"), "signal",
-			  json_object_get(job, "signal"), "executor",
-			  json_object_get(job, "executor"), "duration_ms",
-			  took < 0 ? json_null() : json_integer(took));
+	_cleanup_json_ json_t *head = json_pack(
+		"{s:O,s:O,s:O?,s:O?,s:O?,s:O?,s:I,s:o}", "job",
+		json_object_get(job, "id"), "state",
+		json_object_get(job, "state"), "reason",
+		json_object_get(job, "reason"), "exit_code",
+		json_object_get(job, "exit_code"), "signal",
+		json_object_get(job, "signal"), "executor",
+		json_object_get(job, "executor"), "log_dropped_bytes",
+		json_get_int(job, "log_dropped_bytes", 0), "duration_ms",
+		took < 0 ? json_null() : json_integer(took));
 	struct buf text = { 0 };
 	int r = head ? json_append(&text, head) : -1;
 
@@ -140,7 +141,8 @@ const struct command command_run = {
 		"took longer than --timeout; 130: it was\ncancelled, by Ctrl-C "
 		"for example; 125: it was not run, or got lost; 2: wrong "
 		"usage.\n\n--json prints one object instead: job, state, "
-		"reason, exit_code, signal, executor,\nduration_ms, output.\n",
+		"reason, exit_code, signal, executor,\nlog_dropped_bytes, "
+		"duration_ms, output.\n",
 	.options = run_specs,
 	.n_options = ARRAY_SIZE(run_specs),
 	.options_bytes = sizeof(struct job_options),

@@ -119,6 +119,7 @@ cronium.output([1, 2.50, "ü"])
     assert result["executor"] == "sandbox"
     assert result["output"] == [1, 2.5, "ü"]
     assert result["duration_ms"] >= 0
+    assert result["log_dropped_bytes"] == 0
     assert r.err == "log\n"
 
 
