@@ -27,8 +27,8 @@ static int run_print_json(const json_t *job, const struct buf *output)
 		json_object_get(job, "exit_code"), "signal",
 		json_object_get(job, "signal"), "executor",
 		json_object_get(job, "executor"), "log_dropped_bytes",
-		json_get_int(job, "log_dropped_bytes", 0), "duration_ms",
-		took < 0 ? json_null() : json_integer(took));
+		(json_int_t)json_get_int(job, "log_dropped_bytes", 0),
+		"duration_ms", took < 0 ? json_null() : json_integer(took));
 	struct buf text = { 0 };
 	int r = head ? json_append(&text, head) : -1;
 
