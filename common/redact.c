@@ -267,6 +267,8 @@ int redact_stream_feed(struct redact_stream *s, const void *data, size_t len,
 	size_t done;
 	int r;
 
+	if (!len)
+		return 0;
 	if (SLIST_EMPTY(&s->redactor->patterns) && !s->held.len)
 		return buf_append(out, data, len);
 	if (!s->held.len) {
@@ -287,8 +289,10 @@ int redact_stream_feed(struct redact_stream *s, const void *data, size_t len,
 int redact_stream_flush(struct redact_stream *s, struct buf *out)
 {
 	size_t done;
-	int r = redact_scan(s, s->held.data, s->held.len, true, out, &done);
+	int r = 0;
 
+	if (s->held.len)
+		r = redact_scan(s, s->held.data, s->held.len, true, out, &done);
 	buf_clear(&s->held);
 	s->covered = 0;
 	s->in_mask = false;
