@@ -18,7 +18,7 @@ PACKAGES_RUN=(
 PACKAGES_TEST=(
 	python3-pytest python3-pytest-timeout python3-pytest-xdist
 	python3-h2 python3-cryptography python3-yaml python3-requests
-	python3-httpx python3-jwt python3-jsonschema
+	python3-httpx python3-jwt python3-jsonschema nghttp2-client
 )
 
 PACKAGES_LINT=(
