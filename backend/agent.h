@@ -34,6 +34,7 @@ struct agent {
 	UT_hash_handle hh;
 };
 
+#define AGENT_NAME_RULE "1 to 64 letters, digits, . _ -"
 bool agent_name_valid(const char *name);
 
 /* Sends one message, or frames that are ready; the agent must be connected. */

@@ -57,6 +57,11 @@ static void submit(struct api_call *call, const struct job_submission *s)
 		.executor = json_get_str(s->spec, "executor", ""),
 		.script = blob_of(&s->script),
 		.input = blob_of(&s->input),
+		.want_agent = json_get_str(s->spec, "agent", NULL),
+		.input_from = json_get_str(s->spec, "input_from", NULL),
+		.input_stream = strcmp(json_get_str(s->spec, "input_stream", ""),
+				       "none") != 0,
+		.trace_id = call->trace_id,
 		.max_queued = BACKEND_QUEUED_MAX,
 	};
 

@@ -68,7 +68,7 @@ static int assign_tokens(json_t *doc, const struct assign_config *config,
 		.expires_s = token_expiry_s(job, spec, now_s),
 		.scopes = TOKEN_SCOPE_INPUT | TOKEN_SCOPE_OUTPUT |
 			  TOKEN_SCOPE_VARIABLES | TOKEN_SCOPE_CONDITION |
-			  TOKEN_SCOPE_CONTEXT,
+			  TOKEN_SCOPE_CONTEXT | TOKEN_SCOPE_TOOLS,
 		.read_only = json_get_bool(spec, "read_only", false),
 	};
 	int r = patterns_from(json_object_get(spec, "vars_read"), &c.vars_read);
@@ -77,11 +77,14 @@ static int assign_tokens(json_t *doc, const struct assign_config *config,
 		r = patterns_from(json_object_get(spec, "vars_write"),
 				  &c.vars_write);
 	if (!r)
+		r = patterns_from(json_object_get(spec, "tools"), &c.tools);
+	if (!r)
 		r = assign_token(doc, "runtime_token", "runtime", config, &c);
 	if (!r)
 		r = assign_token(doc, "backend_token", "backend", config, &c);
 	free(c.vars_read.items);
 	free(c.vars_write.items);
+	free(c.tools.items);
 	return r;
 }
 

@@ -30,7 +30,12 @@ static int set_state(json_t *o, const struct store_job *job)
 	       json_object_set_new(o, "attempt", json_integer(job->attempt)) ||
 	       json_object_set_new(o, "execution",
 				   string_or_null(job->execution)) ||
-	       json_object_set_new(o, "agent", string_or_null(job->agent));
+	       json_object_set_new(o, "agent", string_or_null(job->agent)) ||
+	       json_object_set_new(o, "parent", string_or_null(job->parent)) ||
+	       json_object_set_new(o, "input_from",
+				   string_or_null(job->input_from)) ||
+	       json_object_set_new(o, "trace_id",
+				   string_or_null(job->trace_id));
 }
 
 static int set_result(json_t *o, const struct store_job *job)
@@ -97,12 +102,14 @@ json_t *job_context_json(const struct store_job *job)
 						 0, NULL);
 	int64_t deadline_ms = job_deadline_ms(job, spec);
 
-	return json_pack("{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b}", "job",
+	return json_pack("{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b,s:o,s:o}", "job",
 			 job->id, "execution", job->execution, "name",
 			 job->name, "event", "attempt",
 			 (json_int_t)job->attempt, "trigger", "api", "executor",
 			 job->executor, "deadline_ms",
 			 deadline_ms ? json_integer(deadline_ms) : json_null(),
 			 "labels", labels_json(job), "session", "dry_run",
-			 json_get_bool(spec, "dry_run", false));
+			 json_get_bool(spec, "dry_run", false), "parent",
+			 string_or_null(job->parent), "trace_id",
+			 string_or_null(job->trace_id));
 }

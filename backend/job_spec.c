@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "backend/agent.h"
 #include "backend/var_key.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/token.h"
 
@@ -301,6 +303,34 @@ static void check_patterns(struct job_spec_check *c,
 			       TOKEN_PATTERNS_MAX, JOB_SPEC_PATTERNS_MAX_BYTES);
 }
 
+/* The name of an orchestrator; null: any. */
+static void check_agent(struct job_spec_check *c,
+			const struct job_spec_member *m, const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	if (json_is_null(v))
+		return;
+	if (!s || !agent_name_valid(s))
+		spec_violation(c, m->name,
+			       "must be null or an agent's name: %s",
+			       AGENT_NAME_RULE);
+}
+
+/* The id of another job; that there is one is the store's to say. */
+static void check_job(struct job_spec_check *c, const struct job_spec_member *m,
+		      const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	if (json_is_null(v))
+		return;
+	if (!s || !id_valid("job", s))
+		spec_violation(c, m->name,
+			       "must be null or the id of a job, such as "
+			       "\"job_01J…\"");
+}
+
 /* --- the members --------------------------------------------------------- */
 
 static const struct job_spec_member job_spec_members[] = {
@@ -342,6 +372,13 @@ static const struct job_spec_member job_spec_members[] = {
 	{ .name = "labels", .check = check_labels, .initial = "{}" },
 	{ .name = "vars_read", .check = check_patterns, .initial = "[\"*\"]" },
 	{ .name = "vars_write", .check = check_patterns, .initial = "[\"*\"]" },
+	{ .name = "tools", .check = check_patterns, .initial = "[\"*\"]" },
+	{ .name = "agent", .check = check_agent, .initial = "null" },
+	{ .name = "input_stream",
+	  .check = check_choice,
+	  .initial = "\"open\"",
+	  .choices = { "open", "none" } },
+	{ .name = "input_from", .check = check_job, .initial = "null" },
 	{ .name = "read_only", .check = check_bool, .initial = "false" },
 	{ .name = "dry_run", .check = check_bool, .initial = "false" },
 };
@@ -427,6 +464,15 @@ static int spec_complete_executor(struct job_spec_check *c, json_t *spec)
 	return 0;
 }
 
+/* An input stream that is not there cannot come from another job. */
+static void spec_check_streams(struct job_spec_check *c, const json_t *spec)
+{
+	if (json_is_string(json_object_get(spec, "input_from")) &&
+	    !strcmp(json_get_str(spec, "input_stream", ""), "none"))
+		spec_violation(c, "input_from",
+			       "needs \"input_stream\":\"open\"");
+}
+
 /* Copies what is there and fills in what is not. */
 static int spec_fill(struct job_spec_check *c, const json_t *in, json_t *spec)
 {
@@ -472,6 +518,8 @@ int job_spec_parse(const json_t *in, json_t **out, struct buf *violations)
 		r = spec_complete_names(&c, spec);
 	if (!r)
 		r = spec_complete_executor(&c, spec);
+	if (!r)
+		spec_check_streams(&c, spec);
 	if (!r && c.n > JOB_SPEC_VIOLATIONS_MAX)
 		r = buf_printf(violations, "; and %u more",
 			       c.n - JOB_SPEC_VIOLATIONS_MAX);

@@ -128,6 +128,13 @@ struct store_job_new {
 	const char *idempotency_key;
 	const char *name, *runtime;
 	const char *executor; /* "auto" or the only one that may claim it */
+	const char *want_agent; /* the only agent that may claim it, or NULL */
+	const char *parent;     /* the execution that started it, or NULL */
+	const char *input_from; /* the job whose output stream is its input
+				 * stream, or NULL; STORE_E_NOT_FOUND where
+				 * there is no such job */
+	bool input_stream;      /* false: its input stream is empty */
+	const char *trace_id;   /* of everything that it does */
 	struct store_blob spec, script, input, labels;
 	int64_t max_queued; /* STORE_E_LIMIT when as many wait; 0: no limit */
 	struct store_audit audit;

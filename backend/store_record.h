@@ -46,6 +46,9 @@ struct store_job {
 	const char *executor;  /* as asked for; where it runs once started */
 	const char *execution; /* latest execution, NULL before any claim */
 	const char *agent, *pod, *reason; /* may be NULL */
+	/* As given with store_job_new; each may be NULL. */
+	const char *want_agent, *parent, *input_from, *trace_id;
+	bool input_stream;
 	enum job_state state;
 	bool cancel_requested;
 	const char *cancel_reason; /* may be NULL */

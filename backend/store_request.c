@@ -14,7 +14,7 @@ enum field_type {
 	FIELD_CHUNKS, /* of struct store_log_append */
 };
 
-#define STORE_FIELDS_MAX 10
+#define STORE_FIELDS_MAX 16
 
 struct field {
 	enum field_type type;
@@ -43,6 +43,10 @@ static const struct op_info op_infos[STORE_OPS] = {
 			STR(store_job_new, idempotency_key),
 			STR(store_job_new, name), STR(store_job_new, runtime),
 			STR(store_job_new, executor),
+			STR(store_job_new, want_agent),
+			STR(store_job_new, parent),
+			STR(store_job_new, input_from),
+			STR(store_job_new, trace_id),
 			BLOB(store_job_new, spec),
 			BLOB(store_job_new, script),
 			BLOB(store_job_new, input),

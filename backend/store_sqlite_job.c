@@ -18,7 +18,8 @@
 	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), "                 \
 	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), "               \
 	"j.script_bytes, j.input_bytes, j.output_bytes, "                     \
-	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels"
+	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels, "    \
+	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream"
 #define JOB_WITH_LATEST                                                       \
 	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
 	"j.epoch "
@@ -65,6 +66,11 @@ static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
 	j->log_bytes = sqlite3_column_int64(row, i++);
 	j->log_dropped_bytes = sqlite3_column_int64(row, i++);
 	j->labels = db_column_blob(row, i++, a);
+	j->want_agent = db_column_str(row, i++, a);
+	j->parent = db_column_str(row, i++, a);
+	j->input_from = db_column_str(row, i++, a);
+	j->trace_id = db_column_str(row, i++, a);
+	j->input_stream = sqlite3_column_int(row, i++);
 	if (i < sqlite3_column_count(row))
 		j->spec = db_column_blob(row, i, a);
 }
@@ -243,6 +249,24 @@ static int submit_check_room(struct db *db, struct store_call *call,
 			       (long long)max_queued);
 }
 
+static int submit_check_source(struct db *db, struct store_call *call,
+			       const char *input_from)
+{
+	sqlite3_stmt *row;
+	int r;
+
+	if (!input_from)
+		return 0;
+	r = db_query(db, "SELECT 1 FROM jobs WHERE id = ?1",
+		     DB_ARGS(db_str(input_from)), &row);
+	if (r == STORE_E_NOT_FOUND)
+		return store_call_fail(call, r,
+				       "there is no job %s to take the input "
+				       "stream from",
+				       input_from);
+	return r;
+}
+
 static int submit_insert(struct db *db, const struct store_job_new *new,
 			 int64_t *seq)
 {
@@ -250,7 +274,9 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		db,
 		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
 		"executor, state, created_ms, script_bytes, input_bytes, "
-		"labels) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9)",
+		"labels, want_agent, parent, input_from, trace_id, "
+		"input_stream) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, "
+		"?10, ?11, ?12, ?13, ?14)",
 		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
 			db_str(new->name), db_str(new->runtime),
 			db_str(new->executor), db_int(clock_wall_ms()),
@@ -258,7 +284,10 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 			db_int((int64_t) new->input.len),
 			new->labels.data
 				? db_blob(new->labels.data, new->labels.len)
-				: db_null()));
+				: db_null(),
+			db_str(new->want_agent), db_str(new->parent),
+			db_str(new->input_from), db_str(new->trace_id),
+			db_int(new->input_stream)));
 
 	*seq = sqlite3_last_insert_rowid(db->handle);
 	if (r == 0 && new->spec.data)
@@ -281,6 +310,8 @@ int sqlite_job_submit(struct db *db, struct store_call *call)
 	if (r != STORE_E_NOT_FOUND)
 		return r;
 	r = submit_check_room(db, call, new->max_queued);
+	if (r == 0)
+		r = submit_check_source(db, call, new->input_from);
 	if (r)
 		return r;
 	r = submit_insert(db, new, &seq);

@@ -169,6 +169,71 @@ static const char *const schema_steps[] = {
 	      "  created_ms INTEGER NOT NULL,"
 	      "  last_used_ms INTEGER NOT NULL DEFAULT 0"
 	      ") STRICT, WITHOUT ROWID;",
+
+	[2] = "ALTER TABLE jobs ADD COLUMN want_agent TEXT;"
+	      "ALTER TABLE jobs ADD COLUMN parent TEXT;"
+	      "ALTER TABLE jobs ADD COLUMN input_from TEXT;"
+	      "ALTER TABLE jobs ADD COLUMN trace_id TEXT;"
+	      "ALTER TABLE jobs ADD COLUMN input_stream INTEGER NOT NULL"
+	      "  DEFAULT 1;"
+	      /* Also passes over jobs that wait for another agent. */
+	      "DROP INDEX jobs_queue;"
+	      "CREATE INDEX jobs_queue ON jobs (executor, seq, want_agent)"
+	      "  WHERE state = 0;"
+	      "CREATE INDEX jobs_parent ON jobs (parent)"
+	      "  WHERE parent IS NOT NULL;"
+
+	      /* kind: enum store_stream_kind. records: how many there are, which
+	 * is the number of the next one. ended: nothing more will come. A job
+	 * whose stream was never touched has no row. */
+	      "CREATE TABLE streams ("
+	      "  job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,"
+	      "  kind INTEGER NOT NULL,"
+	      "  records INTEGER NOT NULL,"
+	      "  bytes INTEGER NOT NULL,"
+	      "  ended INTEGER NOT NULL,"
+	      "  PRIMARY KEY (job, kind)"
+	      ") STRICT, WITHOUT ROWID;"
+	      /* One for each append: records first to first + n - 1, each a line
+	 * with its newline. */
+	      "CREATE TABLE stream_chunks ("
+	      "  id INTEGER PRIMARY KEY,"
+	      "  job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,"
+	      "  kind INTEGER NOT NULL,"
+	      "  first INTEGER NOT NULL,"
+	      "  n INTEGER NOT NULL,"
+	      "  data BLOB NOT NULL"
+	      ") STRICT;"
+	      "CREATE UNIQUE INDEX stream_chunks_at"
+	      "  ON stream_chunks (job, kind, first);"
+
+	      /* The last changes of variables, oldest first. value is sealed where
+	 * secret; NULL where the variable was deleted, or the value was too
+	 * large to keep twice (kept = 0). */
+	      "CREATE TABLE variable_changes ("
+	      "  version INTEGER PRIMARY KEY,"
+	      "  key TEXT NOT NULL,"
+	      "  deleted INTEGER NOT NULL,"
+	      "  secret INTEGER NOT NULL,"
+	      "  kept INTEGER NOT NULL,"
+	      "  at_ms INTEGER NOT NULL,"
+	      "  value BLOB"
+	      ") STRICT;"
+	      "CREATE INDEX variable_changes_key"
+	      "  ON variable_changes (key, version);"
+
+	      /* Tool actions with an Idempotency-Key, until the execution ends.
+	 * status 0: begun, outcome unknown. result is sealed. */
+	      "CREATE TABLE tool_calls ("
+	      "  execution INTEGER NOT NULL REFERENCES executions"
+	      "    ON DELETE CASCADE,"
+	      "  key TEXT NOT NULL,"
+	      "  digest BLOB NOT NULL,"
+	      "  begun_ms INTEGER NOT NULL,"
+	      "  status INTEGER NOT NULL DEFAULT 0,"
+	      "  result BLOB,"
+	      "  PRIMARY KEY (execution, key)"
+	      ") STRICT, WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION ((int)ARRAY_SIZE(schema_steps) - 1)

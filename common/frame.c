@@ -44,6 +44,12 @@ const char *frame_type_name(uint8_t type)
 		return "CANCEL";
 	case FRAME_REVOKE:
 		return "REVOKE";
+	case FRAME_POSITION:
+		return "POSITION";
+	case FRAME_CHANGE:
+		return "CHANGE";
+	case FRAME_VALUE:
+		return "VALUE";
 	default:
 		return "?";
 	}

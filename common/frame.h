@@ -46,6 +46,9 @@ enum frame_type {
 	FRAME_STATE = 33,
 	FRAME_CANCEL = 34,
 	FRAME_REVOKE = 35,
+	FRAME_POSITION = 36,
+	FRAME_CHANGE = 37,
+	FRAME_VALUE = 38,
 };
 
 /* "STDOUT" …; "?" for an unknown type. */

@@ -46,6 +46,7 @@ struct token_claims {
 	int64_t issued_s, not_before_s, expires_s;
 	unsigned int scopes; /* enum token_scope */
 	struct token_patterns vars_read, vars_write;
+	struct token_patterns tools; /* of "TOOL/ACTION" */
 	bool read_only;
 };
 
@@ -55,6 +56,8 @@ void token_claims_deinit(struct token_claims *c);
  * !read_only. */
 bool token_may_read(const struct token_claims *c, const char *key);
 bool token_may_write(const struct token_claims *c, const char *key);
+/* name: "TOOL/ACTION". */
+bool token_may_call(const struct token_claims *c, const char *name);
 
 struct token_key; /* a parsed P-256 key, private or public */
 

@@ -29,6 +29,7 @@ void token_claims_deinit(struct token_claims *c)
 	free(c->id);
 	patterns_deinit(&c->vars_read);
 	patterns_deinit(&c->vars_write);
+	patterns_deinit(&c->tools);
 	*c = (struct token_claims){ 0 };
 }
 
@@ -127,6 +128,7 @@ int token_claims_decode(const void *json, size_t len, struct token_claims *out)
 	    (r = take_scopes(o, &out->scopes)) ||
 	    (r = take_patterns(o, "vars_read", &out->vars_read)) ||
 	    (r = take_patterns(o, "vars_write", &out->vars_write)) ||
+	    (r = take_patterns(o, "tools", &out->tools)) ||
 	    (r = take_flag(o, "ro", &out->read_only)))
 		return r;
 	return out->expires_s > out->not_before_s ? 0 : TOKEN_E_CLAIMS;
@@ -163,13 +165,15 @@ static json_t *scopes_json(unsigned int scopes)
 int token_claims_encode(const struct token_claims *c, struct buf *out)
 {
 	_cleanup_json_ json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:b}",
+		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+		"s:b}",
 		"iss", c->issuer, "aud", c->audience, "sub", c->subject, "job",
 		c->job, "jti", c->id, "iat", (json_int_t)c->issued_s, "nbf",
 		(json_int_t)c->not_before_s, "exp", (json_int_t)c->expires_s,
 		"scope", scopes_json(c->scopes), "vars_read",
 		patterns_json(&c->vars_read), "vars_write",
-		patterns_json(&c->vars_write), "ro", c->read_only);
+		patterns_json(&c->vars_write), "tools",
+		patterns_json(&c->tools), "ro", c->read_only);
 
 	return o ? json_append(out, o) : -ENOMEM;
 }
@@ -216,4 +220,9 @@ bool token_may_read(const struct token_claims *c, const char *key)
 bool token_may_write(const struct token_claims *c, const char *key)
 {
 	return !c->read_only && patterns_match(&c->vars_write, key);
+}
+
+bool token_may_call(const struct token_claims *c, const char *name)
+{
+	return patterns_match(&c->tools, name);
 }
