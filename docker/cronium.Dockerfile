@@ -36,7 +36,8 @@ RUN apt-get -qq update \
 		--no-install-recommends \
 		bubblewrap ca-certificates curl libarchive13 libcurl4 \
 		libevent-core-2.1-7 libjansson4 libnghttp2-14 \
-		libseccomp2 libsqlite3-0 libssl3 >/dev/null \
+		libpcre2-8-0 libseccomp2 libsqlite3-0 libssl3 libyaml-0-2 \
+		>/dev/null \
 	&& rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/ /usr/local/bin/
 COPY sdk /usr/local/share/cronium/sdk

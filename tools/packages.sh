@@ -7,7 +7,7 @@ PACKAGES_BUILD=(
 	gcc libc6-dev meson ninja-build pkg-config git ca-certificates
 	libevent-dev libnghttp2-dev libssl-dev libjansson-dev
 	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev libarchive-dev
-	libyajl-dev uthash-dev libcmocka-dev
+	libyajl-dev libyaml-dev libpcre2-dev uthash-dev libcmocka-dev
 	"libllhttp-dev|node-llhttp|?"
 )
 
