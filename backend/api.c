@@ -235,6 +235,7 @@ static const struct {
 	{ STORE_E_KEY_REUSED, 422, "this Idempotency-Key was used for another",
 	  "" },
 	{ STORE_E_STATE, 409, "it is too late for this", "" },
+	{ STORE_E_FAMILY, 409, "there are too many jobs for another", "" },
 };
 
 static void api_store_failure(struct api_call *call, int r,

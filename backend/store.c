@@ -18,6 +18,7 @@ const char *store_outcome_name(int e)
 		[STORE_E_RANGE] = "range",
 		[STORE_E_KEY_REUSED] = "key_reused",
 		[STORE_E_STATE] = "state",
+		[STORE_E_FAMILY] = "too_many_jobs",
 	};
 
 	if (e < 0 || (size_t)e >= ARRAY_SIZE(names))
@@ -79,6 +80,11 @@ int store_job_cancel(struct store *s, const struct store_job_cancel *cancel,
 		     struct store_done done)
 {
 	return store_call_start(s, STORE_OP_JOB_CANCEL, cancel, done);
+}
+
+int store_job_cancel_orphans(struct store *s, struct store_done done)
+{
+	return store_call_start(s, STORE_OP_JOB_CANCEL_ORPHANS, NULL, done);
 }
 
 /* ------------------------------------------------------------------ queue */
@@ -214,6 +220,20 @@ int store_condition_get(struct store *s, const char *execution,
 	struct store_request_id request = { execution };
 
 	return store_call_start(s, STORE_OP_CONDITION_GET, &request, done);
+}
+
+/* ------------------------------------------------------------ tool actions */
+
+int store_tool_begin(struct store *s, const struct store_tool_begin *begin,
+		     struct store_done done)
+{
+	return store_call_start(s, STORE_OP_TOOL_BEGIN, begin, done);
+}
+
+int store_tool_finish(struct store *s, const struct store_tool_finish *finish,
+		      struct store_done done)
+{
+	return store_call_start(s, STORE_OP_TOOL_FINISH, finish, done);
 }
 
 /* --------------------------------------------------------- audit, API keys */

@@ -64,6 +64,7 @@ enum {
 	STORE_E_RANGE,      /* increment past 64 bits, or not finite */
 	STORE_E_KEY_REUSED, /* Idempotency-Key of a different request */
 	STORE_E_STATE,      /* the job's state does not allow it */
+	STORE_E_FAMILY, /* too many jobs of one execution, or too deep */
 };
 
 /* "not_found" …: the name of an outcome, as in problem documents. */
@@ -129,7 +130,12 @@ struct store_job_new {
 	const char *name, *runtime;
 	const char *executor; /* "auto" or the only one that may claim it */
 	const char *want_agent; /* the only agent that may claim it, or NULL */
-	const char *parent;     /* the execution that started it, or NULL */
+	/* The execution that started it, or NULL. STORE_E_ENDED when it has
+	 * ended, STORE_E_FAMILY when it has max_children already, or when
+	 * max_depth jobs would be above the new one. */
+	const char *parent;
+	int64_t max_children, max_depth;
+	bool bound; /* to its parent: cancelled when that has ended */
 	const char *input_from; /* the job whose output stream is its input
 				 * stream, or NULL; STORE_E_NOT_FOUND where
 				 * there is no such job */
@@ -181,6 +187,14 @@ struct store_job_cancel {
  */
 int store_job_cancel(struct store *s, const struct store_job_cancel *cancel,
 		     struct store_done done) MUST_CHECK;
+
+/*
+ * Cancels the jobs that are bound to an execution that has ended, as
+ * store_job_cancel() does: result->jobs, at most STORE_LIST_MAX (call again
+ * when it is that many).
+ */
+int store_job_cancel_orphans(struct store *s,
+			     struct store_done done) MUST_CHECK;
 
 /* ------------------------------------------------------------------ queue */
 
@@ -395,6 +409,33 @@ int store_condition_set(struct store *s, const struct store_condition_set *set,
 /* result->condition; STORE_E_NOT_FOUND: no such execution, or never set. */
 int store_condition_get(struct store *s, const char *execution,
 			struct store_done done) MUST_CHECK;
+
+/* ------------------------------------------------------------ tool actions */
+
+struct store_tool_begin {
+	const char *execution, *idempotency_key;
+	struct store_blob request; /* what is done; only its digest is kept */
+	struct store_audit audit;
+};
+/*
+ * Notes that the action is about to be done. result->tool: status 0 when this
+ * is the first time; with result->repeated what came of it before, or status
+ * 0 where nobody knows: whoever had begun it was never heard of again.
+ * STORE_E_ENDED, STORE_E_NOT_FOUND, STORE_E_KEY_REUSED.
+ */
+int store_tool_begin(struct store *s, const struct store_tool_begin *begin,
+		     struct store_done done) MUST_CHECK;
+
+struct store_tool_finish {
+	const char *execution, *idempotency_key;
+	int status; /* of the reply; 0: nothing was done, begin it again */
+	struct store_blob reply;
+	struct store_audit audit;
+};
+/* Notes what came of it, until the execution ends. The first outcome stays;
+ * that there is nothing to note any more is no failure. */
+int store_tool_finish(struct store *s, const struct store_tool_finish *finish,
+		      struct store_done done) MUST_CHECK;
 
 /* --------------------------------------------------------- audit, API keys */
 

@@ -24,6 +24,7 @@ enum store_op {
 	STORE_OP_JOB_COUNT,          /* none */
 	STORE_OP_JOB_READ,           /* struct store_request_payload */
 	STORE_OP_JOB_CANCEL,         /* struct store_job_cancel */
+	STORE_OP_JOB_CANCEL_ORPHANS, /* none */
 	STORE_OP_QUEUE_CLAIM,        /* struct store_claim */
 	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_lease */
 	STORE_OP_QUEUE_STARTED,      /* struct store_started */
@@ -43,6 +44,8 @@ enum store_op {
 	STORE_OP_OUTPUT_SET,         /* struct store_output_set */
 	STORE_OP_CONDITION_SET,      /* struct store_condition_set */
 	STORE_OP_CONDITION_GET,      /* struct store_request_id */
+	STORE_OP_TOOL_BEGIN,         /* struct store_tool_begin */
+	STORE_OP_TOOL_FINISH,        /* struct store_tool_finish */
 	STORE_OP_AUDIT_APPEND,       /* struct store_request_audit */
 	STORE_OP_AUDIT_LIST,         /* struct store_audit_query */
 	STORE_OP_API_KEY_ADD,        /* struct store_api_key_new */

@@ -144,6 +144,10 @@ struct store_result {
 		} variables;
 		bool condition;
 		struct {
+			int status; /* 0: begun, outcome unknown */
+			struct store_blob reply;
+		} tool;
+		struct {
 			const struct store_audit_entry *items;
 			size_t n;
 			bool more;

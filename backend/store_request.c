@@ -74,6 +74,7 @@ static const struct op_info op_infos[STORE_OPS] = {
 			AUDIT(store_job_cancel),
 		},
 	},
+	[STORE_OP_JOB_CANCEL_ORPHANS] = { .writes = true },
 	[STORE_OP_QUEUE_CLAIM] = {
 		.writes = true, SIZE(store_claim),
 		.fields = {
@@ -182,6 +183,24 @@ static const struct op_info op_infos[STORE_OPS] = {
 	[STORE_OP_CONDITION_GET] = {
 		SIZE(store_request_id),
 		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_TOOL_BEGIN] = {
+		.writes = true, .secret = true, SIZE(store_tool_begin),
+		.fields = {
+			STR(store_tool_begin, execution),
+			STR(store_tool_begin, idempotency_key),
+			BLOB(store_tool_begin, request),
+			AUDIT(store_tool_begin),
+		},
+	},
+	[STORE_OP_TOOL_FINISH] = {
+		.writes = true, .secret = true, SIZE(store_tool_finish),
+		.fields = {
+			STR(store_tool_finish, execution),
+			STR(store_tool_finish, idempotency_key),
+			BLOB(store_tool_finish, reply),
+			AUDIT(store_tool_finish),
+		},
 	},
 	[STORE_OP_AUDIT_APPEND] = {
 		.writes = true, SIZE(store_request_audit),

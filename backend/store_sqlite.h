@@ -5,7 +5,8 @@
  *   store_sqlite.c           threads, group commit
  *   store_sqlite_schema.c    tables
  *   store_sqlite_db.c        statements and errors
- *   store_sqlite_{job,queue,log,variable,runtime,audit}.c   the operations
+ *   store_sqlite_{job,family,queue,log,variable,runtime,tool,audit}.c   the
+ *   operations
  *
  * An operation may be run again after its transaction was rolled back. It
  * returns as store.h says: 0, STORE_E_*, or negative errno.
@@ -20,6 +21,7 @@ typedef int sqlite_op_fn(struct db *db, struct store_call *call);
 
 sqlite_op_fn sqlite_job_submit, sqlite_job_get, sqlite_job_list,
 	sqlite_job_count, sqlite_job_read, sqlite_job_cancel;
+sqlite_op_fn sqlite_job_cancel_orphans;
 sqlite_op_fn sqlite_queue_claim, sqlite_queue_give_back, sqlite_queue_started,
 	sqlite_queue_heartbeat, sqlite_queue_complete, sqlite_queue_expire,
 	sqlite_queue_grace, sqlite_queue_abandon;
@@ -28,6 +30,7 @@ sqlite_op_fn sqlite_variable_get, sqlite_variable_list, sqlite_variable_put,
 	sqlite_variable_delete, sqlite_variable_increment;
 sqlite_op_fn sqlite_execution_get, sqlite_output_set, sqlite_condition_set,
 	sqlite_condition_get;
+sqlite_op_fn sqlite_tool_begin, sqlite_tool_finish;
 sqlite_op_fn sqlite_audit_append, sqlite_audit_list, sqlite_api_key_add,
 	sqlite_api_key_delete, sqlite_api_key_touch, sqlite_api_key_list;
 

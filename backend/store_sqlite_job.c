@@ -174,7 +174,11 @@ int sqlite_execution_end(struct db *db, const struct sqlite_job *job,
 
 	if (r < 0)
 		return r;
-	return db_exec(db, "DELETE FROM repeats WHERE execution = ?1",
+	r = db_exec(db, "DELETE FROM repeats WHERE execution = ?1",
+		    DB_ARGS(db_int(job->execution_seq)));
+	if (r < 0)
+		return r;
+	return db_exec(db, "DELETE FROM tool_calls WHERE execution = ?1",
 		       DB_ARGS(db_int(job->execution_seq)));
 }
 
@@ -275,8 +279,8 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
 		"executor, state, created_ms, script_bytes, input_bytes, "
 		"labels, want_agent, parent, input_from, trace_id, "
-		"input_stream) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, "
-		"?10, ?11, ?12, ?13, ?14)",
+		"input_stream, bound) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, "
+		"?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
 			db_str(new->name), db_str(new->runtime),
 			db_str(new->executor), db_int(clock_wall_ms()),
@@ -287,7 +291,7 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 				: db_null(),
 			db_str(new->want_agent), db_str(new->parent),
 			db_str(new->input_from), db_str(new->trace_id),
-			db_int(new->input_stream)));
+			db_int(new->input_stream), db_int(new->bound)));
 
 	*seq = sqlite3_last_insert_rowid(db->handle);
 	if (r == 0 && new->spec.data)
@@ -312,6 +316,8 @@ int sqlite_job_submit(struct db *db, struct store_call *call)
 	r = submit_check_room(db, call, new->max_queued);
 	if (r == 0)
 		r = submit_check_source(db, call, new->input_from);
+	if (r == 0)
+		r = sqlite_family_check(db, call, new);
 	if (r)
 		return r;
 	r = submit_insert(db, new, &seq);

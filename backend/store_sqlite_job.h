@@ -29,6 +29,11 @@ int sqlite_payload_load(struct db *db, struct store_call *call, int64_t job,
 int sqlite_payload_save(struct db *db, int64_t job, int kind,
 			const struct store_blob *data) MUST_CHECK;
 
+/* Whether a new job may be below its parent: 0, STORE_E_ENDED, STORE_E_FAMILY,
+ * or negative errno. */
+int sqlite_family_check(struct db *db, struct store_call *call,
+			const struct store_job_new *new) MUST_CHECK;
+
 /* Moves the job to another state. */
 int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
 			 enum job_state state, const char *reason) MUST_CHECK;

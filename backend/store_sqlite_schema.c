@@ -176,12 +176,16 @@ static const char *const schema_steps[] = {
 	      "ALTER TABLE jobs ADD COLUMN trace_id TEXT;"
 	      "ALTER TABLE jobs ADD COLUMN input_stream INTEGER NOT NULL"
 	      "  DEFAULT 1;"
+	      "ALTER TABLE jobs ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;"
 	      /* Also passes over jobs that wait for another agent. */
 	      "DROP INDEX jobs_queue;"
 	      "CREATE INDEX jobs_queue ON jobs (executor, seq, want_agent)"
 	      "  WHERE state = 0;"
 	      "CREATE INDEX jobs_parent ON jobs (parent)"
 	      "  WHERE parent IS NOT NULL;"
+	      /* Those that are cancelled when their parent ends. */
+	      "CREATE INDEX jobs_bound ON jobs (parent)"
+	      "  WHERE bound = 1 AND state < 3;"
 
 	      /* kind: enum store_stream_kind. records: how many there are, which
 	 * is the number of the next one. ended: nothing more will come. A job
@@ -319,7 +323,8 @@ static int schema_count_sealed(struct db *db, int64_t *n)
 	sqlite3_stmt *row;
 	int r = db_query(db,
 			 "SELECT (SELECT count(*) FROM variables WHERE secret)"
-			 " + (SELECT count(*) FROM repeats WHERE secret)",
+			 " + (SELECT count(*) FROM repeats WHERE secret)"
+			 " + (SELECT count(*) FROM tool_calls)",
 			 DB_NO_ARGS, &row);
 
 	if (r == 0)

@@ -212,12 +212,19 @@ static void copy_api_keys(struct reply *reply)
 	reply->result.api_keys.items = items;
 }
 
+static void copy_tool(struct reply *reply)
+{
+	copy_blob(&reply->fixture->arena, &reply->result.tool.reply);
+}
+
 static const struct {
 	void (*op)(void);
 	void (*copy)(struct reply *reply);
 } copiers[] = {
 	{ (void (*)(void))store_job_list, copy_jobs },
+	{ (void (*)(void))store_job_cancel_orphans, copy_jobs },
 	{ (void (*)(void))store_queue_expire, copy_jobs },
+	{ (void (*)(void))store_tool_begin, copy_tool },
 	{ (void (*)(void))store_queue_claim, copy_claim },
 	{ (void (*)(void))store_queue_heartbeat, copy_heartbeat },
 	{ (void (*)(void))store_job_read, copy_payload },
