@@ -84,6 +84,8 @@ static void job_print(const json_t *job)
 	job_line("runtime", json_get_str(job, "runtime", NULL));
 	job_line("executor", json_get_str(job, "executor", NULL));
 	job_line("execution", json_get_str(job, "execution", NULL));
+	job_line("parent", json_get_str(job, "parent", NULL));
+	job_line("trace", json_get_str(job, "trace_id", NULL));
 	job_line_number("attempt", job, "attempt");
 	job_line_time("created", job, "created_ms");
 	job_line_time("started", job, "started_ms");
@@ -97,6 +99,37 @@ static void job_print(const json_t *job)
 	job_line_bytes("log", job, "log_bytes");
 	if (json_get_int(job, "log_dropped_bytes", 0))
 		job_line_bytes("dropped", job, "log_dropped_bytes");
+}
+
+/* "output stream   12 records, 340 bytes, ended"; nothing for an unused one. */
+static void job_line_stream(const char *name, const json_t *stream)
+{
+	long long records = json_get_int(stream, "records", 0);
+	const char *from = json_get_str(stream, "from", NULL);
+
+	if (!records && !from)
+		return;
+	printf(JOB_LINE_FORMAT "%lld records, %lld bytes, %s%s%s\n", name,
+	       records, (long long)json_get_int(stream, "bytes", 0),
+	       json_get_str(stream, "state", "?"), from ? ", from " : "",
+	       from ? from : "");
+}
+
+static void job_print_streams(struct api *api, const char *job_path)
+{
+	char path[192];
+	_cleanup_json_ json_t *streams = NULL;
+
+	snprintf(path, sizeof(path), "%s/streams", job_path);
+	streams = api_get_json(api, path, "show the job's streams");
+	job_line_stream("stream in", json_object_get(streams, "input"));
+	job_line_stream("stream out", json_object_get(streams, "output"));
+}
+
+static void job_print_end(const json_t *job)
+{
+	char text[512];
+
 	if (job_view_ended(job) && job_view_sentence(job, text, sizeof(text)))
 		printf("\n%s.\n", text);
 }
@@ -111,10 +144,13 @@ static int job_show(struct api *api, const char *id, bool json)
 		job = api_get_json(api, (char *)path.data, "show the job");
 	if (!job)
 		return CLI_FAILED;
-	if (json)
+	if (json) {
 		output_json(job);
-	else
+	} else {
 		job_print(job);
+		job_print_streams(api, (char *)path.data);
+		job_print_end(job);
+	}
 	return CLI_OK;
 }
 

@@ -5,10 +5,12 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/follow.h"
+#include "cli/job_cancel.h"
 #include "cli/job_output.h"
 #include "cli/job_request.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
+#include "cli/stream_send.h"
 #include "common/clock.h"
 #include "common/json.h"
 
@@ -79,6 +81,25 @@ static int run_finish(struct api *api, const struct cli_globals *globals,
 	return job_view_exit_code(job);
 }
 
+/* Records on their way to the script while it runs. */
+struct run_stream {
+	struct api *api;
+	const char *id;
+};
+
+static void run_on_sent(enum stream_send_end end, void *ctx)
+{
+	struct run_stream *stream = ctx;
+
+	/* A script need not read to the end. */
+	if (end == STREAM_SEND_FAILED &&
+	    job_cancel_start(stream->api, stream->id,
+			     "its input stream cannot be sent") < 0)
+		output_error("out of memory: %s waits for records that nobody "
+			     "sends; cancel it",
+			     stream->id);
+}
+
 static int run_follow(struct api *api, const struct cli_globals *globals,
 		      const char *id)
 {
@@ -104,15 +125,42 @@ static int run_follow(struct api *api, const struct cli_globals *globals,
 	return CLI_NOT_RUN;
 }
 
+static int run_stream(struct api *api, const struct cli_globals *globals,
+		      const char *id, int fd)
+{
+	struct run_stream stream = { api, id };
+	const struct stream_send_options options = {
+		.fd = fd,
+		.id = id,
+		.on_end = run_on_sent,
+		.ctx = &stream,
+	};
+	struct stream_send *send = NULL;
+	int r = fd < 0 ? 0 : stream_send_new(&send, api, &options);
+	int exit_code;
+
+	if (r < 0) {
+		output_error("--input-stream: cannot read it: %s",
+			     strerror(-r));
+		run_on_sent(STREAM_SEND_FAILED, &stream);
+	}
+	exit_code = run_follow(api, globals, id);
+	stream_send_free(send);
+	return exit_code;
+}
+
 static int run_run(const void *options, char **words, size_t n_words)
 {
 	const struct job_options *o = options;
 	_cleanup_json_ json_t *job = NULL;
 	struct buf body = { 0 };
 	struct api api;
+	_cleanup_(stream_send_closep) int fd = -1;
 	int exit_code = CLI_NOT_RUN;
 
-	if (job_request_build(o, words, n_words, &body) < 0) {
+	if (job_request_build(o, words, n_words, false, &body) < 0 ||
+	    (o->input_stream &&
+	     (fd = stream_send_open("input-stream", o->input_stream)) < 0)) {
 		buf_deinit(&body);
 		return CLI_USAGE;
 	}
@@ -124,8 +172,8 @@ static int run_run(const void *options, char **words, size_t n_words)
 	buf_deinit(&body);
 	if (job) {
 		output_note("%s", json_get_str(job, "id", ""));
-		exit_code = run_follow(&api, &o->globals,
-				       json_get_str(job, "id", ""));
+		exit_code = run_stream(&api, &o->globals,
+				       json_get_str(job, "id", ""), fd);
 	}
 	api_close(&api);
 	return exit_code;

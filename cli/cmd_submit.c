@@ -5,19 +5,44 @@
 #include "cli/command.h"
 #include "cli/job_request.h"
 #include "cli/output.h"
+#include "cli/stream_send.h"
 #include "common/json.h"
 
 static const struct option_spec submit_specs[] = { JOB_OPTIONS,
 						   CLI_SERVER_OPTIONS };
+
+static void submit_print(const struct job_options *o, const json_t *job)
+{
+	if (o->globals.json)
+		output_json(job);
+	else
+		puts(json_get_str(job, "id", ""));
+	fflush(stdout); /* whoever reads it need not wait for the records */
+}
+
+static int submit_send(struct api *api, const json_t *job, int fd)
+{
+	const struct stream_send_job to = {
+		.id = json_get_str(job, "id", ""),
+		.fd = fd,
+	};
+	uint64_t n;
+
+	return stream_send_job(api, &to, &n);
+}
 
 static int submit_run(const void *options, char **words, size_t n_words)
 {
 	const struct job_options *o = options;
 	_cleanup_json_ json_t *job = NULL;
 	struct buf body = { 0 };
+	_cleanup_(stream_send_closep) int fd = -1;
 	struct api api;
+	int exit_code = CLI_FAILED;
 
-	if (job_request_build(o, words, n_words, &body) < 0) {
+	if (job_request_build(o, words, n_words, true, &body) < 0 ||
+	    (o->input_stream &&
+	     (fd = stream_send_open("input-stream", o->input_stream)) < 0)) {
 		buf_deinit(&body);
 		return CLI_USAGE;
 	}
@@ -27,14 +52,12 @@ static int submit_run(const void *options, char **words, size_t n_words)
 	}
 	job = job_request_submit(&api, &body);
 	buf_deinit(&body);
+	if (job) {
+		submit_print(o, job);
+		exit_code = fd < 0 ? CLI_OK : submit_send(&api, job, fd);
+	}
 	api_close(&api);
-	if (!job)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(job);
-	else
-		puts(json_get_str(job, "id", ""));
-	return CLI_OK;
+	return exit_code;
 }
 
 const struct command command_submit = {

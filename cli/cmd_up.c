@@ -17,6 +17,7 @@
 struct up_options {
 	struct cli_globals globals;
 	const char *listen, *tls_cert, *tls_key, *log_level, *name;
+	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	struct option_list executors;
 	bool embedded;
@@ -42,6 +43,11 @@ static const struct option_spec up_specs[] = {
 	UP_OPTION("executors", 0, OPTION_LIST, executors, "LIST", NULL,
 		  "docker, sandbox or both with a comma; default: what works "
 		  "here"),
+	UP_OPTION("rate-forward", 0, OPTION_STRING, rate_forward, "RATE/BURST",
+		  "1000/200",
+		  "calls of a script to the backend, a minute; 0: any"),
+	UP_OPTION("rate-tools", 0, OPTION_STRING, rate_tools, "RATE/BURST",
+		  "60/10", "tool actions of a script, a minute; 0: any"),
 	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
 		  "error, warn, info or debug"),
 	UP_OPTION("embedded", 0, OPTION_FLAG, embedded, NULL, NULL,
@@ -66,9 +72,25 @@ static int up_lock(const struct place *p, bool embedded)
 	return fd;
 }
 
+static int up_check_rate(const char *name, const char *value)
+{
+	struct option_rate rate;
+	int r = option_parse_rate(value, &rate);
+
+	if (r < 0)
+		output_error("--%s %s: a rate such as 1000/200 (a minute, at "
+			     "once) is expected, or 0 for none",
+			     name, value);
+	return r;
+}
+
 static int up_check(const struct up_options *o)
 {
 	enum log_level level;
+
+	if (up_check_rate("rate-forward", o->rate_forward) < 0 ||
+	    up_check_rate("rate-tools", o->rate_tools) < 0)
+		return -EINVAL;
 
 	if (log_level_parse(o->log_level, &level) < 0) {
 		output_error("--log-level %s: error, warn, info or debug is "
@@ -108,6 +130,8 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.tls_key = o->tls_key,
 		.log_level = o->log_level,
 		.name = o->name,
+		.rate_forward = o->rate_forward,
+		.rate_tools = o->rate_tools,
 		.slots = o->slots,
 		.executors = &o->executors,
 		.embedded = o->embedded,

@@ -70,6 +70,6 @@ struct command {
 	void (*free_options)(void *options);
 };
 
-extern const struct command command_run, command_submit, command_jobs,
-	command_job, command_logs, command_cancel, command_vars, command_up,
-	command_doctor;
+extern const struct command command_run, command_submit, command_send,
+	command_tail, command_jobs, command_job, command_logs, command_cancel,
+	command_vars, command_up, command_doctor;

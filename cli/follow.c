@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/api.h"
+#include "cli/job_cancel.h"
 #include "cli/job_view.h"
 #include "cli/local.h"
 #include "cli/log_frame.h"
@@ -281,44 +282,6 @@ static void follow_on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* --- Ctrl-C -------------------------------------------------------------- */
 
-static void follow_on_cancelled(struct backend_call *call,
-				const struct backend_response *r, void *ctx)
-{
-	struct follow *f = ctx;
-
-	/* 409: it ended meanwhile, which the stream tells. */
-	if (!r->error && (r->status / 100 == 2 || r->status == 409))
-		return;
-	output_error("cannot cancel %s: %s; it may still run", f->id,
-		     r->error ? r->detail : "the server refuses");
-}
-
-static void follow_cancel(struct follow *f)
-{
-	static const struct backend_call_ops ops = {
-		.on_done = follow_on_cancelled
-	};
-	static const char body[] = "{\"reason\":\"interrupted\"}";
-	static const struct backend_header headers[] = {
-		{ "content-type", "application/json" },
-	};
-	char path[256];
-	const struct backend_request req = {
-		.method = "POST",
-		.path = path,
-		.headers = headers,
-		.n_headers = 1,
-		.body = body,
-		.body_len = sizeof(body) - 1,
-		.deadline_ms = API_ANSWER_TIMEOUT_MS,
-		.retry = BACKEND_RETRY_SAFE, /* twice is once */
-	};
-
-	snprintf(path, sizeof(path), "/v1/jobs/%.128s/cancel", f->id);
-	if (backend_client_call(f->api->client, &req, &ops, f, NULL) < 0)
-		follow_finish(f, FOLLOW_LEFT);
-}
-
 static void follow_on_signal(evutil_socket_t fd, short what, void *arg)
 {
 	struct follow *f = arg;
@@ -327,7 +290,8 @@ static void follow_on_signal(evutil_socket_t fd, short what, void *arg)
 		follow_finish(f, FOLLOW_LEFT);
 		return;
 	}
-	follow_cancel(f);
+	if (job_cancel_start(f->api, f->id, "interrupted") < 0)
+		follow_finish(f, FOLLOW_LEFT);
 	follow_show_state(f);
 }
 

@@ -200,6 +200,34 @@ static json_t *job_args(char **words, size_t n)
 	return args;
 }
 
+/* What a list option names, or everything. */
+static json_t *job_patterns(const struct option_list *list)
+{
+	json_t *patterns = json_array();
+
+	if (patterns && !list->n)
+		json_array_append_new(patterns, json_string("*"));
+	for (size_t i = 0; patterns && i < list->n; i++)
+		json_array_append_new(patterns, json_string(list->items[i]));
+	return patterns;
+}
+
+/* Who it may be and what it may touch. */
+static int job_set_rights(json_t *spec, const struct job_options *o)
+{
+	json_t *rights = json_pack("{s:o,s:o,s:o,s:b,s:b,s:s?,s:s?}",
+				   "vars_read", job_patterns(&o->vars_read),
+				   "vars_write", job_patterns(&o->vars_write),
+				   "tools", job_patterns(&o->tools),
+				   "read_only", o->read_only, "dry_run",
+				   o->dry_run, "agent", o->agent, "input_from",
+				   o->input_from);
+	int r = rights ? json_object_update(spec, rights) : -1;
+
+	json_decref(rights);
+	return r;
+}
+
 static int job_parse_cpus(const char *text, double *out)
 {
 	char *end;
@@ -214,10 +242,11 @@ static int job_parse_cpus(const char *text, double *out)
 }
 
 static json_t *job_spec(const struct job_options *o, const char *name,
-			const char *runtime, char **words, size_t n_words)
+			const char *runtime, bool open, char **words,
+			size_t n_words)
 {
 	double cpus;
-	json_t *env, *labels, *args;
+	json_t *env, *labels, *args, *spec;
 
 	if (job_parse_cpus(o->cpus, &cpus) < 0)
 		return NULL;
@@ -230,14 +259,20 @@ static json_t *job_spec(const struct job_options *o, const char *name,
 		return NULL;
 	}
 	/* json_pack takes env, labels and args, also when it fails. */
-	return json_pack("{s:s,s:s,s:s?,s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o}",
+	spec = json_pack("{s:s,s:s,s:s?,s:s,s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o}",
 			 "name", name, "runtime", runtime, "image", o->image,
 			 "executor", o->executor, "network",
-			 o->egress ? "egress" : "none", "timeout_ms",
-			 (json_int_t)o->timeout_ms, "memory_mb",
+			 o->egress ? "egress" : "none", "input_stream",
+			 open || job_request_streams(o) ? "open" : "none",
+			 "timeout_ms", (json_int_t)o->timeout_ms, "memory_mb",
 			 (json_int_t)((o->memory_bytes + (1 << 20) - 1) >> 20),
 			 "cpus", cpus, "env", env, "labels", labels, "args",
 			 args);
+	if (spec && job_set_rights(spec, o)) {
+		json_decref(spec);
+		return NULL;
+	}
+	return spec;
 }
 
 static int job_check_memory(uint64_t bytes)
@@ -264,6 +299,16 @@ static int job_check(const struct job_options *o, const char *path)
 
 	if (!strcmp(path, "-") && o->input && !strcmp(o->input, "-")) {
 		output_error("the script and its input cannot both be stdin");
+		return -EINVAL;
+	}
+	if (o->input_stream && o->input_from) {
+		output_error("--input-stream and --input-from: an input stream "
+			     "has one source");
+		return -EINVAL;
+	}
+	if (o->input_stream && !strcmp(o->input_stream, "-") &&
+	    (!strcmp(path, "-") || (o->input && !strcmp(o->input, "-")))) {
+		output_error("--input-stream -: stdin is taken already");
 		return -EINVAL;
 	}
 	if (strcmp(x, "auto") && strcmp(x, "docker") && strcmp(x, "sandbox")) {
@@ -293,8 +338,13 @@ static int job_find_runtime(const struct job_options *o, const char *path,
 	return -EINVAL;
 }
 
+bool job_request_streams(const struct job_options *o)
+{
+	return o->input_stream || o->input_from;
+}
+
 int job_request_build(const struct job_options *o, char **words, size_t n_words,
-		      struct buf *body)
+		      bool open, struct buf *body)
 {
 	const char *path = words[0], *runtime, *name;
 	_cleanup_json_ json_t *spec = NULL;
@@ -311,8 +361,8 @@ int job_request_build(const struct job_options *o, char **words, size_t n_words,
 		name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 		if (!strcmp(path, "-"))
 			name = "stdin";
-		spec = job_spec(o, o->name ? o->name : name, runtime, words + 1,
-				n_words - 1);
+		spec = job_spec(o, o->name ? o->name : name, runtime, open,
+				words + 1, n_words - 1);
 		r = spec ? json_append(&text, spec) : -EINVAL;
 	}
 	if (!r)
@@ -356,4 +406,7 @@ void job_options_free(void *options)
 
 	free(o->env.items);
 	free(o->labels.items);
+	free(o->vars_read.items);
+	free(o->vars_write.items);
+	free(o->tools.items);
 }

@@ -157,6 +157,8 @@ static int up_prepare_children(struct up *u)
 	up_add(&u->backend, "--listen", c->listen);
 	up_add(&u->backend, "--tls-cert", c->tls_cert);
 	up_add(&u->backend, "--tls-key", c->tls_key);
+	up_add(&u->backend, "--rate-forward", c->rate_forward);
+	up_add(&u->backend, "--rate-tools", c->rate_tools);
 	r = up_prepare(u, o, "cronium-orchestrator", UP_ORCHESTRATOR_STOP_MS);
 	if (r < 0)
 		return r;

@@ -19,6 +19,7 @@ struct up_config {
 	const struct place *place;
 	const char *listen; /* HOST:PORT or "none" */
 	const char *tls_cert, *tls_key, *log_level, *name;
+	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const struct option_list *executors;
 	bool embedded; /* ends when nobody needs it */
