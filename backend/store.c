@@ -221,6 +221,12 @@ int store_condition_get(struct store *s, const char *execution,
 
 	return store_call_start(s, STORE_OP_CONDITION_GET, &request, done);
 }
+int store_change_list(struct store *s, const struct store_change_query *query,
+		      struct store_done done)
+{
+	return store_call_start(s, STORE_OP_CHANGE_LIST, query, done);
+}
+
 
 /* ------------------------------------------------------------ tool actions */
 

@@ -45,6 +45,11 @@
 #define STORE_LIST_MAX 1000      /* rows of one list reply */
 #define STORE_HEARTBEAT_MAX 4096 /* executions in one heartbeat */
 #define STORE_LOG_READ_MAX_BYTES (1024 * 1024)
+#define STORE_CHANGES_MAX 4096 /* of variables that are remembered */
+#define STORE_CHANGE_VALUE_MAX_BYTES (32 * 1024) /* larger: not kept twice */
+#define STORE_STREAM_READ_MAX_BYTES (1024 * 1024 + 1) /* one big append */
+#define STORE_STREAM_SWEEP_BYTES (4 * 1024 * 1024)    /* in one transaction */
+#define STORE_STREAM_SWEEP_ROWS 1000
 
 struct event_base;
 struct store;
@@ -314,8 +319,9 @@ int store_log_read(struct store *s, const struct store_log_query *query,
 
 /* -------------------------------------------------------------- variables */
 
-/* Versions are taken from one counter: they only grow, and a deleted and
- * created variable never gets an old version again. */
+/* Versions are taken from one counter, one for each write, deletions too: they
+ * only grow, and a deleted and created variable never gets an old version
+ * again. */
 #define STORE_EXPECT_ANY INT64_C(-1)
 #define STORE_EXPECT_ABSENT INT64_C(0)
 #define STORE_EXPECT_PRESENT INT64_C(-2) /* any version, but it exists */
@@ -348,7 +354,8 @@ struct store_variable_put {
 	struct store_writer writer;
 	struct store_audit audit;
 };
-/* result->variable (without the value), ->created; STORE_E_EXISTS;
+/* result->variable, with the value as given unless it is a repeat, ->created;
+ * STORE_E_EXISTS;
  * STORE_E_CONFLICT with the present version in result->variable (0: absent);
  * STORE_E_ENDED; STORE_E_KEY_REUSED. */
 int store_variable_put(struct store *s, const struct store_variable_put *put,
@@ -360,7 +367,8 @@ struct store_variable_delete {
 	struct store_writer writer;
 	struct store_audit audit;
 };
-/* STORE_E_NOT_FOUND, and as store_variable_put(). */
+/* result->variable: the key, and the version that the deletion took;
+ * STORE_E_NOT_FOUND, and as store_variable_put(). */
 int store_variable_delete(struct store *s,
 			  const struct store_variable_delete *del,
 			  struct store_done done) MUST_CHECK;
@@ -431,6 +439,22 @@ struct store_tool_finish {
 	int status; /* of the reply; 0: nothing was done, begin it again */
 	struct store_blob reply;
 	struct store_audit audit;
+struct store_change_query {
+	const char *key;  /* NULL: of all, without their values */
+	int64_t after;    /* a version; STORE_CHANGES_NONE: only how it is now */
+	size_t limit;     /* 1 … STORE_LIST_MAX */
+	size_t max_bytes; /* of values; one change is given in any case */
+};
+#define STORE_CHANGES_NONE INT64_C(-1)
+/*
+ * result->changes: the changes after a version, in their order. reset says that
+ * they are not all known any more: then there are none, but, as with
+ * STORE_CHANGES_NONE, for a key how it is now. Where the key still has the
+ * version that it had then, nothing is missing.
+ */
+int store_change_list(struct store *s, const struct store_change_query *query,
+		      struct store_done done) MUST_CHECK;
+
 };
 /* Notes what came of it, until the execution ends. The first outcome stays;
  * that there is nothing to note any more is no failure. */

@@ -44,6 +44,7 @@ enum store_op {
 	STORE_OP_OUTPUT_SET,         /* struct store_output_set */
 	STORE_OP_CONDITION_SET,      /* struct store_condition_set */
 	STORE_OP_CONDITION_GET,      /* struct store_request_id */
+	STORE_OP_CHANGE_LIST,        /* struct store_change_query */
 	STORE_OP_TOOL_BEGIN,         /* struct store_tool_begin */
 	STORE_OP_TOOL_FINISH,        /* struct store_tool_finish */
 	STORE_OP_AUDIT_APPEND,       /* struct store_request_audit */

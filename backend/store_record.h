@@ -105,6 +105,14 @@ struct store_api_key {
 struct store_result {
 	const char *message; /* a sentence when r != 0 */
 	bool repeated;       /* an earlier request with this key did it */
+struct store_change {
+	const char *key;
+	int64_t version;
+	bool deleted;
+	bool secret;             /* the variable, as it was then */
+	struct store_blob value; /* data NULL: deleted, or not asked for */
+};
+
 	struct store_job job;
 	union {
 		struct {
@@ -159,3 +167,13 @@ struct store_result {
 	};
 	bool created; /* put: the variable is new */
 };
+		struct {
+			const struct store_change *items;
+			size_t n;
+			bool more;        /* after the last of them */
+			bool reset;       /* see store_change_list() */
+			int64_t position; /* newest version as of this read */
+			/* Of a key, with STORE_CHANGES_NONE or reset; version
+			 * 0: there is no such variable. */
+			struct store_variable now;
+		} changes;

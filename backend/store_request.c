@@ -180,6 +180,10 @@ static const struct op_info op_infos[STORE_OPS] = {
 			AUDIT(store_condition_set),
 		},
 	},
+	[STORE_OP_CHANGE_LIST] = {
+		.secret = true, SIZE(store_change_query),
+		.fields = { STR(store_change_query, key) },
+	},
 	[STORE_OP_CONDITION_GET] = {
 		SIZE(store_request_id),
 		.fields = { STR(store_request_id, id) },

@@ -62,6 +62,7 @@ static sqlite_op_fn *const sqlite_ops[STORE_OPS] = {
 	[STORE_OP_OUTPUT_SET] = sqlite_output_set,
 	[STORE_OP_CONDITION_SET] = sqlite_condition_set,
 	[STORE_OP_CONDITION_GET] = sqlite_condition_get,
+	[STORE_OP_CHANGE_LIST] = sqlite_change_list,
 	[STORE_OP_TOOL_BEGIN] = sqlite_tool_begin,
 	[STORE_OP_TOOL_FINISH] = sqlite_tool_finish,
 	[STORE_OP_AUDIT_APPEND] = sqlite_audit_append,

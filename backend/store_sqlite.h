@@ -5,7 +5,7 @@
  *   store_sqlite.c           threads, group commit
  *   store_sqlite_schema.c    tables
  *   store_sqlite_db.c        statements and errors
- *   store_sqlite_{job,family,queue,log,variable,runtime,tool,audit}.c   the
+ *   store_sqlite_{job,family,queue,log,stream,variable,change,runtime,tool,audit}.c
  *   operations
  *
  * An operation may be run again after its transaction was rolled back. It
@@ -30,6 +30,7 @@ sqlite_op_fn sqlite_variable_get, sqlite_variable_list, sqlite_variable_put,
 	sqlite_variable_delete, sqlite_variable_increment;
 sqlite_op_fn sqlite_execution_get, sqlite_output_set, sqlite_condition_set,
 	sqlite_condition_get;
+sqlite_op_fn sqlite_change_list;
 sqlite_op_fn sqlite_tool_begin, sqlite_tool_finish;
 sqlite_op_fn sqlite_audit_append, sqlite_audit_list, sqlite_api_key_add,
 	sqlite_api_key_delete, sqlite_api_key_touch, sqlite_api_key_list;

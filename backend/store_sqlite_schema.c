@@ -355,6 +355,11 @@ int schema_check_key(struct db *db)
 	bool known = false;
 	int r = schema_key_known(db, &known);
 
+	if (r == 0) /* of secrets that were deleted since */
+		r = db_exec(db,
+			    "UPDATE variable_changes SET kept = 0, value = NULL "
+			    "WHERE secret AND value IS NOT NULL",
+			    DB_NO_ARGS);
 	if (r == 0 && !known)
 		r = schema_count_sealed(db, &n_sealed);
 	db_reset(db);

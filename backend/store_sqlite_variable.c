@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #include "backend/number.h"
+#include "backend/store_sqlite_change.h"
+#include "backend/store_sqlite_variable.h"
 #include "backend/store_sqlite_writer.h"
 #include "common/clock.h"
 
@@ -22,13 +24,14 @@ static int variable_context(const char *key, int64_t version, char *out)
 
 /* ---------------------------------------------------------------- loading */
 
-static int variable_open(struct db *db, struct store_call *call,
+int sqlite_variable_open(struct db *db, struct store_call *call,
+			 const char *key, int64_t version,
 			 const struct store_blob *sealed,
-			 struct store_variable *v)
+			 struct store_blob *out)
 {
 	_cleanup_(buf_deinit_secret) struct buf plain = { 0 };
 	char context[VARIABLE_CONTEXT_MAX_BYTES];
-	int r = variable_context(v->key, v->version, context);
+	int r = variable_context(key, version, context);
 
 	if (r == 0)
 		r = vault_open(db->vault, context, sealed->data, sealed->len,
@@ -37,18 +40,17 @@ static int variable_open(struct db *db, struct store_call *call,
 		return store_call_fail(call, -EIO,
 				       "%s: the secret %s cannot be "
 				       "decrypted: it is damaged; set it again",
-				       db->path, v->key);
+				       db->path, key);
 	if (r < 0)
 		return r;
-	v->value.len = plain.len;
-	v->value.data = arena_dup(&call->arena,
-				  plain.data ? plain.data : (const void *)"",
-				  plain.len);
+	out->len = plain.len;
+	out->data = arena_dup(&call->arena,
+			      plain.data ? plain.data : (const void *)"",
+			      plain.len);
 	return 0;
 }
 
-/* 0 with the plain value, STORE_E_NOT_FOUND, or negative errno. */
-static int variable_load(struct db *db, struct store_call *call,
+int sqlite_variable_load(struct db *db, struct store_call *call,
 			 const char *key, bool with_value,
 			 struct store_variable *v)
 {
@@ -72,7 +74,8 @@ static int variable_load(struct db *db, struct store_call *call,
 		return 0;
 	stored = db_column_blob(row, 4, &call->arena);
 	if (v->secret)
-		return variable_open(db, call, &stored, v);
+		return sqlite_variable_open(db, call, key, v->version, &stored,
+					    &v->value);
 	v->value = stored;
 	return 0;
 }
@@ -81,7 +84,7 @@ int sqlite_variable_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
 
-	return variable_load(db, call, request->id, true,
+	return sqlite_variable_load(db, call, request->id, true,
 			     &call->result.variable);
 }
 
@@ -154,7 +157,8 @@ static int variable_next_version(struct db *db, int64_t *version)
 }
 
 /* Stores v->value under v->key with v->secret, as a new version. */
-static int variable_store(struct db *db, struct store_variable *v)
+static int variable_store(struct db *db, const struct store_variable *old,
+			  struct store_variable *v)
 {
 	_cleanup_(buf_deinit) struct buf sealed = { 0 };
 	struct store_blob stored = v->value;
@@ -173,13 +177,16 @@ static int variable_store(struct db *db, struct store_variable *v)
 		return r;
 	v->updated_ms = clock_wall_ms();
 	v->bytes = v->value.len;
-	return db_exec(
+	r = db_exec(
 		db,
 		"INSERT OR REPLACE INTO variables VALUES (?1, ?2, ?3, ?4, ?5, "
 		"?6)",
 		DB_ARGS(db_str(v->key), db_int(v->secret), db_int(v->version),
 			db_int(v->updated_ms), db_int((int64_t)v->bytes),
 			db_blob(stored.data, stored.len)));
+	if (r == 0 && v->secret && !old->secret)
+		r = sqlite_change_forget(db, v->key);
+	return r == 0 ? sqlite_change_add(db, v, &stored) : r;
 }
 
 static int variable_check_version(struct store_call *call,
@@ -225,7 +232,7 @@ int sqlite_variable_put(struct db *db, struct store_call *call)
 	v->key = put->key;
 	if (r || call->result.repeated)
 		return r;
-	r = variable_load(db, call, put->key, false, &old);
+	r = sqlite_variable_load(db, call, put->key, false, &old);
 	if (r < 0)
 		return r;
 	call->result.created = r == STORE_E_NOT_FOUND;
@@ -236,18 +243,19 @@ int sqlite_variable_put(struct db *db, struct store_call *call)
 	v->secret = put->secret == STORE_SECRET_KEEP
 			    ? old.secret
 			    : put->secret == STORE_SECRET_ON;
-	r = variable_store(db, v);
-	v->value = (struct store_blob){ NULL, 0 };
+	r = variable_store(db, &old, v);
+	v->value = (struct store_blob){ NULL, 0 }; /* for a repeat: not again */
 	call->result.message = NULL;
 	if (r == 0)
 		r = sqlite_writer_end(db, call, &w);
+	v->value = put->value;
 	return r;
 }
 
 int sqlite_variable_delete(struct db *db, struct store_call *call)
 {
 	const struct store_variable_delete *del = call->request;
-	struct store_variable old;
+	struct store_variable *v = &call->result.variable, old;
 	char what[VARIABLE_CONTEXT_MAX_BYTES];
 	struct sqlite_writer w;
 	int r = sqlite_writer_begin(db, call, &del->writer,
@@ -255,15 +263,22 @@ int sqlite_variable_delete(struct db *db, struct store_call *call)
 						  del->expect, 0),
 				    NULL, 0, &w);
 
-	call->result.variable.key = del->key;
+	v->key = del->key;
 	if (r || call->result.repeated)
 		return r;
-	r = variable_load(db, call, del->key, false, &old);
+	r = sqlite_variable_load(db, call, del->key, false, &old);
 	if (r == 0)
 		r = variable_check_version(call, &old, del->expect);
+	if (r)
+		return r;
+	r = db_exec(db, "DELETE FROM variables WHERE key = ?1",
+		    DB_ARGS(db_str(del->key)));
 	if (r == 0)
-		r = db_exec(db, "DELETE FROM variables WHERE key = ?1",
-			    DB_ARGS(db_str(del->key)));
+		r = variable_next_version(db, &v->version);
+	v->updated_ms = clock_wall_ms();
+	v->secret = old.secret;
+	if (r == 0)
+		r = sqlite_change_add(db, v, NULL);
 	if (r == 0)
 		r = sqlite_writer_end(db, call, &w);
 	return r;
@@ -297,7 +312,7 @@ static int increment_add(struct store_call *call, const char *by,
 int sqlite_variable_increment(struct db *db, struct store_call *call)
 {
 	const struct store_variable_increment *inc = call->request;
-	struct store_variable *v = &call->result.variable;
+	struct store_variable *v = &call->result.variable, old;
 	char what[VARIABLE_CONTEXT_MAX_BYTES];
 	struct sqlite_writer w;
 	int r = sqlite_writer_begin(db, call, &inc->writer,
@@ -307,14 +322,15 @@ int sqlite_variable_increment(struct db *db, struct store_call *call)
 	v->key = inc->key;
 	if (r || call->result.repeated)
 		return r;
-	r = variable_load(db, call, inc->key, true, v);
+	r = sqlite_variable_load(db, call, inc->key, true, v);
 	if (r < 0)
 		return r;
 	call->result.created = r == STORE_E_NOT_FOUND;
 	call->result.message = NULL;
+	old = *v;
 	r = increment_add(call, inc->by, v);
 	if (r == 0)
-		r = variable_store(db, v);
+		r = variable_store(db, &old, v);
 	if (r == 0)
 		r = sqlite_writer_end(db, call, &w);
 	return r;

@@ -145,6 +145,22 @@ static void copy_variables(struct reply *reply)
 	reply->result.variables.items = items;
 }
 
+static void copy_changes(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.changes.n;
+	struct store_change *items = arena_dup(a, reply->result.changes.items,
+					       n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++) {
+		copy_str(a, &items[i].key);
+		copy_blob(a, &items[i].value);
+	}
+	reply->result.changes.items = items;
+	copy_str(a, &reply->result.changes.now.key);
+	copy_blob(a, &reply->result.changes.now.value);
+}
+
 static void copy_heartbeat(struct reply *reply)
 {
 	struct arena *a = &reply->fixture->arena;
@@ -233,6 +249,8 @@ static const struct {
 	{ (void (*)(void))store_variable_put, copy_variable },
 	{ (void (*)(void))store_variable_increment, copy_variable },
 	{ (void (*)(void))store_variable_list, copy_variables },
+	{ (void (*)(void))store_variable_delete, copy_variable },
+	{ (void (*)(void))store_change_list, copy_changes },
 	{ (void (*)(void))store_audit_list, copy_audit },
 	{ (void (*)(void))store_api_key_list, copy_api_keys },
 };
@@ -349,4 +367,47 @@ const char *variable_value(struct store_fixture *f, const char *key)
 	assert_int_equal(reply.result.variable.value.len,
 			 reply.result.variable.bytes);
 	return reply.result.variable.value.data;
+}
+
+/* The variable as its last change has it. */
+static void check_last_change(struct store_fixture *f,
+			      const struct store_change *c)
+{
+	struct store_change_query later = { .key = c->key,
+					    .after = c->version,
+					    .limit = 1 };
+	struct reply reply;
+
+	assert_int_equal(STORE_WAIT(f, &reply, store_change_list, &later), 0);
+	if (reply.result.changes.n)
+		return;
+	assert_int_equal(STORE_WAIT(f, &reply, store_variable_get, c->key),
+			 c->deleted ? STORE_E_NOT_FOUND : 0);
+	if (!c->deleted)
+		assert_int_equal(reply.result.variable.version, c->version);
+}
+
+void check_changes(struct store_fixture *f)
+{
+	struct store_change_query query = { .after = STORE_CHANGES_NONE,
+					    .limit = STORE_LIST_MAX };
+	int64_t position;
+	struct reply reply;
+
+	assert_int_equal(STORE_WAIT(f, &reply, store_change_list, &query), 0);
+	position = reply.result.changes.position;
+	query.after = MAX(position - STORE_CHANGES_MAX, 0);
+	do {
+		assert_int_equal(
+			STORE_WAIT(f, &reply, store_change_list, &query), 0);
+		assert_false(reply.result.changes.reset);
+		for (size_t i = 0; i < reply.result.changes.n; i++) {
+			const struct store_change *c =
+				&reply.result.changes.items[i];
+
+			assert_int_equal(c->version, ++query.after);
+			check_last_change(f, c);
+		}
+	} while (reply.result.changes.more);
+	assert_int_equal(query.after, position);
 }

@@ -68,5 +68,7 @@ enum job_state job_state_of(struct store_fixture *f, const char *id);
 /* Puts a variable as an administrator. */
 int put_variable(struct store_fixture *f, const char *key, const char *value,
 		 int64_t expect, struct reply *reply);
+/* The history of variables is without a gap, and tells how they are. */
+void check_changes(struct store_fixture *f);
 /* Its value, or NULL. */
 const char *variable_value(struct store_fixture *f, const char *key);

@@ -351,6 +351,7 @@ static void kill_round(struct store_fixture *f, int first, size_t n_wait)
 	store_fixture_open(f);
 	for (size_t i = 0; i < n; i++)
 		check_ack(f, &acks[i]);
+	check_changes(f);
 	store_fixture_close(f);
 	free(acks);
 }
@@ -426,6 +427,7 @@ static void mixed_batch(struct store_fixture *f)
 	assert_int_equal(store_fixture_wait(&b), -ENOSPC);
 	assert_int_equal(store_fixture_wait(&c), 0);
 	assert_string_equal(variable_value(f, "n"), "2");
+	check_changes(f);
 }
 
 static void write_text(const char *path, const char *text)
@@ -481,6 +483,7 @@ static void small_disk(struct store_fixture *f)
 	assert_int_equal(ftruncate(fd, 0), 0);
 	close(fd);
 	assert_int_equal(put_big(f, "after", 1000, &reply), 0);
+	check_changes(f);
 	store_fixture_close(f);
 
 	assert_int_equal(mount("none", f->dir, "tmpfs", MS_REMOUNT | MS_RDONLY,
@@ -526,6 +529,7 @@ static void test_out_of_memory(void **state)
 	assert_int_equal(put_variable(f, "k", "3", STORE_EXPECT_ANY, &reply),
 			 0);
 	assert_int_equal(submit_job(f, "job_1"), 0);
+	check_changes(f);
 }
 
 static void count_done(int r, const struct store_result *result, void *ctx)
@@ -571,6 +575,7 @@ static void test_many_owners_come_and_go(void **state)
 		assert_true(heard_of[i] <= ROUNDS);
 	}
 	assert_string_equal(variable_value(f, "n"), "1920");
+	check_changes(f);
 }
 
 static void test_full_queue_is_refused(void **state)
@@ -661,6 +666,7 @@ static void test_failed_sync_stops_acknowledging(void **state)
 	assert_int_equal(put_variable(f, "k", "4", STORE_EXPECT_ANY, &reply),
 			 0);
 	assert_string_equal(variable_value(f, "k"), "4");
+	check_changes(f);
 }
 
 #define T(name)                                                    \

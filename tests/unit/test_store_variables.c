@@ -24,7 +24,7 @@ static void test_put_and_get(void **state)
 				      &reply),
 			 0);
 	assert_true(reply.result.created);
-	assert_null(reply.result.variable.value.data);
+	assert_string_equal(reply.result.variable.value.data, "{\"a\": 1}");
 	version = reply.result.variable.version;
 	assert_int_equal(put_variable(f, "k", "2", STORE_EXPECT_ANY, &reply),
 			 0);
