@@ -88,21 +88,33 @@ static int assign_tokens(json_t *doc, const struct assign_config *config,
 	return r;
 }
 
+/* What the sidecar lets through. */
+static json_t *limits_json(const struct backend_config *c)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "output_bytes",
+			 (json_int_t)c->max_output_bytes, "value_bytes",
+			 (json_int_t)c->max_value_bytes, "forward_per_min",
+			 (json_int_t)c->rate_forward.per_min, "forward_burst",
+			 (json_int_t)c->rate_forward.burst, "tools_per_min",
+			 (json_int_t)c->rate_tools.per_min, "tools_burst",
+			 (json_int_t)c->rate_tools.burst);
+}
+
 static json_t *assign_json(const struct assign_config *config,
 			   const struct store_result *claim, int64_t now_s)
 {
 	const struct store_job *job = &claim->job;
 	json_t *spec = json_loadb(job->spec.data, job->spec.len, 0, NULL);
 	json_t *doc = json_pack(
-		"{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:s,s:s,s:o}",
+		"{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:s,s:s,s:o,s:o}",
 		"execution", job->execution, "job", job->id, "epoch",
 		(json_int_t)job->epoch, "attempt", (json_int_t)job->attempt,
-		"lease_ms", (json_int_t)config->lease_ms, "deadline_ms",
-		(json_int_t)job_deadline_ms(job, spec), "spec", spec,
-		"script_bytes", (json_int_t)claim->claim.script.len,
+		"lease_ms", (json_int_t)config->backend->lease_ms,
+		"deadline_ms", (json_int_t)job_deadline_ms(job, spec), "spec",
+		spec, "script_bytes", (json_int_t)claim->claim.script.len,
 		"input_bytes", (json_int_t)claim->claim.input.len, "issuer",
 		BACKEND_ISSUER, "public_key", config->public_pem, "context",
-		job_context_json(job));
+		job_context_json(job), "limits", limits_json(config->backend));
 
 	if (doc && assign_tokens(doc, config, job, spec, now_s)) {
 		json_decref(doc);

@@ -15,13 +15,14 @@
 #define ASSIGN_TOKEN_MARGIN_S (15 * 60)
 #define ASSIGN_TOKEN_NO_DEADLINE_S (24 * 3600)
 
+struct backend_config;
 struct store_job;
 struct store_result;
 
 struct assign_config {
 	const struct token_key *key;
 	const char *public_pem;
-	int64_t lease_ms;
+	const struct backend_config *backend; /* the lease, the limits */
 };
 
 /* Appends the frames ASSIGN, SCRIPT, INPUT for a claim. 0 or negative

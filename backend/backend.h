@@ -11,6 +11,7 @@
 #include "backend/keys.h"
 #include "common/buf.h"
 #include "common/macro.h"
+#include "common/options.h"
 
 #define BACKEND_ISSUER "cronium"
 #define BACKEND_SCRIPT_MAX_BYTES (10 * 1024 * 1024)
@@ -43,6 +44,7 @@ struct backend_config {
 	uint64_t max_input_bytes, max_output_bytes, max_log_bytes;
 	uint64_t max_value_bytes;
 	uint64_t lease_ms;
+	struct option_rate rate_forward, rate_tools; /* of each execution */
 	bool help, version;
 };
 

@@ -64,7 +64,7 @@ static int queue_send(struct queue *q, struct agent *a,
 	const struct assign_config config = {
 		.key = q->b->keys.signing,
 		.public_pem = (const char *)q->b->public_pem.data,
-		.lease_ms = (int64_t)q->b->config->lease_ms,
+		.backend = q->b->config,
 	};
 	struct buf frames = { 0 };
 	int r = assign_append(&frames, &config, claim, clock_wall_s());

@@ -68,12 +68,12 @@ static void on_request(struct http_exchange *ex, void *ctx)
 
 static json_t *assignment(const struct upstream *u)
 {
-	return json_pack("{s:s,s:s,s:s,s:s%,s:s%,s:{},s:i,s:{}}", "execution",
-			 EXECUTION, "job", JOB, "issuer", "cronium",
-			 "backend_token", u->backend_token.data,
+	return json_pack("{s:s,s:s,s:s,s:s%,s:s%,s:{},s:i,s:{s:i,s:i}}",
+			 "execution", EXECUTION, "job", JOB, "issuer",
+			 "cronium", "backend_token", u->backend_token.data,
 			 u->backend_token.len, "public_key", u->public_pem.data,
 			 u->public_pem.len, "context", "input_bytes", 4,
-			 "limits");
+			 "limits", "forward_per_min", 0, "tools_per_min", 0);
 }
 
 static void assign(const struct upstream *u, struct frame_stream *s)

@@ -70,6 +70,26 @@ static int option_parse_bytes(const char *s, uint64_t *bytes)
 	return option_parse_scaled(s, units, ARRAY_SIZE(units), bytes);
 }
 
+int option_parse_rate(const char *s, struct option_rate *out)
+{
+	char per_min[24];
+	const char *slash = strchr(s, '/');
+
+	*out = (struct option_rate){ 0 };
+	if (!strcmp(s, "0"))
+		return 0;
+	if (!slash || (size_t)(slash - s) >= sizeof(per_min))
+		return -EINVAL;
+	memcpy(per_min, s, (size_t)(slash - s));
+	per_min[slash - s] = '\0';
+	if (option_parse_uint(per_min, &out->per_min) < 0 ||
+	    option_parse_uint(slash + 1, &out->burst) < 0 || !out->per_min ||
+	    !out->burst || out->per_min > OPTION_RATE_MAX ||
+	    out->burst > OPTION_RATE_MAX)
+		return -EINVAL;
+	return 0;
+}
+
 static int option_append(struct option_list *list, const char *value)
 {
 	const char **items = realloc(list->items,
@@ -91,6 +111,9 @@ static const char *option_expects(enum option_type type)
 		return "a duration such as 500ms, 30s, 5m or 2h";
 	case OPTION_BYTES:
 		return "a size such as 512, 64k, 10m or 1g";
+	case OPTION_RATE:
+		return "a rate such as 1000/200 (a minute, at once), or 0 for "
+		       "none";
 	default:
 		return "a value";
 	}
@@ -116,6 +139,8 @@ static int option_store(const struct option_spec *spec, void *target,
 		return option_parse_bytes(value, field);
 	case OPTION_LIST:
 		return option_append(field, value);
+	case OPTION_RATE:
+		return option_parse_rate(value, field);
 	}
 	return -EINVAL;
 }

@@ -17,6 +17,14 @@ enum option_type {
 	OPTION_DURATION, /* uint64_t *, milliseconds: 500ms 30s 5m 2h; bare = s */
 	OPTION_BYTES,    /* uint64_t *: 512 64k 10m 1g */
 	OPTION_LIST,     /* struct option_list *; may be repeated */
+	OPTION_RATE,     /* struct option_rate *: 1000/200, or 0 for none */
+};
+
+#define OPTION_RATE_MAX 1000000000 /* of both numbers */
+
+struct option_rate {
+	uint64_t per_min; /* 0: no limit */
+	uint64_t burst;
 };
 
 struct option_list {
@@ -49,3 +57,5 @@ void options_help(const struct option_spec *specs, size_t n);
 
 /* A whole number, for use elsewhere. 0 or -EINVAL. */
 int option_parse_uint(const char *s, uint64_t *out) MUST_CHECK;
+/* "A-MINUTE/BURST", each 1 to OPTION_RATE_MAX, or "0". 0 or -EINVAL. */
+int option_parse_rate(const char *s, struct option_rate *out) MUST_CHECK;

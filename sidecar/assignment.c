@@ -12,6 +12,10 @@
 #define CACHE_BYTES (4 * 1024 * 1024)
 #define OUTPUT_BYTES (10 * 1024 * 1024)
 #define VALUE_BYTES (1024 * 1024)
+#define FORWARD_PER_MIN 1000
+#define FORWARD_BURST 200
+#define TOOLS_PER_MIN 60
+#define TOOLS_BURST 10
 /* A body has to fit a message, and what the client may buffer. */
 #define BODY_MAX_BYTES FRAME_MESSAGE_MAX_BYTES
 
@@ -50,6 +54,16 @@ static uint64_t take_limit(const json_t *o, const char *name, uint64_t initial,
 	return v < 0 ? initial : MIN((uint64_t)v, max);
 }
 
+static struct rate_limit take_rate(const json_t *o, const char *per_min,
+				   uint64_t per_min_initial, const char *burst,
+				   uint64_t burst_initial)
+{
+	return (struct rate_limit){
+		.per_min = take_limit(o, per_min, per_min_initial, RATE_MAX),
+		.burst = take_limit(o, burst, burst_initial, RATE_MAX),
+	};
+}
+
 static int take_context(const json_t *o, struct assignment *out)
 {
 	const json_t *context = json_object_get(o, "context");
@@ -86,5 +100,11 @@ int assignment_parse(struct assignment *out, const void *json, size_t len,
 				       BODY_MAX_BYTES);
 	out->value_bytes = take_limit(limits, "value_bytes", VALUE_BYTES,
 				      BODY_MAX_BYTES);
+	out->rate[RATE_FORWARD] = take_rate(limits, "forward_per_min",
+					    FORWARD_PER_MIN, "forward_burst",
+					    FORWARD_BURST);
+	out->rate[RATE_TOOLS] = take_rate(limits, "tools_per_min",
+					  TOOLS_PER_MIN, "tools_burst",
+					  TOOLS_BURST);
 	return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "common/macro.h"
+#include "sidecar/rate.h"
 
 struct assignment {
 	char *execution, *job, *issuer;
@@ -19,6 +20,7 @@ struct assignment {
 	uint64_t input_bytes;
 	uint64_t cache_ttl_ms, cache_bytes;
 	uint64_t output_bytes, value_bytes; /* limits of one body */
+	struct rate_limit rate[RATE_CLASSES];
 };
 
 /* 0; -EINVAL with a sentence in err; -ENOMEM. *out is to be deinitialised in

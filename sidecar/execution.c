@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "backend-client/client.h"
+#include "common/clock.h"
 #include "common/frame.h"
 #include "common/log.h"
 #include "common/token.h"
 #include "sidecar/auth.h"
 #include "sidecar/cache.h"
 #include "sidecar/relay.h"
+#include "sidecar/reply.h"
 #include "sidecar/variable_read.h"
 
 static void on_backend_state(int on, const char *why, void *ctx)
@@ -87,6 +89,8 @@ int execution_new(struct execution **out, struct event_base *base,
 	x->base = base;
 	x->control = control;
 	x->metrics = metrics;
+	for (size_t i = 0; i < RATE_CLASSES; i++)
+		rate_init(&x->rate[i], &x->assignment.rate[i], clock_mono_ms());
 	if ((r = make_auth(x, err, err_size)) || (r = make_cache(x)) ||
 	    (r = make_backend(x, endpoint, err, err_size))) {
 		execution_free(x);
@@ -108,6 +112,17 @@ void execution_free(struct execution *x)
 	cache_free(x->cache);
 	assignment_deinit(&x->assignment);
 	free(x);
+}
+
+bool execution_admit(struct execution *x, enum rate_class class,
+		     struct reply *reply)
+{
+	struct rate *rate = &x->rate[class];
+	uint64_t wait_ms = rate_take(rate, clock_mono_ms());
+
+	if (wait_ms)
+		reply_rate_limited(reply, class, rate, wait_ms);
+	return !wait_ms;
 }
 
 void execution_write_begin(struct execution *x)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -18,6 +19,7 @@ struct backend_client;
 struct cache;
 struct control;
 struct event_base;
+struct reply;
 
 struct execution {
 	struct assignment assignment;
@@ -29,6 +31,7 @@ struct execution {
 	struct flight_table flights;
 	struct backend_client *backend;
 	struct limits limits;
+	struct rate rate[RATE_CLASSES];
 	/* What is under way. */
 	LIST_HEAD(, relay) relays;
 	LIST_HEAD(, variable_read) reads;
@@ -48,6 +51,10 @@ int execution_new(struct execution **out, struct event_base *base,
 /* Drops what is under way; the server was freed before. */
 void execution_free(struct execution *x);
 DEFINE_CLEANUP(struct execution *, execution_free)
+
+/* Whether another one of this class fits its rate; answers 429 itself. */
+bool execution_admit(struct execution *x, enum rate_class class,
+		     struct reply *reply);
 
 void execution_write_begin(struct execution *x);
 void execution_write_end(struct execution *x);

@@ -152,6 +152,9 @@ int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 			    (int64_t)g->cache_bytes)) ||
 	    (r = append_pair(out, "auth_total", "result", m->auth_ok, "ok",
 			     m->auth_refused, "refused")) ||
+	    (r = append_pair(out, "rate_limited_total", "limit",
+			     m->rate_limited[RATE_FORWARD], "forward",
+			     m->rate_limited[RATE_TOOLS], "tools")) ||
 	    (r = append_one(out, "redactions_total", "counter",
 			    (int64_t)m->redactions)) ||
 	    (r = append_pair(out, "backend_calls_total", "result",

@@ -6,6 +6,7 @@
 
 #include "common/buf.h"
 #include "common/macro.h"
+#include "sidecar/rate.h"
 
 enum metrics_class {
 	METRICS_INPUT,
@@ -32,6 +33,7 @@ struct metrics {
 	uint64_t cache[METRICS_CACHE_OUTCOMES];
 	uint64_t auth_ok, auth_refused;
 	uint64_t redactions;
+	uint64_t rate_limited[RATE_CLASSES];
 	uint64_t backend_ok, backend_failed;
 	uint64_t backend_us;
 	uint64_t latency[METRICS_LATENCY_BUCKETS + 1]; /* last: above all */

@@ -243,7 +243,8 @@ void relay_begin(struct request *req, const struct relay_spec *spec,
 	struct limits *limits = &req->execution->limits;
 	struct relay *r;
 
-	if (!check_length(req, max_body_bytes))
+	if (!check_length(req, max_body_bytes) ||
+	    !execution_admit(req->execution, spec->rate, &req->reply))
 		return;
 	r = relay_new(req, spec, key, max_body_bytes);
 	if (!r || !limits_begin(limits, r->body_bytes)) {

@@ -22,6 +22,7 @@ struct relay;
 struct relay_spec {
 	const char *method;
 	bool write;
+	enum rate_class rate;
 	/*
 	 * The body is in: looks at it and calls relay_send(), or answers with
 	 * relay_refuse().
@@ -35,7 +36,7 @@ struct relay_spec {
 	bool secret_in_request;
 };
 
-/* Answers 429 and 413 itself. key is copied; NULL for none. With
+/* Answers 413 and 429 itself. key is copied; NULL for none. With
  * max_body_bytes 0 a body is not looked at. */
 void relay_begin(struct request *req, const struct relay_spec *spec,
 		 const char *key, uint64_t max_body_bytes);

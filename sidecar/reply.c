@@ -96,3 +96,23 @@ void reply_busy(struct reply *r, uint32_t in_flight)
 			   "of them to end",
 			   in_flight);
 }
+
+void reply_rate_limited(struct reply *r, enum rate_class class,
+			const struct rate *rate, uint64_t wait_ms)
+{
+	static const char *const what[RATE_CLASSES] = {
+		[RATE_FORWARD] = "calls that the cache cannot answer",
+		[RATE_TOOLS] = "tool actions",
+	};
+	char seconds[24];
+	const struct http_header retry_after = { "Retry-After", seconds };
+
+	snprintf(seconds, sizeof(seconds), "%" PRIu64, rate_wait_s(wait_ms));
+	r->metrics->rate_limited[class]++;
+	reply_problem_with(r, 429, "rate_limited", &retry_after,
+			   "this job may make %" PRIu64 " %s a minute, and "
+			   "%" PRIu64 " at once; go on in %s s, and ask less "
+			   "often",
+			   rate->limit.per_min, what[class], rate->limit.burst,
+			   seconds);
+}

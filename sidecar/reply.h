@@ -11,6 +11,7 @@
 #include "common/http/trace.h"
 #include "common/macro.h"
 #include "sidecar/metrics.h"
+#include "sidecar/rate.h"
 
 #define REPLY_HEADERS_MAX 8 /* that a handler may add */
 #define REPLY_DETAIL_BYTES 512
@@ -39,3 +40,6 @@ void reply_problem_with(struct reply *r, int status, const char *code,
 	PRINTF_LIKE(5, 6);
 /* 429: so many requests are under way. */
 void reply_busy(struct reply *r, uint32_t in_flight);
+/* 429: over the rate; there is room again after wait_ms. */
+void reply_rate_limited(struct reply *r, enum rate_class class,
+			const struct rate *rate, uint64_t wait_ms);

@@ -367,6 +367,11 @@ static void ask_backend(struct request *req, const char *key,
 		return;
 	}
 	f = flight_find(&req->execution->flights, key);
+	if (!f && !execution_admit(req->execution, RATE_FORWARD, &req->reply)) {
+		limits_end(limits, 0);
+		free(w);
+		return;
+	}
 	if (!f)
 		f = depart(req, key, stale_at_hand);
 	if (!f) {

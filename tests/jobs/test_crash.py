@@ -20,7 +20,8 @@ SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 
 @pytest.fixture
 def own(executor, tmp_path):
-    server = Server(tmp_path, "--executors", executor)
+    # COUNTER asks faster than a script may.
+    server = Server(tmp_path, "--executors", executor, "--rate-forward", "0")
     yield server
     server.stop()
 

@@ -15,6 +15,7 @@ struct settings {
 	const char *name;
 	uint64_t slots, timeout_ms, memory;
 	struct option_list env;
+	struct option_rate rate;
 };
 
 #define FIELD(f) offsetof(struct settings, f)
@@ -26,6 +27,7 @@ static const struct option_spec specs[] = {
 	{ "timeout", 't', OPTION_DURATION, FIELD(timeout_ms), "D", NULL, "" },
 	{ "memory", 'm', OPTION_BYTES, FIELD(memory), "M", "512m", "" },
 	{ "env", 'e', OPTION_LIST, FIELD(env), "K=V", NULL, "" },
+	{ "rate", 0, OPTION_RATE, FIELD(rate), "R/B", "60/10", "" },
 };
 
 static int parse(struct settings *s, bool early, int *first, char *err,
@@ -104,6 +106,40 @@ static void test_stop_early(void **state)
 	assert_string_equal(s.name, "anon");
 }
 
+static void test_rate(void **state)
+{
+	static const char *const bad[] = { "",
+					   "1",
+					   "/",
+					   "1/",
+					   "/1",
+					   "1/0",
+					   "0/1",
+					   "-1/1",
+					   "1/x",
+					   "1/1/1",
+					   "00",
+					   "1 /1",
+					   "1000000001/1",
+					   "1/1000000001",
+					   "11111111111111111111111111/1" };
+	struct settings s = { 0 };
+	struct option_rate rate;
+	char err[200] = "";
+	int first;
+
+	assert_int_equal(parse(&s, false, &first, err, "x"), 0);
+	assert_int_equal(s.rate.per_min, 60);
+	assert_int_equal(s.rate.burst, 10);
+	assert_int_equal(parse(&s, false, &first, err, "--rate 1000/200"), 0);
+	assert_int_equal(s.rate.per_min, 1000);
+	assert_int_equal(s.rate.burst, 200);
+	assert_int_equal(parse(&s, false, &first, err, "--rate 0"), 0);
+	assert_int_equal(s.rate.per_min, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(option_parse_rate(bad[i], &rate), -EINVAL);
+}
+
 static void test_errors_name_the_value(void **state)
 {
 	static const struct {
@@ -113,6 +149,7 @@ static void test_errors_name_the_value(void **state)
 		{ "--slots -1", "'-1' is not a whole number" },
 		{ "--slots 99999999999999999999", "not a whole number" },
 		{ "--memory 1q", "64k" },
+		{ "--rate fast", "'fast' is not a rate such as 1000/200" },
 		{ "--nope", "unknown option '--nope'" },
 		{ "--json=1", "takes no value" },
 		{ "--name", "needs a value" },
@@ -137,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_defaults_and_values),
 		cmocka_unit_test(test_words_keep_their_order),
 		cmocka_unit_test(test_stop_early),
+		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_errors_name_the_value),
 	};
 

@@ -35,7 +35,9 @@ static void test_assignment(void **state)
 		parse("{" WHO ",\"context\":{\"b\":1,\"a\":[2]},"
 		      "\"input_bytes\":12,\"limits\":{\"cache_ttl_ms\":0,"
 		      "\"cache_bytes\":5,\"output_bytes\":6,"
-		      "\"value_bytes\":7},\"new\":true}",
+		      "\"value_bytes\":7,\"forward_per_min\":8,"
+		      "\"forward_burst\":9,\"tools_per_min\":0,"
+		      "\"tools_burst\":11},\"new\":true}",
 		      &a),
 		0);
 	assert_string_equal(a.execution, "ex_1");
@@ -46,6 +48,10 @@ static void test_assignment(void **state)
 	assert_int_equal(a.cache_bytes, 5);
 	assert_int_equal(a.output_bytes, 6);
 	assert_int_equal(a.value_bytes, 7);
+	assert_int_equal(a.rate[RATE_FORWARD].per_min, 8);
+	assert_int_equal(a.rate[RATE_FORWARD].burst, 9);
+	assert_int_equal(a.rate[RATE_TOOLS].per_min, 0);
+	assert_int_equal(a.rate[RATE_TOOLS].burst, 11);
 	assignment_deinit(&a);
 	assignment_deinit(&a);
 }
@@ -60,6 +66,10 @@ static void test_assignment_defaults(void **state)
 	assert_int_equal(a.cache_bytes, 4 << 20);
 	assert_int_equal(a.output_bytes, 10 << 20);
 	assert_int_equal(a.value_bytes, 1 << 20);
+	assert_int_equal(a.rate[RATE_FORWARD].per_min, 1000);
+	assert_int_equal(a.rate[RATE_FORWARD].burst, 200);
+	assert_int_equal(a.rate[RATE_TOOLS].per_min, 60);
+	assert_int_equal(a.rate[RATE_TOOLS].burst, 10);
 	assignment_deinit(&a);
 	/* Never more than a message can carry. */
 	assert_int_equal(parse("{" WHO ",\"limits\":{\"output_bytes\":"
