@@ -1,15 +1,13 @@
 #include "orchestrator/docker_api.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "common/buf.h"
-#include "common/clock.h"
+#include "common/curl/curl_loop.h"
 #include "common/json.h"
 
 #define DOCKER_REPLY_MAX_BYTES (8 * 1024 * 1024)
@@ -25,7 +23,7 @@ struct docker_call {
 	struct docker_api *api;
 	const struct docker_call_ops *ops;
 	void *ctx;
-	CURL *easy;
+	struct curl_transfer transfer;
 	struct curl_slist *headers;
 	char *path;      /* without the version */
 	struct buf body; /* of the request */
@@ -37,10 +35,8 @@ struct docker_call {
 LIST_HEAD(docker_calls, docker_call);
 
 struct docker_api {
-	struct event_base *base;
 	char *socket_path;
-	CURLM *multi;
-	struct event *timer;
+	struct curl_loop *loop;
 	struct docker_calls waiting; /* for the version */
 	struct docker_calls calls;
 	struct docker_call *ping;
@@ -52,10 +48,8 @@ struct docker_api {
 static void docker_call_free(struct docker_call *call)
 {
 	LIST_REMOVE(call, link);
-	if (call->easy) {
-		curl_multi_remove_handle(call->api->multi, call->easy);
-		curl_easy_cleanup(call->easy);
-	}
+	curl_loop_stop(&call->transfer);
+	curl_easy_cleanup(call->transfer.easy);
 	curl_slist_free_all(call->headers);
 	buf_deinit(&call->body);
 	buf_deinit(&call->reply);
@@ -119,8 +113,9 @@ static void docker_call_error(struct docker_call *call, CURLcode code,
 	}
 }
 
-static void docker_call_finish(struct docker_call *call, CURLcode code)
+static void docker_on_transfer(struct curl_transfer *t, CURLcode code)
 {
+	struct docker_call *call = t->ctx;
 	const struct docker_call_ops *ops = call->ops;
 	char error[DOCKER_ERROR_MAX_BYTES];
 	struct docker_reply reply = { 0 };
@@ -129,7 +124,7 @@ static void docker_call_finish(struct docker_call *call, CURLcode code)
 	long status = 0;
 
 	if (code == CURLE_OK)
-		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	reply.status = (int)status;
 	if ((status < 200 || status > 299) && status != 304) {
 		docker_call_error(call, code, reply.status, error,
@@ -147,81 +142,6 @@ static void docker_call_finish(struct docker_call *call, CURLcode code)
 	buf_deinit(&body);
 }
 
-/* --- libcurl in the loop ------------------------------------------------- */
-
-static void docker_api_collect(struct docker_api *api)
-{
-	CURLMsg *msg;
-	int left;
-
-	while ((msg = curl_multi_info_read(api->multi, &left))) {
-		struct docker_call *call;
-		CURLcode code = msg->data.result;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
-		docker_call_finish(call, code);
-	}
-}
-
-static void docker_on_socket_event(evutil_socket_t fd, short what, void *ctx)
-{
-	struct docker_api *api = ctx;
-	int running, mask = 0;
-
-	if (what & EV_READ)
-		mask |= CURL_CSELECT_IN;
-	if (what & EV_WRITE)
-		mask |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(api->multi, fd, mask, &running);
-	docker_api_collect(api);
-}
-
-static void docker_on_timer(evutil_socket_t fd, short what, void *ctx)
-{
-	struct docker_api *api = ctx;
-	int running;
-
-	curl_multi_socket_action(api->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	docker_api_collect(api);
-}
-
-static int docker_watch_socket(CURL *easy, curl_socket_t fd, int what,
-			       void *ctx, void *socket_ctx)
-{
-	struct docker_api *api = ctx;
-	struct event *ev = socket_ctx;
-	short events = EV_PERSIST;
-
-	if (ev)
-		event_free(ev);
-	ev = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		if (what & CURL_POLL_IN)
-			events |= EV_READ;
-		if (what & CURL_POLL_OUT)
-			events |= EV_WRITE;
-		ev = event_new(api->base, fd, events, docker_on_socket_event,
-			       api);
-		if (!ev || event_add(ev, NULL) < 0)
-			return -1;
-	}
-	curl_multi_assign(api->multi, fd, ev);
-	return 0;
-}
-
-static int docker_watch_timer(CURLM *multi, long timeout_ms, void *ctx)
-{
-	struct docker_api *api = ctx;
-	struct timeval tv;
-
-	if (timeout_ms < 0)
-		return event_del(api->timer);
-	tv = clock_timeval((uint64_t)timeout_ms);
-	return event_add(api->timer, &tv);
-}
-
 /* --- starting a call ----------------------------------------------------- */
 
 /* Hands a prepared call to libcurl. version: "" for none. */
@@ -232,8 +152,8 @@ static int docker_call_start(struct docker_call *call, const char *version)
 	if (asprintf(&url, "http://docker%s%s%s", version[0] ? "/v" : "",
 		     version, call->path) < 0)
 		return -ENOMEM;
-	curl_easy_setopt(call->easy, CURLOPT_URL, url);
-	if (curl_multi_add_handle(call->api->multi, call->easy) != CURLM_OK)
+	curl_easy_setopt(call->transfer.easy, CURLOPT_URL, url);
+	if (curl_loop_start(call->api->loop, &call->transfer))
 		return -ENOMEM;
 	LIST_REMOVE(call, link);
 	LIST_INSERT_HEAD(&call->api->calls, call, link);
@@ -244,7 +164,7 @@ static int docker_call_prepare(struct docker_call *call, const char *method,
 			       const char *content_type,
 			       unsigned int timeout_ms)
 {
-	CURL *easy = call->easy = curl_easy_init();
+	CURL *easy = call->transfer.easy = curl_easy_init();
 
 	call->headers = curl_slist_append(NULL, content_type);
 	if (!easy || !call->headers)
@@ -252,7 +172,6 @@ static int docker_call_prepare(struct docker_call *call, const char *method,
 	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH,
 			 call->api->socket_path);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, docker_on_data);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -284,6 +203,8 @@ static int docker_call_new(struct docker_api *api, const char *method,
 	if (!call)
 		return -ENOMEM;
 	call->api = api;
+	call->transfer.on_done = docker_on_transfer;
+	call->transfer.ctx = call;
 	call->ops = ops;
 	call->ctx = ctx;
 	call->body = *body;
@@ -375,9 +296,9 @@ static int docker_api_ping(struct docker_api *api)
 
 	if (r < 0)
 		return r;
-	curl_easy_setopt(api->ping->easy, CURLOPT_HEADERFUNCTION,
+	curl_easy_setopt(api->ping->transfer.easy, CURLOPT_HEADERFUNCTION,
 			 docker_on_ping_header);
-	curl_easy_setopt(api->ping->easy, CURLOPT_HEADERDATA, api);
+	curl_easy_setopt(api->ping->transfer.easy, CURLOPT_HEADERDATA, api);
 	r = docker_call_start(api->ping, "");
 	if (r < 0) {
 		docker_call_free(api->ping);
@@ -442,20 +363,11 @@ int docker_api_new(struct docker_api **out, struct event_base *base,
 
 	if (!api)
 		return -ENOMEM;
-	api->base = base;
 	LIST_INIT(&api->waiting);
 	LIST_INIT(&api->calls);
 	api->socket_path = strdup(socket_path);
-	api->timer = evtimer_new(base, docker_on_timer, api);
-	api->multi = curl_multi_init();
-	if (!api->socket_path || !api->timer || !api->multi)
+	if (!api->socket_path || curl_loop_new(&api->loop, base))
 		return -ENOMEM;
-	curl_multi_setopt(api->multi, CURLMOPT_SOCKETFUNCTION,
-			  docker_watch_socket);
-	curl_multi_setopt(api->multi, CURLMOPT_SOCKETDATA, api);
-	curl_multi_setopt(api->multi, CURLMOPT_TIMERFUNCTION,
-			  docker_watch_timer);
-	curl_multi_setopt(api->multi, CURLMOPT_TIMERDATA, api);
 	*out = api;
 	api = NULL;
 	return 0;
@@ -471,10 +383,7 @@ void docker_api_free(struct docker_api *api)
 		docker_call_free(call);
 	while ((call = LIST_FIRST(&api->calls)))
 		docker_call_free(call);
-	if (api->multi)
-		curl_multi_cleanup(api->multi);
-	if (api->timer)
-		event_free(api->timer);
+	curl_loop_free(api->loop);
 	free(api->socket_path);
 	free(api);
 }
