@@ -9,7 +9,6 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "common/http/problem.h"
-#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -38,25 +37,6 @@ static void api_call_free(struct api_call *call)
 static void on_exchange_close(struct http_exchange *ex, void *data)
 {
 	api_call_free(data);
-}
-
-static bool trace_id_valid(const char *s)
-{
-	size_t len = strlen(s);
-
-	return len > 0 && len < API_TRACE_MAX_BYTES &&
-	       strspn(s, "0123456789abcdefghijklmnopqrstuvwxyz"
-			 "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == len;
-}
-
-static void set_trace_id(struct api_call *call)
-{
-	const char *id = http_request_header(call->req, "x-cronium-trace-id");
-
-	if (id && trace_id_valid(id))
-		snprintf(call->trace_id, sizeof(call->trace_id), "%s", id);
-	else
-		id_new("trace", call->trace_id);
 }
 
 static enum metrics_class api_metrics_class(const struct http_route *route)
@@ -100,7 +80,7 @@ void api_on_request(struct http_exchange *ex, void *ctx)
 		free(call);
 		return;
 	}
-	set_trace_id(call);
+	http_trace_id(call->req, call->trace_id);
 	http_exchange_set_data(ex, call);
 	http_exchange_on_close(ex, on_exchange_close);
 	if (auth_check(b->auth, call))

@@ -15,9 +15,9 @@
 #include "backend/store.h"
 #include "common/http/router.h"
 #include "common/http/server.h"
+#include "common/http/trace.h"
 #include "common/macro.h"
 
-#define API_TRACE_MAX_BYTES 65
 #define API_IDEMPOTENCY_KEY_MAX_BYTES 128
 #define API_BODY_SMALL_BYTES (64 * 1024) /* for JSON that we own */
 #define API_LIST_DEFAULT 100
@@ -37,7 +37,7 @@ struct api_call {
 	const struct http_route *route;
 	struct http_params params;
 	struct auth_caller caller;
-	char trace_id[API_TRACE_MAX_BYTES];
+	char trace_id[HTTP_TRACE_BYTES];
 	struct store_owner owner;    /* its store operations end with it */
 	struct api_pending *pending; /* and the one that does not */
 	/* The handler's own. on_end (may be NULL) is called once before the

@@ -67,7 +67,10 @@ static struct rate_limit take_rate(const json_t *o, const char *per_min,
 static int take_context(const json_t *o, struct assignment *out)
 {
 	const json_t *context = json_object_get(o, "context");
+	const char *trace = json_get_str(context, "trace_id", "");
 
+	if (http_trace_id_valid(trace))
+		memcpy(out->trace, trace, sizeof(out->trace));
 	return context ? json_append(&out->context, context)
 		       : buf_append_str(&out->context, "{}");
 }

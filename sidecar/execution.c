@@ -125,6 +125,13 @@ bool execution_admit(struct execution *x, enum rate_class class,
 	return !wait_ms;
 }
 
+const char *execution_trace(const struct execution *x)
+{
+	const char *trace = x->assignment.trace;
+
+	return *trace ? trace : NULL;
+}
+
 void execution_write_begin(struct execution *x)
 {
 	x->writes++;

@@ -56,5 +56,8 @@ DEFINE_CLEANUP(struct execution *, execution_free)
 bool execution_admit(struct execution *x, enum rate_class class,
 		     struct reply *reply);
 
+/* The trace that the job belongs to; NULL where the assignment names none. */
+const char *execution_trace(const struct execution *x);
+
 void execution_write_begin(struct execution *x);
 void execution_write_end(struct execution *x);

@@ -15,7 +15,6 @@
 
 /* Passed on from the script's request as they are. */
 static const char *const passed_on[] = {
-	"traceparent",
 	"if-match",
 	"if-none-match",
 };
@@ -68,7 +67,7 @@ int forward_start(struct forward *f, struct execution *x,
 {
 	static const struct backend_call_ops ops = { .on_done = on_done };
 	char path[FORWARD_PATH_BYTES + sizeof(BASE_PATH)];
-	char fresh[ID_MAX_BYTES];
+	char fresh[ID_MAX_BYTES], traceparent[HTTP_TRACEPARENT_BYTES];
 	struct header_list headers = { .n = 0 };
 	struct backend_request call = {
 		.method = req->method,
@@ -83,7 +82,8 @@ int forward_start(struct forward *f, struct execution *x,
 
 	memcpy(path, BASE_PATH, sizeof(BASE_PATH));
 	strncat(path, req->path, FORWARD_PATH_BYTES);
-	add(&headers, "x-cronium-trace-id", req->trace);
+	http_traceparent(req->trace, traceparent);
+	add(&headers, "traceparent", traceparent);
 	for (size_t i = 0; req->origin && i < ARRAY_SIZE(passed_on); i++)
 		add(&headers, passed_on[i],
 		    http_request_header(req->origin, passed_on[i]));

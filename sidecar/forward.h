@@ -29,9 +29,8 @@ struct forward_request {
 	const char *path; /* below /v1/runtime, encoded, with query */
 	const void *body; /* copied */
 	size_t len;
-	const char *trace;
-	/* Whose Idempotency-Key, If-Match and traceparent are passed on; NULL
-	 * for none. */
+	const char *trace; /* that it becomes a span of */
+	/* Whose Idempotency-Key and If-Match are passed on; NULL for none. */
 	const struct http_request *origin;
 	uint32_t deadline_ms;
 	bool write;

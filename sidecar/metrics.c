@@ -1,13 +1,15 @@
 #include "sidecar/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define PREFIX "cronium_sidecar_"
 
 static const char *const class_names[METRICS_CLASSES] = {
 	[METRICS_INPUT] = "input",         [METRICS_OUTPUT] = "output",
 	[METRICS_VARIABLES] = "variables", [METRICS_CONDITION] = "condition",
-	[METRICS_CONTEXT] = "context",     [METRICS_HEALTH] = "health",
+	[METRICS_CONTEXT] = "context",     [METRICS_WATCH] = "watch",
+	[METRICS_TOOLS] = "tools",         [METRICS_HEALTH] = "health",
 };
 
 static const char *const cache_names[METRICS_CACHE_OUTCOMES] = {
@@ -26,24 +28,32 @@ static const struct {
 	{ 100000, "0.1" },  { 1000000, "1" },  { 10000000, "10" },
 };
 
-void metrics_request(struct metrics *m, enum metrics_class class, int status)
+static void observe(struct metrics_latency *l, uint64_t us)
 {
-	if (status >= 100 && status < 600)
-		m->requests[class][status / 100 - 1]++;
+	size_t i = 0;
+
+	while (i < METRICS_LATENCY_BUCKETS && us > latency_buckets[i].us)
+		i++;
+	l->buckets[i]++;
+	l->sum_us += us;
+}
+
+void metrics_request(struct metrics *m, enum metrics_class class, int status,
+		     uint64_t us)
+{
+	if (status < 100 || status >= 600)
+		return;
+	m->requests[class][status / 100 - 1]++;
+	observe(&m->request[class], us);
 }
 
 void metrics_backend(struct metrics *m, uint64_t us, int failed)
 {
-	size_t i = 0;
-
 	if (failed)
 		m->backend_failed++;
 	else
 		m->backend_ok++;
-	m->backend_us += us;
-	while (i < METRICS_LATENCY_BUCKETS && us > latency_buckets[i].us)
-		i++;
-	m->latency[i]++;
+	observe(&m->backend, us);
 }
 
 uint64_t metrics_requests(const struct metrics *m)
@@ -94,29 +104,51 @@ static int append_cache(const struct metrics *m, struct buf *out)
 	return r;
 }
 
-static int append_latency(const struct metrics *m, struct buf *out)
+/* label: `class="input"` or "". */
+static int append_histogram(struct buf *out, const char *name,
+			    const char *label, const struct metrics_latency *l)
 {
+	const char *comma = *label ? "," : "";
+	const char *open = *label ? "{" : "", *close = *label ? "}" : "";
 	uint64_t n = 0;
-	int r = buf_append_str(out,
-			       "# TYPE " PREFIX "backend_seconds histogram\n");
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < METRICS_LATENCY_BUCKETS; i++) {
-		n += m->latency[i];
+	for (size_t i = 0; r == 0 && i <= METRICS_LATENCY_BUCKETS; i++) {
+		n += l->buckets[i];
 		r = buf_printf(out,
-			       PREFIX "backend_seconds_bucket{le=\"%s\"} "
-				      "%" PRIu64 "\n",
-			       latency_buckets[i].seconds, n);
+			       PREFIX "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n",
+			       name, label, comma,
+			       i < METRICS_LATENCY_BUCKETS
+				       ? latency_buckets[i].seconds
+				       : "+Inf",
+			       n);
 	}
 	if (r < 0)
 		return r;
-	n += m->latency[METRICS_LATENCY_BUCKETS];
 	return buf_printf(out,
-			  PREFIX "backend_seconds_bucket{le=\"+Inf\"} %" PRIu64
-				 "\n" PREFIX "backend_seconds_sum %" PRIu64
-				 ".%06" PRIu64 "\n" PREFIX
-				 "backend_seconds_count %" PRIu64 "\n",
-			  n, m->backend_us / 1000000, m->backend_us % 1000000,
-			  n);
+			  PREFIX "%s_sum%s%s%s %" PRIu64 ".%06" PRIu64
+				 "\n" PREFIX "%s_count%s%s%s %" PRIu64 "\n",
+			  name, open, label, close, l->sum_us / 1000000,
+			  l->sum_us % 1000000, name, open, label, close, n);
+}
+
+static int append_latencies(const struct metrics *m, struct buf *out)
+{
+	char label[32];
+	int r = buf_append_str(out,
+			       "# TYPE " PREFIX "request_seconds histogram\n");
+
+	for (size_t c = 0; r == 0 && c < METRICS_CLASSES; c++) {
+		snprintf(label, sizeof(label), "class=\"%s\"", class_names[c]);
+		r = append_histogram(out, "request_seconds", label,
+				     &m->request[c]);
+	}
+	if (r == 0)
+		r = buf_append_str(out, "# TYPE " PREFIX
+					"backend_seconds histogram\n");
+	return r < 0 ? r
+		     : append_histogram(out, "backend_seconds", "",
+					&m->backend);
 }
 
 static int append_pair(struct buf *out, const char *name, const char *label,
@@ -160,10 +192,15 @@ int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 	    (r = append_pair(out, "backend_calls_total", "result",
 			     m->backend_ok, "ok", m->backend_failed,
 			     "failed")) ||
-	    (r = append_latency(m, out)))
+	    (r = append_one(out, "invalidations_total", "counter",
+			    (int64_t)m->invalidations)) ||
+	    (r = append_one(out, "watch_events_total", "counter",
+			    (int64_t)m->watch_events)) ||
+	    (r = append_latencies(m, out)))
 		return r;
 	if ((r = append_one(out, "in_flight", "gauge", g->in_flight)) ||
-	    (r = append_one(out, "connections", "gauge", g->connections)))
+	    (r = append_one(out, "connections", "gauge", g->connections)) ||
+	    (r = append_one(out, "watches", "gauge", g->watches)))
 		return r;
 	/* 0 closed, 1 open, 2 half open. */
 	return g->breaker < 0

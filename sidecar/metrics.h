@@ -14,6 +14,8 @@ enum metrics_class {
 	METRICS_VARIABLES,
 	METRICS_CONDITION,
 	METRICS_CONTEXT,
+	METRICS_WATCH,
+	METRICS_TOOLS,
 	METRICS_HEALTH,
 	METRICS_CLASSES,
 };
@@ -28,6 +30,12 @@ enum metrics_cache {
 #define METRICS_STATUS_CLASSES 5 /* 1xx to 5xx */
 #define METRICS_LATENCY_BUCKETS 9
 
+/* A histogram of durations. */
+struct metrics_latency {
+	uint64_t buckets[METRICS_LATENCY_BUCKETS + 1]; /* last: above all */
+	uint64_t sum_us;
+};
+
 struct metrics {
 	uint64_t requests[METRICS_CLASSES][METRICS_STATUS_CLASSES];
 	uint64_t cache[METRICS_CACHE_OUTCOMES];
@@ -35,8 +43,11 @@ struct metrics {
 	uint64_t redactions;
 	uint64_t rate_limited[RATE_CLASSES];
 	uint64_t backend_ok, backend_failed;
-	uint64_t backend_us;
-	uint64_t latency[METRICS_LATENCY_BUCKETS + 1]; /* last: above all */
+	uint64_t invalidations; /* of cached values, by the change stream */
+	uint64_t watch_events;
+	/* Until the reply was handed over; of a stream, its head. */
+	struct metrics_latency request[METRICS_CLASSES];
+	struct metrics_latency backend;
 };
 
 /* Values of the moment, from elsewhere. */
@@ -44,10 +55,12 @@ struct metrics_gauges {
 	uint64_t cache_entries, cache_bytes, cache_evictions;
 	uint32_t in_flight;
 	uint32_t connections;
-	int breaker; /* enum backend_breaker; -1 before the assignment */
+	uint32_t watches; /* open */
+	int breaker;      /* enum backend_breaker; -1 before the assignment */
 };
 
-void metrics_request(struct metrics *m, enum metrics_class class, int status);
+void metrics_request(struct metrics *m, enum metrics_class class, int status,
+		     uint64_t us);
 void metrics_backend(struct metrics *m, uint64_t us, int failed);
 uint64_t metrics_requests(const struct metrics *m);
 /* Requests answered with 5xx. */

@@ -6,15 +6,18 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/http/problem.h"
 
 void reply_init(struct reply *r, struct http_exchange *ex,
-		struct metrics *metrics, enum metrics_class class)
+		struct metrics *metrics, enum metrics_class class,
+		const char *trace)
 {
 	r->ex = ex;
 	r->metrics = metrics;
 	r->class = class;
-	http_trace_id(http_exchange_request(ex), r->trace);
+	r->started_us = clock_mono_us();
+	http_trace_id_or(http_exchange_request(ex), trace, r->trace);
 }
 
 void reply_send(struct reply *r, int status, const struct http_header *headers,
@@ -29,7 +32,8 @@ void reply_send(struct reply *r, int status, const struct http_header *headers,
 	if (n)
 		memcpy(all, headers, n * sizeof(*headers));
 	all[n] = (struct http_header){ "X-Cronium-Trace-Id", r->trace };
-	metrics_request(r->metrics, r->class, status);
+	metrics_request(r->metrics, r->class, status,
+			clock_mono_us() - r->started_us);
 	r->ex = NULL;
 	http_respond(ex, status, all, n + 1, body, len);
 }

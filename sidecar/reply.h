@@ -20,12 +20,15 @@ struct reply {
 	struct http_exchange *ex; /* NULL: the script went away */
 	struct metrics *metrics;
 	enum metrics_class class;
+	uint64_t started_us;
 	char trace[HTTP_TRACE_BYTES];
 };
 
-/* Takes the trace id of the request's traceparent, or makes one up. */
+/* Takes the trace id of the request's traceparent, else trace (the job's),
+ * or makes one up where that is NULL. */
 void reply_init(struct reply *r, struct http_exchange *ex,
-		struct metrics *metrics, enum metrics_class class);
+		struct metrics *metrics, enum metrics_class class,
+		const char *trace);
 
 /* Each ends the exchange, so that r->ex is NULL afterwards; nothing happens
  * where it was NULL before. X-Cronium-Trace-Id is added. */

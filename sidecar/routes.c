@@ -73,7 +73,7 @@ static const struct http_route table[] = {
 };
 
 bool routes_find(struct request *req, struct http_exchange *ex,
-		 struct metrics *metrics)
+		 struct metrics *metrics, struct execution *x)
 {
 	const struct http_route *found =
 		http_route_find(table, ARRAY_SIZE(table), ex, &req->params);
@@ -82,9 +82,10 @@ bool routes_find(struct request *req, struct http_exchange *ex,
 		return false;
 	req->route = &routes[found->flags];
 	req->http = http_exchange_request(ex);
-	req->execution = NULL;
+	req->execution = x;
 	req->claims = NULL;
-	reply_init(&req->reply, ex, metrics, req->route->class);
+	reply_init(&req->reply, ex, metrics, req->route->class,
+		   x ? execution_trace(x) : NULL);
 	return true;
 }
 

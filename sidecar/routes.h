@@ -7,14 +7,15 @@
 
 #include <stdbool.h>
 
+struct execution;
 struct http_exchange;
 struct metrics;
 struct request;
 
-/* Fills req but for execution and claims; false after having answered 404 or
- * 405. */
+/* Fills req but for claims; x is NULL before the assignment. False after
+ * having answered 404 or 405. */
 bool routes_find(struct request *req, struct http_exchange *ex,
-		 struct metrics *metrics);
+		 struct metrics *metrics, struct execution *x);
 /* Needs neither a token nor an assignment. */
 bool routes_is_public(const struct request *req);
 /* Answers the request, now or later. req->execution is set, except where

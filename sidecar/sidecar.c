@@ -197,10 +197,9 @@ static void on_request(struct http_exchange *ex, void *ctx)
 	struct sidecar *s = ctx;
 	struct request req;
 
-	if (!routes_find(&req, ex, &s->metrics))
+	if (!routes_find(&req, ex, &s->metrics, s->execution))
 		return;
 	req.sidecar = s;
-	req.execution = s->execution;
 	if (routes_is_public(&req) || s->state == SIDECAR_ASSIGNED)
 		routes_run(&req);
 	else if (s->state < SIDECAR_ASSIGNED)

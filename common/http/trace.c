@@ -1,7 +1,6 @@
 #include "common/http/trace.h"
 
 #include <endian.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
@@ -13,7 +12,9 @@
 #define TRACE_DIGITS 32
 #define TRACE_PARENT_DIGITS 16
 /* "VV-TRACE-PARENT-FF", VV being 00; later versions may go on after it. */
-#define TRACEPARENT_BYTES 55
+#define TRACEPARENT_BYTES (HTTP_TRACEPARENT_BYTES - 1)
+/* Odd, so that no two counts give the same product. */
+#define SPAN_FACTOR 0x9e3779b97f4a7c15
 
 static bool trace_digits(const char *s, size_t n)
 {
@@ -39,28 +40,77 @@ static const char *trace_in(const char *traceparent)
 	return strspn(id, "0") == TRACE_DIGITS ? NULL : id;
 }
 
-/* Random per process, counted within: no system call for each request. */
-static void trace_new(char *out)
+bool http_trace_id_valid(const char *id)
 {
-	static uint64_t process, count;
-	uint64_t id[2];
+	return strlen(id) == TRACE_DIGITS && trace_digits(id, TRACE_DIGITS) &&
+	       strspn(id, "0") != TRACE_DIGITS;
+}
+
+/* Random per process, counted within: no system call for each request. */
+static uint64_t process_random(void)
+{
+	static uint64_t process;
 
 	while (!process)
 		if (getrandom(&process, sizeof(process), 0) < 0)
 			process = (uint64_t)getpid();
-	id[0] = process;
+	return process;
+}
+
+static void trace_new(char *out)
+{
+	static uint64_t count;
+	uint64_t id[2];
+
+	id[0] = process_random();
 	id[1] = htobe64(++count);
 	hex_encode(id, sizeof(id), out);
 }
 
-void http_trace_id(const struct http_request *req, char out[HTTP_TRACE_BYTES])
+void http_trace_id_or(const struct http_request *req, const char *id,
+		      char out[HTTP_TRACE_BYTES])
 {
 	const char *given = http_request_header(req, "traceparent");
-	const char *id = given ? trace_in(given) : NULL;
+	const char *found = given ? trace_in(given) : NULL;
 
-	if (id)
-		memcpy(out, id, TRACE_DIGITS);
+	if (!found)
+		found = id;
+	if (found)
+		memcpy(out, found, TRACE_DIGITS);
 	else
 		trace_new(out);
 	out[TRACE_DIGITS] = '\0';
+}
+
+void http_trace_id(const struct http_request *req, char out[HTTP_TRACE_BYTES])
+{
+	http_trace_id_or(req, NULL, out);
+}
+
+/* Spread over all 64 bits, so that other processes' are others. */
+static uint64_t span_new(void)
+{
+	static uint64_t count;
+	uint64_t id;
+
+	do
+		id = process_random() ^ ++count * SPAN_FACTOR;
+	while (!id);
+	return id;
+}
+
+void http_traceparent(const char trace[HTTP_TRACE_BYTES],
+		      char out[HTTP_TRACEPARENT_BYTES])
+{
+	uint64_t span = htobe64(span_new());
+	char *p = out;
+
+	memcpy(p, "00-", 3);
+	p += 3;
+	memcpy(p, trace, TRACE_DIGITS);
+	p += TRACE_DIGITS;
+	*p++ = '-';
+	hex_encode(&span, sizeof(span), p);
+	p += TRACE_PARENT_DIGITS;
+	memcpy(p, "-01", 4);
 }

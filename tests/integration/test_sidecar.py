@@ -241,9 +241,25 @@ def test_trace_id_is_passed_on(sidecar):
     r = sidecar.put("/variables/k", 1, headers={"traceparent": parent})
     assert r.headers["x-cronium-trace-id"] == trace
     seen = sidecar.backend.seen[-1].headers
-    assert seen["x-cronium-trace-id"] == trace
-    assert seen["traceparent"] == parent
+    # The same trace, a span of its own.
+    assert re.fullmatch(f"00-{trace}-[0-9a-f]{{16}}-01", seen["traceparent"])
+    assert seen["traceparent"] != parent
+    assert "x-cronium-trace-id" not in seen
     assert seen["x-cronium-token"] == sidecar.backend_token
+
+
+def test_what_a_job_does_is_one_trace(tmp_path):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    with Sidecar(tmp_path, assign=False) as s:
+        s.context = {**s.context, "trace_id": trace}
+        s.assign()
+        replies = [s.get("/input"), s.get("/variables/k"),
+                   s.put("/variables/k", 1), s.get("/variables/k", token="x")]
+        assert {r.headers["x-cronium-trace-id"] for r in replies} == {trace}
+        assert replies[1].json()["trace_id"] == trace
+        seen = [r.headers["traceparent"] for r in s.backend.seen]
+        assert {t.split("-")[1] for t in seen} == {trace}
+        assert len({t.split("-")[2] for t in seen}) == len(seen) == 2
 
 
 def test_every_write_has_an_idempotency_key(sidecar):

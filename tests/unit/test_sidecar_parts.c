@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -62,6 +63,7 @@ static void test_assignment_defaults(void **state)
 
 	assert_int_equal(parse("{" WHO "}", &a), 0);
 	assert_string_equal(buf_cstr(&a.context), "{}");
+	assert_string_equal(a.trace, "");
 	assert_int_equal(a.cache_ttl_ms, 300000);
 	assert_int_equal(a.cache_bytes, 4 << 20);
 	assert_int_equal(a.output_bytes, 10 << 20);
@@ -78,6 +80,27 @@ static void test_assignment_defaults(void **state)
 			 0);
 	assert_int_equal(a.output_bytes, 16 << 20);
 	assignment_deinit(&a);
+}
+
+static void test_assignment_trace(void **state)
+{
+	static const char *const bad[] = { "null", "1", "\"\"", "\"trace_1\"" };
+	struct assignment a;
+	char json[256];
+
+	assert_int_equal(parse("{" WHO ",\"context\":{\"trace_id\":"
+			       "\"0af7651916cd43dd8448eb211c80319c\"}}",
+			       &a),
+			 0);
+	assert_string_equal(a.trace, "0af7651916cd43dd8448eb211c80319c");
+	assignment_deinit(&a);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(json, sizeof(json),
+			 "{" WHO ",\"context\":{\"trace_id\":%s}}", bad[i]);
+		assert_int_equal(parse(json, &a), 0);
+		assert_string_equal(a.trace, "");
+		assignment_deinit(&a);
+	}
 }
 
 static void test_assignment_refused(void **state)
@@ -126,15 +149,19 @@ static void test_limits_bytes(void **state)
 static void test_metrics(void **state)
 {
 	struct metrics m = { 0 };
-	const struct metrics_gauges g = { .cache_bytes = 99, .breaker = 1 };
+	const struct metrics_gauges g = { .cache_bytes = 99,
+					  .watches = 5,
+					  .breaker = 1 };
 	struct buf text = { 0 };
 	const char *s;
 
-	metrics_request(&m, METRICS_VARIABLES, 200);
-	metrics_request(&m, METRICS_VARIABLES, 404);
-	metrics_request(&m, METRICS_OUTPUT, 503);
-	metrics_request(&m, METRICS_HEALTH, 200);
-	metrics_request(&m, METRICS_HEALTH, 0);
+	metrics_request(&m, METRICS_VARIABLES, 200, 100);
+	metrics_request(&m, METRICS_VARIABLES, 404, 1100);
+	metrics_request(&m, METRICS_OUTPUT, 503, 250);
+	metrics_request(&m, METRICS_HEALTH, 200, 0);
+	metrics_request(&m, METRICS_HEALTH, 0, 0);
+	m.rate_limited[RATE_TOOLS] = 3;
+	m.invalidations = 4;
 	metrics_backend(&m, 200, 0);
 	metrics_backend(&m, 2000000, 1);
 	metrics_backend(&m, 99000000, 1);
@@ -150,6 +177,22 @@ static void test_metrics(void **state)
 	assert_non_null(strstr(s, "backend_seconds_bucket{le=\"10\"} 2\n"));
 	assert_non_null(strstr(s, "backend_seconds_bucket{le=\"+Inf\"} 3\n"));
 	assert_non_null(strstr(s, "backend_seconds_sum 101.000200\n"));
+	assert_non_null(strstr(s, "request_seconds_bucket{class=\"variables\","
+				  "le=\"0.00025\"} 1\n"));
+	assert_non_null(strstr(s, "request_seconds_bucket{class=\"variables\","
+				  "le=\"0.0025\"} 2\n"));
+	assert_non_null(strstr(s, "request_seconds_bucket{class=\"variables\","
+				  "le=\"+Inf\"} 2\n"));
+	assert_non_null(strstr(s, "request_seconds_sum{class=\"variables\"} "
+				  "0.001200\n"));
+	assert_non_null(strstr(s, "request_seconds_count{class=\"variables\"} "
+				  "2\n"));
+	/* The bound itself is within. */
+	assert_non_null(strstr(s, "request_seconds_bucket{class=\"output\","
+				  "le=\"0.00025\"} 1\n"));
+	assert_non_null(strstr(s, "rate_limited_total{limit=\"tools\"} 3\n"));
+	assert_non_null(strstr(s, "invalidations_total 4\n"));
+	assert_non_null(strstr(s, "watches 5\n"));
 	assert_non_null(strstr(s, "breaker_state 1\n"));
 	buf_clear(&text);
 	assert_int_equal(metrics_append_stats(&m, &text), 0);
@@ -164,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_assignment),
 		cmocka_unit_test(test_assignment_defaults),
+		cmocka_unit_test(test_assignment_trace),
 		cmocka_unit_test(test_assignment_refused),
 		cmocka_unit_test(test_limits_count),
 		cmocka_unit_test(test_limits_bytes),
