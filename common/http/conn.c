@@ -339,6 +339,11 @@ static void conn_set_event(struct event *ev, bool *added, bool wanted)
 		event_del(ev);
 }
 
+static bool conn_patient(const struct http_conn *c)
+{
+	return c->state == CONN_OPEN && c->protocol->patient(c);
+}
+
 static uint64_t conn_deadline(const struct http_conn *c)
 {
 	const struct http_limits *l = &c->server->limits;
@@ -352,7 +357,7 @@ static uint64_t conn_deadline(const struct http_conn *c)
 					     : l->idle_timeout_ms);
 	else if (c->state == CONN_OPEN)
 		at = c->protocol->deadline(c);
-	if (c->out.len || c->eof)
+	if ((c->out.len && !conn_patient(c)) || c->eof)
 		at = MIN(at, c->written_ms + l->write_idle_timeout_ms);
 	return at;
 }
@@ -363,7 +368,7 @@ void conn_timeout(struct http_conn *c)
 	bool stuck = c->written_ms + l->write_idle_timeout_ms <=
 		     c->server->now_ms;
 
-	if (stuck && c->out.len)
+	if (stuck && c->out.len && (c->eof || !conn_patient(c)))
 		conn_close(c, "the peer does not take what is written");
 	else if (stuck && c->eof)
 		conn_close(c, "closed by the peer before its reply");

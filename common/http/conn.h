@@ -47,6 +47,8 @@ struct conn_protocol {
 	bool (*eof)(struct http_conn *c);
 	/* Finish what is under way, then end. */
 	void (*drain)(struct http_conn *c);
+	/* The peer may take as long as it likes to take what is written. */
+	bool (*patient)(const struct http_conn *c);
 	/* When on_timeout is to be called; CONN_NEVER_MS. */
 	uint64_t (*deadline)(const struct http_conn *c);
 	void (*timeout)(struct http_conn *c);

@@ -24,6 +24,7 @@ struct http_exchange *exchange_new(struct http_conn *conn, size_t n_headers,
 		.reply_left = -1,
 		.progress_ms = server_now(conn->server),
 		.body_max_bytes = conn->server->limits.body_bytes,
+		.backlog_bytes = conn->server->limits.write_backlog_bytes,
 		.req = { .method = HTTP_OTHER,
 			 .path = "/",
 			 .query = "",
@@ -227,6 +228,15 @@ void http_exchange_stream(struct http_exchange *ex,
 		exchange_stream_end(ex);
 }
 
+void http_exchange_set_endless(struct http_exchange *ex)
+{
+	ex->endless = true;
+	ex->body_max_bytes = UINT64_MAX;
+	if (ex->conn->protocol == &H1_PROTOCOL)
+		ex->conn->h1.patient = true;
+	conn_mark(ex->conn);
+}
+
 void http_exchange_pause(struct http_exchange *ex)
 {
 	ex->paused = true;
@@ -295,6 +305,13 @@ void http_respond(struct http_exchange *ex, int status,
 			"memory there is for them; read them first");
 }
 
+void http_exchange_set_backlog(struct http_exchange *ex, size_t bytes)
+{
+	const struct http_limits *l = &ex->conn->server->limits;
+
+	ex->backlog_bytes = MIN(bytes, (size_t)l->write_backlog_bytes);
+}
+
 void http_respond_start(struct http_exchange *ex, int status,
 			const struct http_header *headers, size_t n_headers)
 {
@@ -319,6 +336,18 @@ bool http_respond_write(struct http_exchange *ex, const void *data, size_t len)
 	if (!room)
 		ex->was_full = true;
 	return room;
+}
+
+uint64_t http_respond_stalled_ms(const struct http_exchange *ex)
+{
+	const struct http_conn *c = ex->conn;
+	uint64_t now = server_now(c->server), since = now;
+
+	if (ex->out.len)
+		since = ex->progress_ms;
+	if (c->out.len && c->writing)
+		since = MIN(since, c->written_ms);
+	return now - since;
 }
 
 void http_respond_end(struct http_exchange *ex)

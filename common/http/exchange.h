@@ -45,6 +45,7 @@ struct http_exchange {
 	bool expect_continue; /* nobody has said 100 yet */
 	bool body_ended;      /* all of it was received */
 	bool body_delivered;  /* the last callback was called */
+	bool endless;         /* neither length nor silence ends it */
 	uint64_t body_bytes, body_max_bytes;
 	struct buf body; /* collected, or held until it is wanted */
 	size_t held;     /* bytes of body that release has not returned */
@@ -59,6 +60,7 @@ struct http_exchange {
 	bool no_body;       /* to HEAD, or 204, 304 */
 	bool chunked;       /* HTTP/1.1, length not known */
 	bool was_full;      /* http_respond_write() said so: call on_drain */
+	size_t backlog_bytes; /* from which on it says so */
 	int64_t reply_left; /* of a Content-Length given; -1: none was */
 	void (*on_drain)(struct http_exchange *ex, void *data);
 

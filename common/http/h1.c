@@ -67,6 +67,7 @@ static void h1_take_head(struct http_conn *c, struct http_exchange *ex,
 	h1->body_left = (uint64_t)MAX(head->content_length, 0);
 	h1->discarded_bytes = 0;
 	h1->http_1_0 = head->http_1_0;
+	h1->patient = false;
 	h1->keep_alive = !head->close && (!head->http_1_0 || head->keep_alive);
 	h1->state = ex->req.has_body ? H1_BODY : H1_REPLY;
 	ex->body_ended = !ex->req.has_body;
@@ -103,9 +104,7 @@ static void h1_begin(struct http_conn *c, const uint8_t *data, size_t len)
 		return;
 	}
 	h1_take_head(c, ex, &head);
-	if (head.content_length > (int64_t)c->server->limits.body_bytes)
-		h1_refuse(c, 413, "the body is larger than the limit");
-	else if (head.asterisk)
+	if (head.asterisk)
 		exchange_answer_asterisk(ex);
 	else
 		exchange_dispatch(ex);
@@ -273,7 +272,8 @@ static void h1_written(struct http_conn *c)
 		return;
 	if (c->h1.stalled)
 		conn_kick(c);
-	if (!ex || !ex->was_full || ex->reply != EXCHANGE_REPLY_STARTED)
+	if (!ex || !ex->was_full || ex->reply != EXCHANGE_REPLY_STARTED ||
+	    c->out.len > ex->backlog_bytes / 2)
 		return;
 	ex->was_full = false;
 	if (ex->on_drain)
@@ -310,6 +310,11 @@ static void h1_drain(struct http_conn *c)
 	conn_finish(c, c->in.len > 0, "draining");
 }
 
+static bool h1_patient(const struct http_conn *c)
+{
+	return c->h1.patient;
+}
+
 static uint64_t h1_deadline(const struct http_conn *c)
 {
 	const struct http_limits *l = &c->server->limits;
@@ -319,7 +324,8 @@ static uint64_t h1_deadline(const struct http_conn *c)
 		return h1->head_ms + l->header_timeout_ms;
 	if (h1->state == H1_HEAD)
 		return c->active_ms + l->idle_timeout_ms;
-	if (h1->state == H1_BODY && exchange_wants_body(h1->ex))
+	if (h1->state == H1_BODY && exchange_wants_body(h1->ex) &&
+	    !h1->ex->endless)
 		return h1->ex->progress_ms + l->body_idle_timeout_ms;
 	return CONN_NEVER_MS;
 }
@@ -350,6 +356,7 @@ const struct conn_protocol H1_PROTOCOL = {
 	.busy = h1_busy,
 	.eof = h1_eof,
 	.drain = h1_drain,
+	.patient = h1_patient,
 	.deadline = h1_deadline,
 	.timeout = h1_timeout,
 	.closed = h1_closed,

@@ -35,6 +35,7 @@ struct h1 {
 	uint64_t discarded_bytes; /* of a body that nobody wanted */
 	bool keep_alive;
 	bool http_1_0;
+	bool patient;     /* the last request is endless */
 	bool stalled;     /* input stopped because too much is to be written */
 	uint64_t head_ms; /* when the first byte of the head came */
 	struct http_exchange *ex;

@@ -131,7 +131,7 @@ bool h1_write(struct http_exchange *ex, const void *data, size_t len)
 	if (r < 0)
 		conn_close(c, "out of memory");
 	conn_mark(c);
-	return c->out.len < c->server->limits.write_backlog_bytes;
+	return c->out.len < ex->backlog_bytes;
 }
 
 void h1_end(struct http_exchange *ex)

@@ -117,14 +117,13 @@ static void h2_output(struct http_conn *c)
 
 static void h2_written(struct http_conn *c)
 {
-	size_t low = c->server->limits.write_backlog_bytes / 2;
 	struct http_exchange *ex;
 
 	if (!c->h2->drains)
 		return;
 	c->h2->drains = false;
 	TAILQ_FOREACH(ex, &c->h2->exchanges, link) {
-		if (!ex->was_full || ex->out.len > low ||
+		if (!ex->was_full || ex->out.len > ex->backlog_bytes / 2 ||
 		    ex->reply != EXCHANGE_REPLY_STARTED)
 			continue;
 		ex->was_full = false;
@@ -176,11 +175,23 @@ static uint64_t h2_exchange_deadline(const struct http_exchange *ex)
 {
 	const struct http_limits *l = &ex->conn->server->limits;
 
+	if (ex->endless && (ex->out.len || ex->reply != EXCHANGE_REPLY_ENDED))
+		return CONN_NEVER_MS;
 	if (ex->out.len)
 		return ex->progress_ms + l->write_idle_timeout_ms;
 	if (ex->head.complete && !ex->body_ended && exchange_wants_body(ex))
 		return ex->progress_ms + l->body_idle_timeout_ms;
 	return CONN_NEVER_MS;
+}
+
+static bool h2_patient(const struct http_conn *c)
+{
+	const struct http_exchange *ex;
+
+	TAILQ_FOREACH(ex, &c->h2->exchanges, link)
+		if (ex->endless)
+			return true;
+	return false;
 }
 
 static uint64_t h2_deadline(const struct http_conn *c)
@@ -249,6 +260,7 @@ const struct conn_protocol H2_PROTOCOL = {
 	.busy = h2_busy,
 	.eof = h2_eof,
 	.drain = h2_drain,
+	.patient = h2_patient,
 	.deadline = h2_deadline,
 	.timeout = h2_timeout,
 	.closed = h2_closed,

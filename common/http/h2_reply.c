@@ -127,7 +127,7 @@ bool h2_write(struct http_exchange *ex, const void *data, size_t len)
 	if (h2_keep(ex, data, len) < 0)
 		h2_reset(ex, NGHTTP2_INTERNAL_ERROR);
 	h2_resume_reply(ex);
-	return ex->out.len < ex->conn->server->limits.write_backlog_bytes;
+	return ex->out.len < ex->backlog_bytes;
 }
 
 void h2_end(struct http_exchange *ex)

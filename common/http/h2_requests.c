@@ -148,8 +148,6 @@ static void h2_begin(struct http_exchange *ex, bool end)
 		h2_reset(ex, NGHTTP2_INTERNAL_ERROR);
 	else if (r)
 		h2_request_refuse(ex, r, why);
-	else if (ex->req.content_length > (int64_t)l->body_bytes)
-		h2_request_refuse(ex, 413, "the body is larger than the limit");
 	else if (ex->req.path[0] == '*')
 		exchange_answer_asterisk(ex);
 	else

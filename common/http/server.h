@@ -26,7 +26,7 @@ struct http_limits {
 	uint32_t connections;          /* over it: refused with 503 */
 	uint32_t header_bytes;         /* request line and headers; 431 */
 	uint32_t header_count;         /* 431 */
-	uint64_t body_bytes;           /* 413 */
+	uint64_t body_bytes;           /* of one that is read; 413 */
 	uint32_t header_timeout_ms;    /* first byte to last header byte; 408 */
 	uint32_t body_idle_timeout_ms; /* between two pieces of a body; 408 */
 	uint32_t idle_timeout_ms;      /* between two requests */
@@ -150,6 +150,11 @@ void http_exchange_stream(struct http_exchange *ex,
 					  const uint8_t *piece, size_t len,
 					  void *data),
 			  void (*on_end)(struct http_exchange *ex, void *data));
+/* Before that, in the handler: the body is a stream that may be of any length
+ * (limits.body_bytes does not count), and it and the reply may rest as long as
+ * they like (nor do body_idle_timeout_ms and write_idle_timeout_ms), until the
+ * peer goes. How many there are at a time is for the handler to bound. */
+void http_exchange_set_endless(struct http_exchange *ex);
 /* Back-pressure on the request body. */
 void http_exchange_pause(struct http_exchange *ex);
 void http_exchange_resume(struct http_exchange *ex);
@@ -175,6 +180,12 @@ void http_respond_start(struct http_exchange *ex, int status,
 /* True while more may be written; false: wait for on_drain (the data was
  * taken all the same). */
 bool http_respond_write(struct http_exchange *ex, const void *data, size_t len);
+/* It says "full" from so many bytes on, where that is less than
+ * limits.write_backlog_bytes. */
+void http_exchange_set_backlog(struct http_exchange *ex, size_t bytes);
+/* For how long the peer has taken nothing of the reply although some of it
+ * waits; 0 when nothing does. */
+uint64_t http_respond_stalled_ms(const struct http_exchange *ex);
 void http_exchange_on_drain(struct http_exchange *ex,
 			    void (*fn)(struct http_exchange *ex, void *data));
 void http_respond_end(struct http_exchange *ex);
