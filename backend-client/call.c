@@ -55,7 +55,7 @@ void call_recycle(struct backend_call *call)
 static size_t call_request_bytes(const struct backend_request *req)
 {
 	size_t n = req->n_headers * sizeof(nghttp2_nv) + strlen(req->method) +
-		   strlen(req->path) + req->body_len;
+		   strlen(req->path) + (req->body_borrowed ? 0 : req->body_len);
 
 	for (size_t i = 0; i < req->n_headers; i++)
 		n += strlen(req->headers[i].name) +
@@ -111,7 +111,9 @@ int call_set_request(struct backend_call *call,
 	call->method = (char *)call_copy(b, req->method, call->method_len);
 	call->path_len = strlen(req->path);
 	call->path = (char *)call_copy(b, req->path, call->path_len);
-	call->body = call_copy(b, req->body, req->body_len);
+	call->body = req->body_borrowed
+			     ? req->body
+			     : call_copy(b, req->body, req->body_len);
 	call->body_len = req->body_len;
 	call->retry = req->retry;
 	call->attempt_timeout_ms = req->attempt_timeout_ms;

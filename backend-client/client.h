@@ -101,6 +101,9 @@ struct backend_request {
 	size_t n_headers;
 	const void *body; /* copied */
 	size_t body_len;
+	/* It is not copied: body stays until on_done, or backend_call_cancel().
+	 */
+	bool body_borrowed;
 	uint32_t deadline_ms; /* whole call with retries; 0 = none (streams) */
 	uint32_t attempt_timeout_ms; /* one attempt; 0 = what is left */
 	enum backend_retry retry;
