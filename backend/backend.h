@@ -25,6 +25,7 @@
 #define BACKEND_FLUSHES 2 /* see backend.c */
 
 struct auth;
+struct change_hub;
 struct data_dir;
 struct event;
 struct event_base;
@@ -35,14 +36,15 @@ struct live;
 struct metrics;
 struct queue;
 struct store;
+struct streams;
 
 struct backend_config {
 	const char *data_dir, *run_dir;
 	const char *listen; /* HOST:PORT or "none" */
 	const char *tls_cert, *tls_key;
-	const char *log_level;
+	const char *log_level, *log_format;
 	uint64_t max_input_bytes, max_output_bytes, max_log_bytes;
-	uint64_t max_value_bytes;
+	uint64_t max_value_bytes, max_stream_bytes;
 	uint64_t lease_ms;
 	struct option_rate rate_forward, rate_tools; /* of each execution */
 	bool help, version;
@@ -61,6 +63,8 @@ struct backend {
 	struct live *live;       /* executions that are claimed or running */
 	struct queue *queue;     /* claims and leases */
 	struct follow *follow;   /* who watches which job */
+	struct change_hub *changes; /* who watches variables */
+	struct streams *streams; /* who reads and writes which stream */
 	struct metrics *metrics; /* counters */
 	struct event *on_term, *on_int, *drain_timer;
 	bool draining, failed;

@@ -26,6 +26,8 @@ static const struct option_spec backend_options[] = {
 	  "its private key, PEM" },
 	{ "log-level", 0, OPTION_STRING, OPTION(log_level), "LEVEL", "info",
 	  "error, warn, info or debug" },
+	{ "log-format", 0, OPTION_STRING, OPTION(log_format), "FORMAT",
+	  "logfmt", LOG_FORMAT_HELP },
 	{ "max-input-bytes", 0, OPTION_BYTES, OPTION(max_input_bytes), "N",
 	  "10m", "largest input of a job" },
 	{ "max-output-bytes", 0, OPTION_BYTES, OPTION(max_output_bytes), "N",
@@ -38,6 +40,8 @@ static const struct option_spec backend_options[] = {
 	  "1000/200", "calls of a script to the backend, a minute; 0: any" },
 	{ "rate-tools", 0, OPTION_RATE, OPTION(rate_tools), "RATE/BURST",
 	  "60/10", "tool actions of a script, a minute; 0: any" },
+	{ "max-stream-bytes", 0, OPTION_BYTES, OPTION(max_stream_bytes), "N",
+	  "4g", "largest stream of a job" },
 	{ "lease", 0, OPTION_DURATION, OPTION(lease_ms), "TIME", "30s",
 	  "an orchestrator that is silent for so long is gone" },
 	{ "help", 'h', OPTION_FLAG, OPTION(help), NULL, NULL,
@@ -133,6 +137,7 @@ int main(int argc, char **argv)
 {
 	struct backend_config config = { 0 };
 	enum log_level level;
+	enum log_format format;
 	char err[512];
 	int first;
 
@@ -156,8 +161,16 @@ int main(int argc, char **argv)
 			first < argc ? argv[first] : config.log_level);
 		return 2;
 	}
+	if (log_format_parse(config.log_format, &format)) {
+		fprintf(stderr,
+			"cronium-backend: no such log format \"%s\"; give "
+			"logfmt or json\n",
+			config.log_format);
+		return 2;
+	}
 	if (!config_valid(&config))
 		return 2;
 	log_init("backend", level);
+	log_set_format(format);
 	return serve(&config);
 }

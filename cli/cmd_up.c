@@ -16,7 +16,7 @@
 
 struct up_options {
 	struct cli_globals globals;
-	const char *listen, *tls_cert, *tls_key, *log_level, *name;
+	const char *listen, *tls_cert, *tls_key, *log_level, *log_format, *name;
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	struct option_list executors;
@@ -50,6 +50,8 @@ static const struct option_spec up_specs[] = {
 		  "60/10", "tool actions of a script, a minute; 0: any"),
 	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
 		  "error, warn, info or debug"),
+	UP_OPTION("log-format", 0, OPTION_STRING, log_format, "FORMAT",
+		  "logfmt", LOG_FORMAT_HELP),
 	UP_OPTION("embedded", 0, OPTION_FLAG, embedded, NULL, NULL,
 		  "used by cronium itself: end when nobody needs it; no TCP"),
 	CLI_DIR_OPTIONS,
@@ -87,6 +89,7 @@ static int up_check_rate(const char *name, const char *value)
 static int up_check(const struct up_options *o)
 {
 	enum log_level level;
+	enum log_format format;
 
 	if (up_check_rate("rate-forward", o->rate_forward) < 0 ||
 	    up_check_rate("rate-tools", o->rate_tools) < 0)
@@ -98,11 +101,17 @@ static int up_check(const struct up_options *o)
 			     o->log_level);
 		return -EINVAL;
 	}
+	if (log_format_parse(o->log_format, &format) < 0) {
+		output_error("--log-format %s: logfmt or json is expected",
+			     o->log_format);
+		return -EINVAL;
+	}
 	if (!o->tls_cert != !o->tls_key) {
 		output_error("--tls-cert and --tls-key go together");
 		return -EINVAL;
 	}
 	log_init("up", level);
+	log_set_format(format);
 	return 0;
 }
 
@@ -129,6 +138,7 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.tls_cert = o->tls_cert,
 		.tls_key = o->tls_key,
 		.log_level = o->log_level,
+		.log_format = o->log_format,
 		.name = o->name,
 		.rate_forward = o->rate_forward,
 		.rate_tools = o->rate_tools,

@@ -142,6 +142,7 @@ static int up_prepare(struct up *u, struct up_program *p, const char *name,
 	up_add(p, "--data-dir", u->config->place->data);
 	up_add(p, "--run-dir", u->config->place->run);
 	up_add(p, "--log-level", u->config->log_level);
+	up_add(p, "--log-format", u->config->log_format);
 	return child_new(&p->child, u->base, &config);
 }
 

@@ -18,7 +18,7 @@ struct place;
 struct up_config {
 	const struct place *place;
 	const char *listen; /* HOST:PORT or "none" */
-	const char *tls_cert, *tls_key, *log_level, *name;
+	const char *tls_cert, *tls_key, *log_level, *log_format, *name;
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const struct option_list *executors;

@@ -1,8 +1,9 @@
 /*
- * Log of a program (libraries do not log): one logfmt line per event on
- * stderr. The second field is who: a pod, job, connection, or "-".
+ * Log of a program (libraries do not log): one line per event on stderr, as
+ * logfmt or as JSON with the same fields. who: a pod, job, connection, or "-";
+ * trace: the trace id of the job or request, where there is one.
  *
- *   t=2026-01-02T03:04:05.678Z level=info prog=sidecar who=ex_1 msg="…"
+ *   t=2026-01-02T03:04:05.678Z level=info prog=sidecar who=ex_1 trace=… msg="…"
  *
  * Never pass a token or a secret value.
  */
@@ -22,10 +23,25 @@ void log_init(const char *prog, enum log_level level);
 /* "error", "warn", "info" or "debug"; -EINVAL for anything else. */
 int log_level_parse(const char *name, enum log_level *level) MUST_CHECK;
 
-void log_write(enum log_level level, const char *who, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
+enum log_format {
+	LOG_FORMAT_LOGFMT,
+	LOG_FORMAT_JSON,
+};
+#define LOG_FORMAT_HELP "logfmt, or json: an object a line"
 
-#define log_error(who, ...) log_write(LOG_LEVEL_ERROR, who, __VA_ARGS__)
-#define log_warn(who, ...) log_write(LOG_LEVEL_WARN, who, __VA_ARGS__)
-#define log_info(who, ...) log_write(LOG_LEVEL_INFO, who, __VA_ARGS__)
-#define log_debug(who, ...) log_write(LOG_LEVEL_DEBUG, who, __VA_ARGS__)
+void log_set_format(enum log_format format);
+/* "logfmt" or "json"; -EINVAL for anything else. */
+int log_format_parse(const char *name, enum log_format *format) MUST_CHECK;
+
+/* The trace of lines that name none: in a process that serves one execution,
+ * all of them. Copied; NULL for none. */
+void log_set_trace(const char *trace);
+
+/* trace: NULL for that of log_set_trace(). */
+void log_write(enum log_level level, const char *who, const char *trace,
+	       const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+#define log_error(who, ...) log_write(LOG_LEVEL_ERROR, who, NULL, __VA_ARGS__)
+#define log_warn(who, ...) log_write(LOG_LEVEL_WARN, who, NULL, __VA_ARGS__)
+#define log_info(who, ...) log_write(LOG_LEVEL_INFO, who, NULL, __VA_ARGS__)
+#define log_debug(who, ...) log_write(LOG_LEVEL_DEBUG, who, NULL, __VA_ARGS__)

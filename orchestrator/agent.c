@@ -139,7 +139,8 @@ static void agent_job_refuse(struct agent_job *j, enum outcome_cause cause,
 	const struct outcome_facts facts = { .cause = cause, .detail = why };
 	struct outcome outcome;
 
-	log_info(j->a->execution, "no pod is made: %s", why);
+	log_write(LOG_LEVEL_INFO, j->a->execution, j->a->trace,
+		  "no pod is made: %s", why);
 	outcome_judge(&facts, &outcome);
 	if (agent_job_open_refusal(j) < 0 ||
 	    completion_finish(j->completion, &outcome, 0) < 0)
@@ -148,7 +149,8 @@ static void agent_job_refuse(struct agent_job *j, enum outcome_cause cause,
 
 static void agent_job_release(struct agent_job *j, const char *why)
 {
-	log_info(j->a->execution, "given back: %s", why);
+	log_write(LOG_LEVEL_INFO, j->a->execution, j->a->trace,
+		  "given back: %s", why);
 	if (agent_job_open_refusal(j) < 0 ||
 	    completion_release(j->completion, why) < 0)
 		agent_job_bury(j);
@@ -238,7 +240,8 @@ static void agent_on_assignment(void *ctx, struct assignment *a,
 	struct agent_job *j = calloc(1, sizeof(*j));
 
 	if (!j) {
-		log_error(a->execution, "out of memory: left to its lease");
+		log_write(LOG_LEVEL_ERROR, a->execution, a->trace,
+			  "out of memory: left to its lease");
 		assignment_free(a);
 		return;
 	}
@@ -247,8 +250,9 @@ static void agent_on_assignment(void *ctx, struct assignment *a,
 	j->agent = agent;
 	j->a = a;
 	TAILQ_INSERT_TAIL(&agent->jobs, j, link);
-	log_info(a->execution, "claimed, job %s, epoch %lld",
-		 a->job ? a->job : "?", (long long)a->epoch);
+	log_write(LOG_LEVEL_INFO, a->execution, a->trace,
+		  "claimed, job %s, epoch %lld", a->job ? a->job : "?",
+		  (long long)a->epoch);
 	if (why) {
 		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
 		return;

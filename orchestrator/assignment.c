@@ -86,7 +86,7 @@ static const char *assignment_parse_spec(struct assignment *a,
 	a->name = assignment_script_name(spec);
 	a->runtime = runtime_find(runtime);
 	if (!a->runtime)
-		return "a runtime that is known here (python, node, bash)";
+		return "a runtime that is known here (python, node, bash, bun)";
 	a->executor = json_get_str(spec, "executor", "auto");
 	a->image = json_get_str(spec, "image", NULL);
 	a->egress = !strcmp(json_get_str(spec, "network", "none"), "egress");
@@ -107,6 +107,8 @@ static const char *assignment_parse(struct assignment *a)
 
 	a->lease_ms = assignment_get_u32(o, "lease_ms", ASSIGNMENT_LEASE_MS);
 	a->job = json_get_str(o, "job", NULL);
+	a->trace = json_get_str(json_object_get(o, "context"), "trace_id",
+				NULL);
 	a->runtime_token = json_get_str(o, "runtime_token", NULL);
 	a->backend_token = json_get_str(o, "backend_token", NULL);
 	if (!a->job || !a->runtime_token || !a->backend_token)

@@ -23,6 +23,7 @@ struct runtime;
 struct assignment {
 	json_t *json; /* the ASSIGN; owns the strings below */
 	const char *execution, *job;
+	const char *trace; /* its trace id; NULL where there is none */
 	int64_t epoch;
 	uint32_t lease_ms;
 	const char *runtime_token, *backend_token;

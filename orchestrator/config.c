@@ -44,6 +44,8 @@ const struct option_spec config_specs[] = {
 	  "program" },
 	{ "log-level", 'l', OPTION_STRING, OPT(log_level), "LEVEL", "info",
 	  "error, warn, info or debug" },
+	{ "log-format", 0, OPTION_STRING, OPT(log_format), "FORMAT", "logfmt",
+	  LOG_FORMAT_HELP },
 	{ "help", 'h', OPTION_FLAG, OPT(help), NULL, NULL,
 	  "print this and exit" },
 	{ "version", 0, OPTION_FLAG, OPT(version), NULL, NULL,
@@ -197,6 +199,9 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 	if (log_level_parse(c->opt.log_level, &c->log_level) < 0)
 		return config_fail(err, err_size, "log-level", c->opt.log_level,
 				   "give error, warn, info or debug");
+	if (log_format_parse(c->opt.log_format, &c->log_format) < 0)
+		return config_fail(err, err_size, "log-format",
+				   c->opt.log_format, "give logfmt or json");
 	if (!c->opt.name) {
 		gethostname(c->name, sizeof(c->name) - 1);
 		c->opt.name = c->name;

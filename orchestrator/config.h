@@ -26,7 +26,7 @@ struct config_options {
 	struct option_list executors;
 	const char *docker_socket, *sidecar_image, *subnet_pool;
 	const char *runner, *sidecar, *sdk_dir;
-	const char *log_level;
+	const char *log_level, *log_format;
 	bool help, version;
 };
 
@@ -41,6 +41,7 @@ struct config {
 	char name[HOST_NAME_MAX + 1];
 	char api_key[CONFIG_KEY_MAX_BYTES]; /* "" for none */
 	enum log_level log_level;
+	enum log_format log_format;
 };
 
 /*

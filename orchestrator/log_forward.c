@@ -145,7 +145,7 @@ static void log_forward_upload(struct log_forward *l)
 		       log_forward_on_answer, l) < 0) {
 		l->dropped += l->sending_payload;
 		l->sending_payload = 0;
-		log_error(l->config.execution,
+		log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
 			  "out of memory: a part of the log is lost");
 		log_forward_schedule(l, LOG_FORWARD_BATCH_MS);
 	}
@@ -223,7 +223,7 @@ static void log_forward_close_gap(struct log_forward *l, const json_t *o)
 {
 	int64_t expected = json_get_int(o, "expected", 0);
 
-	log_error(l->config.execution,
+	log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
 		  "the backend has %" PRId64 " of %" PRIu64
 		  " bytes of the log; one upload is lost, the rest goes on",
 		  expected, l->offset);
@@ -258,7 +258,7 @@ static void log_forward_on_answer(const struct backend_response *r, void *ctx)
 		l->ops->on_refused(l->ctx, json_get_str(o, "detail", "gone"));
 		return; /* and l may be gone, too */
 	} else {
-		log_error(l->config.execution,
+		log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
 			  "the backend refuses the log: %s (status %d)",
 			  json_get_str(o, "detail", "no detail"), r->status);
 		log_forward_become_full(l, l->offset);

@@ -44,6 +44,7 @@ struct log_forward_config {
 	struct backend_client *client;
 	struct redactor *redactor; /* must outlive the log */
 	const char *execution;     /* the same */
+	const char *trace;         /* the same; may be NULL */
 	int64_t epoch;
 };
 

@@ -356,6 +356,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_init("orchestrator", m.config.log_level);
+	log_set_format(m.config.log_format);
 	if (!main_set_up(&m))
 		r = main_run(&m);
 	main_tear_down(&m);

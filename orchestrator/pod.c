@@ -55,8 +55,9 @@ void pod_set_state(struct pod *p, enum pod_state state)
 	assert(pod_states[old].next & POD_MAY(state));
 	p->state = state;
 	evtimer_del(p->deadline);
-	log_debug(p->a->execution, "pod %s: %s -> %s", p->id,
-		  pod_state_name(old), pod_state_name(state));
+	log_write(LOG_LEVEL_DEBUG, p->a->execution, p->a->trace,
+		  "pod %s: %s -> %s", p->id, pod_state_name(old),
+		  pod_state_name(state));
 	if (old == POD_CREATING)
 		p->ops->on_created(p, p->ctx);
 }
@@ -86,7 +87,8 @@ static void pod_miss_running(struct pod *p)
 		pod_end_script(p, OUTCOME_CAUSE_TIMEOUT, "");
 		break;
 	case POD_SIGNALLED:
-		log_warn(p->a->execution, "the runner did not end the script");
+		log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace,
+			  "the runner did not end the script");
 		pod_kill_script(p);
 		break;
 	case POD_KILLED:
@@ -112,7 +114,8 @@ static void pod_on_deadline(int fd, short what, void *ctx)
 		/* The end may still have to be told, the pod is not needed
 		 * for that. */
 		if (!p->drained)
-			log_warn(p->a->execution, "the sidecar did not drain");
+			log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace,
+				  "the sidecar did not drain");
 		p->drained = true;
 		pod_destroy(p);
 		pod_report(p);

@@ -84,9 +84,9 @@ void pod_report(struct pod *p)
 		r = record_release(p->record, p->detail);
 	else
 		r = record_end(p->record, &outcome);
-	log_info(p->a->execution, "%s%s%s",
-		 p->give_back ? "given back" : outcome.state,
-		 *outcome.reason ? ": " : "", outcome.reason);
+	log_write(LOG_LEVEL_INFO, p->a->execution, p->a->trace, "%s%s%s",
+		  p->give_back ? "given back" : outcome.state,
+		  *outcome.reason ? ": " : "", outcome.reason);
 	if (r < 0)
 		pod_abandon(p, "out of memory while reporting the end");
 }
@@ -129,7 +129,8 @@ void pod_abandon(struct pod *p, const char *why)
 {
 	if (p->ended)
 		return;
-	log_warn(p->a->execution, "abandoned: %s", why);
+	log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace, "abandoned: %s",
+		  why);
 	/* Nothing must reach the backend from here on. */
 	record_free(p->record);
 	runner_link_free(p->runner);

@@ -204,7 +204,8 @@ static void pod_on_stream(void *ctx, enum executor_side side, int fd)
 
 	/* A second connection can only be an impostor's. */
 	if (taken || p->state != POD_CREATING || *p->doom) {
-		log_warn(p->a->execution, "a surplus control stream is closed");
+		log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace,
+			  "a surplus control stream is closed");
 		close(fd);
 	} else if (side == EXECUTOR_SIDECAR) {
 		pod_connect_sidecar(p, fd);
@@ -217,7 +218,7 @@ static void pod_on_progress(void *ctx, const char *text)
 {
 	struct pod *p = ctx;
 
-	log_info(p->a->execution, "%s", text);
+	log_write(LOG_LEVEL_INFO, p->a->execution, p->a->trace, "%s", text);
 	if (p->state != POD_CREATING)
 		return;
 	pod_set_deadline(p, POD_CREATE_MS);
@@ -230,7 +231,8 @@ static void pod_on_failed(void *ctx, const char *reason)
 
 	if (p->state >= POD_STOPPING)
 		return;
-	log_warn(p->a->execution, "executor: %s", reason);
+	log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace, "executor: %s",
+		  reason);
 	pod_note_oom(p);
 	if (!p->runner || p->state < POD_ASSIGNED) {
 		pod_fail(p, OUTCOME_CAUSE_FAILURE, reason);

@@ -11,7 +11,7 @@
 #include "orchestrator/outcome.h"
 
 struct record {
-	const char *execution;
+	const char *execution, *trace;
 	struct redactor *redactor;
 	struct log_forward *log;
 	struct completion *completion;
@@ -72,7 +72,8 @@ int record_output(struct record *r, enum frame_type type, const void *data,
 void record_notice(struct record *r, const char *line)
 {
 	if (log_forward_notice(r->log, line) < 0)
-		log_error(r->execution, "out of memory: a notice is left out");
+		log_write(LOG_LEVEL_ERROR, r->execution, r->trace,
+			  "out of memory: a notice is left out");
 }
 
 bool record_secret(struct record *r, const void *value, size_t len)
@@ -93,7 +94,7 @@ bool record_secret(struct record *r, const void *value, size_t len)
 void record_finish_log(struct record *r)
 {
 	if (log_forward_finish(r->log) < 0)
-		log_error(r->execution,
+		log_write(LOG_LEVEL_ERROR, r->execution, r->trace,
 			  "out of memory: the end of the log is lost");
 }
 
@@ -155,6 +156,7 @@ static int record_init_log(struct record *r, struct event_base *base,
 		.client = client,
 		.redactor = r->redactor,
 		.execution = a->execution,
+		.trace = a->trace,
 		.epoch = a->epoch,
 	};
 
@@ -195,6 +197,7 @@ int record_new(struct record **out, struct event_base *base,
 	if (!r)
 		return -ENOMEM;
 	r->execution = a->execution;
+	r->trace = a->trace;
 	r->ops = ops;
 	r->ctx = ctx;
 	e = record_init(r, base, client, a);

@@ -41,6 +41,7 @@ static int run(const struct sidecar_options *options)
 {
 	_cleanup_(sidecar_freep) struct sidecar *s = NULL;
 	enum log_level level;
+	enum log_format format;
 	char err[512];
 
 	if (log_level_parse(options->log_level, &level) < 0) {
@@ -50,7 +51,15 @@ static int run(const struct sidecar_options *options)
 			options->log_level);
 		return 2;
 	}
+	if (log_format_parse(options->log_format, &format) < 0) {
+		fprintf(stderr,
+			"cronium-sidecar: \"%s\" is no log format: use "
+			"logfmt or json\n",
+			options->log_format);
+		return 2;
+	}
 	log_init("sidecar", level);
+	log_set_format(format);
 	signal(SIGPIPE, SIG_IGN);
 	if (!strncmp(options->backend, "https:", 6))
 		backend_client_tls_enable();

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/log.h"
+
 #define OFFSET(field) offsetof(struct sidecar_options, field)
 
 const struct option_spec sidecar_option_specs[] = {
@@ -17,6 +19,8 @@ const struct option_spec sidecar_option_specs[] = {
 	  "where the backend answers" },
 	{ "log-level", 0, OPTION_STRING, OFFSET(log_level), "LEVEL", "info",
 	  "error, warn, info or debug" },
+	{ "log-format", 0, OPTION_STRING, OFFSET(log_format), "FORMAT",
+	  "logfmt", LOG_FORMAT_HELP },
 	{ "version", 'V', OPTION_FLAG, OFFSET(version), NULL, NULL,
 	  "print the version and exit" },
 	{ "help", 'h', OPTION_FLAG, OFFSET(help), NULL, NULL,

@@ -10,7 +10,7 @@ struct sidecar_options {
 	const char *control;
 	struct option_list listen;
 	const char *backend;
-	const char *log_level;
+	const char *log_level, *log_format;
 	bool help;
 	bool version;
 };
