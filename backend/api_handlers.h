@@ -33,6 +33,9 @@ API_HANDLER(api_runtime_condition_get);
 API_HANDLER(api_runtime_condition_set);
 API_HANDLER(api_runtime_context);
 
+/* api_changes.c: for administrators and executions */
+API_HANDLER(api_changes);
+
 /* api_agents.c */
 API_HANDLER(api_agent_claims);
 API_HANDLER(api_agent_heartbeat);

@@ -28,6 +28,8 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/api-keys", api_key_create, API_ADMIN },
 	{ HTTP_DELETE, "/v1/api-keys/{id}", api_key_delete, API_ADMIN },
 
+	{ HTTP_GET, "/v1/changes", api_changes, API_ADMIN },
+
 	{ HTTP_GET, "/v1/agents", api_agent_list, API_ADMIN },
 	{ HTTP_GET, "/v1/agents/{name}/claims", api_agent_claims, API_AGENT },
 	{ HTTP_POST, "/v1/agents/{name}/heartbeat", api_agent_heartbeat,
@@ -59,3 +61,4 @@ const struct http_route api_routes[] = {
 };
 
 const size_t api_routes_n = ARRAY_SIZE(api_routes);
+	{ HTTP_GET, "/v1/runtime/changes", api_changes, API_RUNTIME },

@@ -10,6 +10,7 @@
 
 #include "backend/api.h"
 #include "backend/api_handlers.h"
+#include "backend/change_hub.h"
 #include "backend/live.h"
 #include "backend/var_key.h"
 #include "common/json.h"
@@ -322,9 +323,17 @@ static void write_problem(struct api_call *call, int r,
 		api_store_problem(call, r, result, api_param(call, "key"));
 }
 
-static void on_put(int r, const struct store_result *result, void *ctx)
+/* Those who watch are told, also when the writer has left. */
+static void publish(struct backend *b, int r, const struct store_result *result,
+		    bool deleted)
 {
-	struct api_call *call = ctx;
+	if (r == 0 && !result->repeated)
+		change_hub_publish(b->changes, &result->variable, deleted);
+}
+
+static void reply_put(struct api_call *call, int r,
+		      const struct store_result *result)
+{
 	struct variable_headers h;
 
 	if (r) {
@@ -333,6 +342,22 @@ static void on_put(int r, const struct store_result *result, void *ctx)
 	}
 	variable_headers_set(&h, &result->variable);
 	api_reply(call, result->created ? 201 : 204, h.items, h.n, NULL, 0);
+}
+
+static void on_put(struct backend *b, struct api_call *call, int r,
+		   const struct store_result *result)
+{
+	if (call)
+		reply_put(call, r, result);
+	publish(b, r, result, false);
+}
+
+static void put(struct api_call *call, const struct store_variable_put *put)
+{
+	struct store_done done;
+
+	if (api_done_always(call, on_put, &done))
+		api_start(call, store_variable_put(call->b->store, put, done));
 }
 
 /* ?secret=1 and ?secret=0; an execution keeps what it is. */
@@ -352,7 +377,7 @@ static void on_put_body(struct http_exchange *ex, const uint8_t *body,
 			size_t len, void *data)
 {
 	struct api_call *call = data;
-	struct store_variable_put put = {
+	struct store_variable_put request = {
 		.key = api_param(call, "key"),
 		.value = { body, len },
 		.audit = api_audit(call, "variable.put",
@@ -360,9 +385,9 @@ static void on_put_body(struct http_exchange *ex, const uint8_t *body,
 	};
 	size_t at = 0;
 
-	if (!variable_expect(call, &put.expect) ||
-	    !put_secret(call, &put.secret) ||
-	    !variable_writer(call, &put.writer))
+	if (!variable_expect(call, &request.expect) ||
+	    !put_secret(call, &request.secret) ||
+	    !variable_writer(call, &request.writer))
 		return;
 	if (json_check(body, len, &at))
 		api_problem_with(call, 400, "invalid_json", "offset",
@@ -370,8 +395,7 @@ static void on_put_body(struct http_exchange *ex, const uint8_t *body,
 				 "the body is not one JSON value: byte %zu",
 				 at);
 	else
-		api_start(call, store_variable_put(call->b->store, &put,
-						   api_done(call, on_put)));
+		put(call, &request);
 }
 
 API_HANDLER(api_variable_put)
@@ -383,12 +407,14 @@ API_HANDLER(api_variable_put)
 				      on_put_body);
 }
 
-static void on_deleted(int r, const struct store_result *result, void *ctx)
+static void on_deleted(struct backend *b, struct api_call *call, int r,
+		       const struct store_result *result)
 {
-	if (r)
-		write_problem(ctx, r, result);
-	else
-		api_reply_empty(ctx, 204);
+	if (call && r)
+		write_problem(call, r, result);
+	else if (call)
+		api_reply_empty(call, 204);
+	publish(b, r, result, true);
 }
 
 API_HANDLER(api_variable_delete)
@@ -396,6 +422,7 @@ API_HANDLER(api_variable_delete)
 	struct api_call *call = ctx;
 	const char *key = variable_key(call, may_write, "variable.delete");
 	struct store_variable_delete del = { .key = key };
+	struct store_done done;
 
 	if (!key || !variable_expect(call, &del.expect) ||
 	    !variable_writer(call, &del.writer))
@@ -406,15 +433,16 @@ API_HANDLER(api_variable_delete)
 		return;
 	}
 	del.audit = api_audit(call, "variable.delete", key);
-	api_start(call, store_variable_delete(call->b->store, &del,
-					      api_done(call, on_deleted)));
+	if (api_done_always(call, on_deleted, &done))
+		api_start(call,
+			  store_variable_delete(call->b->store, &del, done));
 }
 
 /* --- increment ----------------------------------------------------------- */
 
-static void on_incremented(int r, const struct store_result *result, void *ctx)
+static void reply_incremented(struct api_call *call, int r,
+			      const struct store_result *result)
 {
-	struct api_call *call = ctx;
 	struct variable_headers h;
 	struct buf body = { 0 };
 
@@ -435,19 +463,28 @@ static void on_incremented(int r, const struct store_result *result, void *ctx)
 	buf_deinit_secret(&body);
 }
 
+static void on_incremented(struct backend *b, struct api_call *call, int r,
+			   const struct store_result *result)
+{
+	if (call)
+		reply_incremented(call, r, result);
+	publish(b, r, result, false);
+}
+
 static void increment(struct api_call *call, const char *by)
 {
 	struct store_variable_increment inc = {
 		.key = api_param(call, "key"),
 		.by = by,
 	};
+	struct store_done done;
 
 	if (!variable_writer(call, &inc.writer))
 		return;
 	inc.audit = api_audit(call, "variable.increment", inc.key);
-	api_start(call,
-		  store_variable_increment(call->b->store, &inc,
-					   api_done(call, on_incremented)));
+	if (api_done_always(call, on_incremented, &done))
+		api_start(call,
+			  store_variable_increment(call->b->store, &inc, done));
 }
 
 static void on_increment_body(struct http_exchange *ex, const uint8_t *body,

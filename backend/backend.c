@@ -8,6 +8,7 @@
 
 #include "backend/api.h"
 #include "backend/auth.h"
+#include "backend/change_hub.h"
 #include "backend/data_dir.h"
 #include "backend/follow.h"
 #include "backend/live.h"
@@ -68,6 +69,8 @@ static int make_parts(struct backend *b)
 	if (!r)
 		r = live_new(&b->live);
 	if (!r)
+	if (!r)
+		r = change_hub_new(&b->changes, b);
 		r = follow_new(&b->follow);
 	if (!r)
 		r = auth_new(&b->auth, b);
@@ -113,6 +116,7 @@ void backend_close(struct backend *b)
 	metrics_free(b->metrics);
 	http_tls_free(b->tls);
 	buf_deinit(&b->public_pem);
+	change_hub_free(b->changes);
 	keys_deinit(&b->keys);
 	data_dir_close(b->dir);
 	if (b->on_term)
@@ -209,10 +213,11 @@ static void on_started(struct backend *b, const char *why)
 /* --- running ------------------------------------------------------------- */
 
 /*
- * Stopping: the claim and follow streams end, requests under way are finished,
- * then the store's completions are heard to the last. Twice: a claim that is
- * heard only now is given back, which is one more operation. Writes complete
- * in their order; to expire the leases of the year 1970 changes nothing.
+ * Stopping: the streams of claims, logs and changes end, requests under way are
+ * finished, then the store's completions are heard to the last. Twice: a claim
+ * that is heard only now is given back, which is one more operation. Writes
+ * complete in their order; to expire the leases of the year 1970 changes
+ * nothing.
  */
 static void backend_flush(struct backend *b);
 
@@ -260,6 +265,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 }
 
 int backend_run(struct backend *b)
+	change_hub_stop(b->changes);
 {
 	int r;
 

@@ -1,6 +1,7 @@
 #include "backend/job_change.h"
 
 #include "backend/backend.h"
+#include "backend/change_hub.h"
 #include "backend/follow.h"
 #include "backend/job_json.h"
 #include "backend/live.h"
@@ -35,5 +36,7 @@ void job_changed(struct backend *b, const struct store_job *job)
 		log_error(job->id, "out of memory: tokens of %s are refused",
 			  job->execution);
 	job_publish(b, job);
+	if (job->execution && !job_state_live(job->state))
+		change_hub_execution_ended(b->changes, job->execution);
 	queue_job_changed(b->queue, job);
 }
