@@ -8,7 +8,6 @@
 #include "backend/api_routes.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
-#include "common/http/problem.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -125,12 +124,15 @@ void api_reply_json(struct api_call *call, int status, json_t *o)
 static void api_problem_reply(struct api_call *call,
 			      const struct http_problem_text *text)
 {
-	static const struct http_header headers[] = {
+	const struct http_header headers[] = {
 		{ "content-type", "application/problem+json" },
 		{ "cache-control", "no-store" },
-		{ "www-authenticate", "Bearer" },
+		text->status == 401
+			? (struct http_header){ "www-authenticate", "Bearer" }
+			: (struct http_header){ "retry-after", "1" },
 	};
-	size_t n = ARRAY_SIZE(headers) - (text->status == 401 ? 0 : 1);
+	bool more = text->status == 401 || text->status == 503;
+	size_t n = ARRAY_SIZE(headers) - (more ? 0 : 1);
 	struct buf body = { 0 };
 
 	if (http_problem_append(&body, text))
@@ -171,20 +173,57 @@ void api_problem_with(struct api_call *call, int status, const char *code,
 					.code = code,
 					.detail = detail,
 					.trace_id = call->trace_id,
-					.member = member,
-					.value = value,
+					.members = { { member, value } },
 				});
+}
+
+void api_problem_two(struct api_call *call, int status, const char *code,
+		     const struct http_problem_member members[2],
+		     const char *fmt, ...)
+{
+	char detail[API_DETAIL_MAX_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	api_problem_reply(call, &(struct http_problem_text){
+					.status = status,
+					.code = code,
+					.detail = detail,
+					.trace_id = call->trace_id,
+					.members = { members[0], members[1] },
+				});
+}
+
+bool api_in_scope(struct api_call *call, enum token_scope scope,
+		  const char *name)
+{
+	if (call->caller.token->claims.scopes & scope)
+		return true;
+	auth_audit_refusal(call->b->auth, call, name, name, "forbidden");
+	api_problem(call, 403, "forbidden", "the token does not allow %s",
+		    name);
+	return false;
 }
 
 void api_stream_start(struct api_call *call, const char *content_type)
 {
+	api_stream_start_with(call, content_type, NULL, NULL);
+}
+
+void api_stream_start_with(struct api_call *call, const char *content_type,
+			   const char *name, const char *value)
+{
 	const struct http_header headers[] = {
 		{ "content-type", content_type },
 		{ "cache-control", "no-store" },
+		{ name, value },
 	};
 
 	api_count(call, 200);
-	http_respond_start(call->ex, 200, headers, ARRAY_SIZE(headers));
+	http_respond_start(call->ex, 200, headers,
+			   ARRAY_SIZE(headers) - (name ? 0 : 1));
 }
 
 void api_stream_end(struct api_call *call)

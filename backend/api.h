@@ -13,10 +13,12 @@
 #include "backend/auth.h"
 #include "backend/backend.h"
 #include "backend/store.h"
+#include "common/http/problem.h"
 #include "common/http/router.h"
 #include "common/http/server.h"
 #include "common/http/trace.h"
 #include "common/macro.h"
+#include "common/token.h"
 
 #define API_IDEMPOTENCY_KEY_MAX_BYTES 128
 #define API_BODY_SMALL_BYTES (64 * 1024) /* for JSON that we own */
@@ -69,11 +71,21 @@ void api_problem(struct api_call *call, int status, const char *code,
 void api_problem_with(struct api_call *call, int status, const char *code,
 		      const char *member, int64_t value, const char *fmt, ...)
 	PRINTF_LIKE(6, 7);
+/* With two. */
+void api_problem_two(struct api_call *call, int status, const char *code,
+		     const struct http_problem_member members[2],
+		     const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* Whether an execution's token has the scope; false: answered 403. */
+bool api_in_scope(struct api_call *call, enum token_scope scope,
+		  const char *name);
 /* For what a store callback was given in r; what is the object's name. */
 void api_store_problem(struct api_call *call, int r,
 		       const struct store_result *result, const char *what);
 /* A streamed reply: the call lives until api_stream_end() or on_end. */
 void api_stream_start(struct api_call *call, const char *content_type);
+/* With one more header. */
+void api_stream_start_with(struct api_call *call, const char *content_type,
+			   const char *name, const char *value);
 void api_stream_end(struct api_call *call);
 void api_stream_abort(struct api_call *call);
 

@@ -19,6 +19,13 @@ API_HANDLER(api_job_output);
 API_HANDLER(api_log_read);
 API_HANDLER(api_log_append);
 
+/* api_streams.c */
+API_HANDLER(api_stream_get);
+API_HANDLER(api_stream_append_input);
+API_HANDLER(api_stream_append_output);
+API_HANDLER(api_stream_read_input);
+API_HANDLER(api_stream_read_output);
+
 /* api_variables.c: for administrators and executions */
 API_HANDLER(api_variable_list);
 API_HANDLER(api_variable_get);
@@ -26,15 +33,15 @@ API_HANDLER(api_variable_put);
 API_HANDLER(api_variable_delete);
 API_HANDLER(api_variable_increment);
 
+/* api_changes.c: for administrators and executions */
+API_HANDLER(api_changes);
+
 /* api_runtime.c */
 API_HANDLER(api_runtime_input);
 API_HANDLER(api_runtime_output);
 API_HANDLER(api_runtime_condition_get);
 API_HANDLER(api_runtime_condition_set);
 API_HANDLER(api_runtime_context);
-
-/* api_changes.c: for administrators and executions */
-API_HANDLER(api_changes);
 
 /* api_agents.c */
 API_HANDLER(api_agent_claims);

@@ -15,6 +15,11 @@ const struct http_route api_routes[] = {
 	{ HTTP_GET, "/v1/jobs/{id}/input", api_job_input, API_ADMIN },
 	{ HTTP_GET, "/v1/jobs/{id}/output", api_job_output, API_ADMIN },
 	{ HTTP_GET, "/v1/jobs/{id}/logs", api_log_read, API_ADMIN },
+	{ HTTP_GET, "/v1/jobs/{id}/streams", api_stream_get, API_ADMIN },
+	{ HTTP_POST, "/v1/jobs/{id}/input/stream", api_stream_append_input,
+	  API_ADMIN },
+	{ HTTP_GET, "/v1/jobs/{id}/output/stream", api_stream_read_output,
+	  API_ADMIN },
 
 	{ HTTP_GET, "/v1/variables", api_variable_list, API_ADMIN },
 	{ HTTP_GET, "/v1/variables/{key}", api_variable_get, API_ADMIN },
@@ -23,12 +28,12 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/variables/{key}/increment", api_variable_increment,
 	  API_ADMIN },
 
+	{ HTTP_GET, "/v1/changes", api_changes, API_ADMIN },
+
 	{ HTTP_GET, "/v1/audit", api_audit_list, API_ADMIN },
 	{ HTTP_GET, "/v1/api-keys", api_key_list, API_ADMIN },
 	{ HTTP_POST, "/v1/api-keys", api_key_create, API_ADMIN },
 	{ HTTP_DELETE, "/v1/api-keys/{id}", api_key_delete, API_ADMIN },
-
-	{ HTTP_GET, "/v1/changes", api_changes, API_ADMIN },
 
 	{ HTTP_GET, "/v1/agents", api_agent_list, API_ADMIN },
 	{ HTTP_GET, "/v1/agents/{name}/claims", api_agent_claims, API_AGENT },
@@ -44,6 +49,10 @@ const struct http_route api_routes[] = {
 
 	{ HTTP_GET, "/v1/runtime/input", api_runtime_input, API_RUNTIME },
 	{ HTTP_POST, "/v1/runtime/output", api_runtime_output, API_RUNTIME },
+	{ HTTP_GET, "/v1/runtime/input/stream", api_stream_read_input,
+	  API_RUNTIME },
+	{ HTTP_POST, "/v1/runtime/output/stream", api_stream_append_output,
+	  API_RUNTIME },
 	{ HTTP_GET, "/v1/runtime/variables", api_variable_list, API_RUNTIME },
 	{ HTTP_GET, "/v1/runtime/variables/{key}", api_variable_get,
 	  API_RUNTIME },
@@ -53,6 +62,7 @@ const struct http_route api_routes[] = {
 	  API_RUNTIME },
 	{ HTTP_POST, "/v1/runtime/variables/{key}/increment",
 	  api_variable_increment, API_RUNTIME },
+	{ HTTP_GET, "/v1/runtime/changes", api_changes, API_RUNTIME },
 	{ HTTP_GET, "/v1/runtime/condition", api_runtime_condition_get,
 	  API_RUNTIME },
 	{ HTTP_POST, "/v1/runtime/condition", api_runtime_condition_set,
@@ -61,4 +71,3 @@ const struct http_route api_routes[] = {
 };
 
 const size_t api_routes_n = ARRAY_SIZE(api_routes);
-	{ HTTP_GET, "/v1/runtime/changes", api_changes, API_RUNTIME },

@@ -13,18 +13,6 @@ static const struct token_claims *claims_of(const struct api_call *call)
 	return &call->caller.token->claims;
 }
 
-/* False: answered 403. */
-static bool in_scope(struct api_call *call, enum token_scope scope,
-		     const char *name)
-{
-	if (claims_of(call)->scopes & scope)
-		return true;
-	auth_audit_refusal(call->b->auth, call, name, name, "forbidden");
-	api_problem(call, 403, "forbidden", "the token does not allow %s",
-		    name);
-	return false;
-}
-
 /* A token that is only for reading sets no condition; its output is what the
  * job is for. */
 static bool writable(struct api_call *call)
@@ -70,7 +58,7 @@ API_HANDLER(api_runtime_input)
 {
 	struct api_call *call = ctx;
 
-	if (in_scope(call, TOKEN_SCOPE_INPUT, "input"))
+	if (api_in_scope(call, TOKEN_SCOPE_INPUT, "input"))
 		api_start(call,
 			  store_job_read(call->b->store, claims_of(call)->job,
 					 STORE_INPUT,
@@ -105,7 +93,7 @@ API_HANDLER(api_runtime_output)
 {
 	struct api_call *call = ctx;
 
-	if (in_scope(call, TOKEN_SCOPE_OUTPUT, "output"))
+	if (api_in_scope(call, TOKEN_SCOPE_OUTPUT, "output"))
 		http_exchange_collect(ex, call->b->config->max_output_bytes,
 				      on_output_body);
 }
@@ -129,7 +117,7 @@ API_HANDLER(api_runtime_condition_get)
 {
 	struct api_call *call = ctx;
 
-	if (in_scope(call, TOKEN_SCOPE_CONDITION, "condition"))
+	if (api_in_scope(call, TOKEN_SCOPE_CONDITION, "condition"))
 		api_start(call,
 			  store_condition_get(call->b->store,
 					      claims_of(call)->subject,
@@ -173,7 +161,7 @@ API_HANDLER(api_runtime_condition_set)
 {
 	struct api_call *call = ctx;
 
-	if (in_scope(call, TOKEN_SCOPE_CONDITION, "condition") &&
+	if (api_in_scope(call, TOKEN_SCOPE_CONDITION, "condition") &&
 	    writable(call))
 		http_exchange_collect(ex, API_BODY_SMALL_BYTES,
 				      on_condition_body);
@@ -195,7 +183,7 @@ API_HANDLER(api_runtime_context)
 {
 	struct api_call *call = ctx;
 
-	if (in_scope(call, TOKEN_SCOPE_CONTEXT, "context"))
+	if (api_in_scope(call, TOKEN_SCOPE_CONTEXT, "context"))
 		api_start(call,
 			  store_execution_get(call->b->store,
 					      claims_of(call)->subject,

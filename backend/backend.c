@@ -17,6 +17,7 @@
 #include "backend/run_dir.h"
 #include "backend/startup.h"
 #include "backend/store.h"
+#include "backend/streams.h"
 #include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/http/tls.h"
@@ -69,9 +70,11 @@ static int make_parts(struct backend *b)
 	if (!r)
 		r = live_new(&b->live);
 	if (!r)
-	if (!r)
 		r = change_hub_new(&b->changes, b);
+	if (!r)
 		r = follow_new(&b->follow);
+	if (!r)
+		r = streams_new(&b->streams, b);
 	if (!r)
 		r = auth_new(&b->auth, b);
 	if (!r)
@@ -111,12 +114,13 @@ void backend_close(struct backend *b)
 	queue_free(b->queue);
 	store_close(b->store);
 	auth_free(b->auth);
+	streams_free(b->streams);
 	follow_free(b->follow);
+	change_hub_free(b->changes);
 	live_free(b->live);
 	metrics_free(b->metrics);
 	http_tls_free(b->tls);
 	buf_deinit(&b->public_pem);
-	change_hub_free(b->changes);
 	keys_deinit(&b->keys);
 	data_dir_close(b->dir);
 	if (b->on_term)
@@ -208,6 +212,7 @@ static void on_started(struct backend *b, const char *why)
 		 " data=%s run=%s listen=%s port=%u tls=%s executions=%zu",
 		 b->config->data_dir, b->config->run_dir, b->config->listen,
 		 port, b->tls ? "yes" : "no", live_count(b->live));
+	streams_start(b->streams);
 }
 
 /* --- running ------------------------------------------------------------- */
@@ -260,12 +265,13 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	b->draining = true;
 	event_add(b->drain_timer, &limit);
 	queue_stop(b->queue);
+	change_hub_stop(b->changes);
 	follow_stop(b->follow);
+	streams_stop(b->streams);
 	http_server_drain(b->server, on_drained, b);
 }
 
 int backend_run(struct backend *b)
-	change_hub_stop(b->changes);
 {
 	int r;
 

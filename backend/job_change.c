@@ -7,6 +7,7 @@
 #include "backend/live.h"
 #include "backend/queue.h"
 #include "backend/store.h"
+#include "backend/streams.h"
 #include "common/log.h"
 
 static void job_publish(struct backend *b, const struct store_job *job)
@@ -35,8 +36,9 @@ void job_changed(struct backend *b, const struct store_job *job)
 	if (live_update(b->live, job))
 		log_error(job->id, "out of memory: tokens of %s are refused",
 			  job->execution);
-	job_publish(b, job);
 	if (job->execution && !job_state_live(job->state))
 		change_hub_execution_ended(b->changes, job->execution);
+	job_publish(b, job);
+	streams_job_changed(b->streams, job);
 	queue_job_changed(b->queue, job);
 }

@@ -21,7 +21,7 @@ struct metrics {
 	uint64_t claims[METRICS_BOUNDS + 1];
 	int64_t claims_sum_ms;
 	uint64_t tokens_refused;
-	uint64_t log_bytes;
+	uint64_t log_bytes, stream_bytes;
 };
 
 int metrics_new(struct metrics **out)
@@ -60,6 +60,11 @@ void metrics_token_refused(struct metrics *m)
 void metrics_log_bytes(struct metrics *m, uint64_t bytes)
 {
 	m->log_bytes += bytes;
+}
+
+void metrics_stream_bytes(struct metrics *m, uint64_t bytes)
+{
+	m->stream_bytes += bytes;
 }
 
 static int render_requests(const struct metrics *m, struct buf *out)
@@ -120,8 +125,13 @@ int metrics_render(const struct metrics *m, struct buf *out)
 			"# HELP cronium_log_bytes_total Bytes of job logs "
 			"stored.\n"
 			"# TYPE cronium_log_bytes_total counter\n"
-			"cronium_log_bytes_total %llu\n",
+			"cronium_log_bytes_total %llu\n"
+			"# HELP cronium_stream_bytes_total Bytes of records "
+			"given to streams.\n"
+			"# TYPE cronium_stream_bytes_total counter\n"
+			"cronium_stream_bytes_total %llu\n",
 			(unsigned long long)m->tokens_refused,
-			(unsigned long long)m->log_bytes);
+			(unsigned long long)m->log_bytes,
+			(unsigned long long)m->stream_bytes);
 	return r;
 }

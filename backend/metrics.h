@@ -28,6 +28,7 @@ void metrics_request(struct metrics *m, enum metrics_class class, int status);
 void metrics_claim(struct metrics *m, int64_t latency_ms);
 void metrics_token_refused(struct metrics *m);
 void metrics_log_bytes(struct metrics *m, uint64_t bytes);
+void metrics_stream_bytes(struct metrics *m, uint64_t bytes);
 
 /* Appends the text form. 0 or -ENOMEM. */
 int metrics_render(const struct metrics *m, struct buf *out) MUST_CHECK;

@@ -18,6 +18,8 @@ const char *store_outcome_name(int e)
 		[STORE_E_RANGE] = "range",
 		[STORE_E_KEY_REUSED] = "key_reused",
 		[STORE_E_STATE] = "state",
+		[STORE_E_STREAM_GAP] = "stream_gap",
+		[STORE_E_STREAM_ENDED] = "stream_ended",
 		[STORE_E_FAMILY] = "too_many_jobs",
 	};
 
@@ -156,6 +158,33 @@ int store_log_read(struct store *s, const struct store_log_query *query,
 	return store_call_start(s, STORE_OP_LOG_READ, query, done);
 }
 
+/* ---------------------------------------------------------------- streams */
+
+int store_stream_append(struct store *s,
+			const struct store_stream_append *append,
+			struct store_done done)
+{
+	return store_call_start(s, STORE_OP_STREAM_APPEND, append, done);
+}
+
+int store_stream_read(struct store *s, const struct store_stream_query *query,
+		      struct store_done done)
+{
+	return store_call_start(s, STORE_OP_STREAM_READ, query, done);
+}
+
+int store_stream_get(struct store *s, const char *job, struct store_done done)
+{
+	struct store_request_id request = { job };
+
+	return store_call_start(s, STORE_OP_STREAM_GET, &request, done);
+}
+
+int store_stream_sweep(struct store *s, struct store_done done)
+{
+	return store_call_start(s, STORE_OP_STREAM_SWEEP, NULL, done);
+}
+
 /* -------------------------------------------------------------- variables */
 
 int store_variable_get(struct store *s, const char *key, struct store_done done)
@@ -192,6 +221,12 @@ int store_variable_increment(struct store *s,
 	return store_call_start(s, STORE_OP_VARIABLE_INCREMENT, inc, done);
 }
 
+int store_change_list(struct store *s, const struct store_change_query *query,
+		      struct store_done done)
+{
+	return store_call_start(s, STORE_OP_CHANGE_LIST, query, done);
+}
+
 /* ---------------------------------------------------------------- runtime */
 
 int store_execution_get(struct store *s, const char *execution,
@@ -221,12 +256,6 @@ int store_condition_get(struct store *s, const char *execution,
 
 	return store_call_start(s, STORE_OP_CONDITION_GET, &request, done);
 }
-int store_change_list(struct store *s, const struct store_change_query *query,
-		      struct store_done done)
-{
-	return store_call_start(s, STORE_OP_CHANGE_LIST, query, done);
-}
-
 
 /* ------------------------------------------------------------ tool actions */
 

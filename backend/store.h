@@ -69,6 +69,8 @@ enum {
 	STORE_E_RANGE,      /* increment past 64 bits, or not finite */
 	STORE_E_KEY_REUSED, /* Idempotency-Key of a different request */
 	STORE_E_STATE,      /* the job's state does not allow it */
+	STORE_E_STREAM_GAP, /* records are missing before that number */
+	STORE_E_STREAM_ENDED, /* nothing more can be appended */
 	STORE_E_FAMILY, /* too many jobs of one execution, or too deep */
 };
 
@@ -317,6 +319,54 @@ struct store_log_query {
 int store_log_read(struct store *s, const struct store_log_query *query,
 		   struct store_done done) MUST_CHECK;
 
+/* ---------------------------------------------------------------- streams */
+
+struct store_stream_append {
+	/* NULL: that of the writer's execution. With the job given and no
+	 * execution an administrator writes. */
+	const char *job;
+	enum store_stream_kind kind;
+	/* The key counts where there is no from, until the job ends; of an
+	 * administrator's too. */
+	struct store_writer writer;
+	int64_t from; /* number of the first record; -1: at the end */
+	struct store_blob records; /* n lines, each with its newline */
+	int64_t n;
+	bool end;            /* nothing comes behind these */
+	int64_t limit_bytes; /* of the whole stream; 0: no limit */
+	struct store_audit audit;
+};
+/*
+ * result->stream_append, result->job.id. All or nothing; records that were
+ * stored before are dropped. STORE_E_STREAM_GAP and STORE_E_STREAM_ENDED with
+ * result->stream_append.next; STORE_E_ENDED: the execution has; STORE_E_LIMIT;
+ * STORE_E_NOT_FOUND; STORE_E_KEY_REUSED. Neither records nor end: only says
+ * where the stream stands.
+ */
+int store_stream_append(struct store *s,
+			const struct store_stream_append *append,
+			struct store_done done) MUST_CHECK;
+
+struct store_stream_query {
+	const char *job;
+	enum store_stream_kind kind;
+	int64_t from;     /* number of the first record */
+	size_t max_bytes; /* 1 … STORE_STREAM_READ_MAX_BYTES, but at least one
+			   * record where there is one */
+};
+/* result->stream. STORE_E_STREAM_GAP with result->stream.records;
+ * STORE_E_NOT_FOUND; STORE_E_ENDED: the input of a job that has ended. */
+int store_stream_read(struct store *s, const struct store_stream_query *query,
+		      struct store_done done) MUST_CHECK;
+
+/* result->streams; STORE_E_NOT_FOUND. */
+int store_stream_get(struct store *s, const char *job,
+		     struct store_done done) MUST_CHECK;
+
+/* Removes what is no longer needed of the streams of jobs that have ended,
+ * the records of their input, a bounded piece: again while result->more. */
+int store_stream_sweep(struct store *s, struct store_done done) MUST_CHECK;
+
 /* -------------------------------------------------------------- variables */
 
 /* Versions are taken from one counter, one for each write, deletions too: they
@@ -389,6 +439,22 @@ int store_variable_increment(struct store *s,
 			     const struct store_variable_increment *inc,
 			     struct store_done done) MUST_CHECK;
 
+struct store_change_query {
+	const char *key;  /* NULL: of all, without their values */
+	int64_t after;    /* a version; STORE_CHANGES_NONE: only how it is now */
+	size_t limit;     /* 1 … STORE_LIST_MAX */
+	size_t max_bytes; /* of values; one change is given in any case */
+};
+#define STORE_CHANGES_NONE INT64_C(-1)
+/*
+ * result->changes: the changes after a version, in their order. reset says that
+ * they are not all known any more: then there are none, but, as with
+ * STORE_CHANGES_NONE, for a key how it is now. Where the key still has the
+ * version that it had then, nothing is missing.
+ */
+int store_change_list(struct store *s, const struct store_change_query *query,
+		      struct store_done done) MUST_CHECK;
+
 /* ---------------------------------------------------------------- runtime */
 
 /* The job of an execution: result->job as seen by this execution.
@@ -439,22 +505,6 @@ struct store_tool_finish {
 	int status; /* of the reply; 0: nothing was done, begin it again */
 	struct store_blob reply;
 	struct store_audit audit;
-struct store_change_query {
-	const char *key;  /* NULL: of all, without their values */
-	int64_t after;    /* a version; STORE_CHANGES_NONE: only how it is now */
-	size_t limit;     /* 1 … STORE_LIST_MAX */
-	size_t max_bytes; /* of values; one change is given in any case */
-};
-#define STORE_CHANGES_NONE INT64_C(-1)
-/*
- * result->changes: the changes after a version, in their order. reset says that
- * they are not all known any more: then there are none, but, as with
- * STORE_CHANGES_NONE, for a key how it is now. Where the key still has the
- * version that it had then, nothing is missing.
- */
-int store_change_list(struct store *s, const struct store_change_query *query,
-		      struct store_done done) MUST_CHECK;
-
 };
 /* Notes what came of it, until the execution ends. The first outcome stays;
  * that there is nothing to note any more is no failure. */

@@ -35,16 +35,20 @@ enum store_op {
 	STORE_OP_QUEUE_ABANDON,      /* struct store_request_id */
 	STORE_OP_LOG_APPEND,         /* struct store_log_append */
 	STORE_OP_LOG_READ,           /* struct store_log_query */
+	STORE_OP_STREAM_APPEND,      /* struct store_stream_append */
+	STORE_OP_STREAM_READ,        /* struct store_stream_query */
+	STORE_OP_STREAM_GET,         /* struct store_request_id */
+	STORE_OP_STREAM_SWEEP,       /* none */
 	STORE_OP_VARIABLE_GET,       /* struct store_request_id */
 	STORE_OP_VARIABLE_LIST,      /* struct store_variable_query */
 	STORE_OP_VARIABLE_PUT,       /* struct store_variable_put */
 	STORE_OP_VARIABLE_DELETE,    /* struct store_variable_delete */
 	STORE_OP_VARIABLE_INCREMENT, /* struct store_variable_increment */
+	STORE_OP_CHANGE_LIST,        /* struct store_change_query */
 	STORE_OP_EXECUTION_GET,      /* struct store_request_id */
 	STORE_OP_OUTPUT_SET,         /* struct store_output_set */
 	STORE_OP_CONDITION_SET,      /* struct store_condition_set */
 	STORE_OP_CONDITION_GET,      /* struct store_request_id */
-	STORE_OP_CHANGE_LIST,        /* struct store_change_query */
 	STORE_OP_TOOL_BEGIN,         /* struct store_tool_begin */
 	STORE_OP_TOOL_FINISH,        /* struct store_tool_finish */
 	STORE_OP_AUDIT_APPEND,       /* struct store_request_audit */

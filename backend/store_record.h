@@ -74,6 +74,24 @@ enum store_stream {
 	STORE_NOTICE = 3,
 };
 
+/* The two streams of records that a job has; numbers as in the database. */
+enum store_stream_kind {
+	STORE_STREAM_INPUT = 0,
+	STORE_STREAM_OUTPUT = 1,
+};
+
+enum store_stream_state {
+	STORE_STREAM_OPEN,
+	STORE_STREAM_ENDED,  /* all of it is there */
+	STORE_STREAM_BROKEN, /* its writer ended in another way */
+};
+
+struct store_stream_info {
+	enum store_stream_state state;
+	int64_t records, bytes;
+	const char *from; /* the job that it comes from, or NULL */
+};
+
 struct store_log_chunk {
 	enum store_stream stream;
 	struct store_blob data;
@@ -85,6 +103,14 @@ struct store_variable {
 	size_t bytes;            /* of the value */
 	int64_t version, updated_ms;
 	bool secret;
+};
+
+struct store_change {
+	const char *key;
+	int64_t version;
+	bool deleted;
+	bool secret;             /* the variable, as it was then */
+	struct store_blob value; /* data NULL: deleted, or not asked for */
 };
 
 struct store_audit_entry {
@@ -105,14 +131,6 @@ struct store_api_key {
 struct store_result {
 	const char *message; /* a sentence when r != 0 */
 	bool repeated;       /* an earlier request with this key did it */
-struct store_change {
-	const char *key;
-	int64_t version;
-	bool deleted;
-	bool secret;             /* the variable, as it was then */
-	struct store_blob value; /* data NULL: deleted, or not asked for */
-};
-
 	struct store_job job;
 	union {
 		struct {
@@ -144,12 +162,44 @@ struct store_change {
 			int64_t next;  /* offset to go on from */
 			int64_t total; /* bytes stored so far */
 		} log;
+		struct { /* the job whose stream it is: result->job.id */
+			int64_t next, bytes; /* that there are now */
+			bool stored;         /* something new can be read */
+			bool ended;
+		} stream_append;
+		struct {
+			/* Whose stream it is: the job asked for, or that which
+			 * its input comes from. */
+			const char *job;
+			enum store_stream_kind kind;
+			struct store_blob data; /* n lines */
+			int64_t n;
+			int64_t next; /* record to go on from … */
+			int64_t at;   /* … and the bytes before it */
+			int64_t records, bytes; /* stored so far */
+			enum store_stream_state state;
+			const char *reason; /* why it is broken, or NULL */
+		} stream;
+		struct {
+			struct store_stream_info input, output;
+		} streams;
+		bool more; /* sweep: there is more to remove */
 		struct store_variable variable;
 		struct {
 			const struct store_variable *items;
 			size_t n;
 			bool more;
 		} variables;
+		struct {
+			const struct store_change *items;
+			size_t n;
+			bool more;        /* after the last of them */
+			bool reset;       /* see store_change_list() */
+			int64_t position; /* newest version as of this read */
+			/* Of a key, with STORE_CHANGES_NONE or reset; version
+			 * 0: there is no such variable. */
+			struct store_variable now;
+		} changes;
 		bool condition;
 		struct {
 			int status; /* 0: begun, outcome unknown */
@@ -167,13 +217,3 @@ struct store_change {
 	};
 	bool created; /* put: the variable is new */
 };
-		struct {
-			const struct store_change *items;
-			size_t n;
-			bool more;        /* after the last of them */
-			bool reset;       /* see store_change_list() */
-			int64_t position; /* newest version as of this read */
-			/* Of a key, with STORE_CHANGES_NONE or reset; version
-			 * 0: there is no such variable. */
-			struct store_variable now;
-		} changes;

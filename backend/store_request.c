@@ -126,6 +126,24 @@ static const struct op_info op_infos[STORE_OPS] = {
 		SIZE(store_log_query),
 		.fields = { STR(store_log_query, job) },
 	},
+	[STORE_OP_STREAM_APPEND] = {
+		.writes = true, SIZE(store_stream_append),
+		.fields = {
+			STR(store_stream_append, job),
+			WRITER(store_stream_append),
+			BLOB(store_stream_append, records),
+			AUDIT(store_stream_append),
+		},
+	},
+	[STORE_OP_STREAM_READ] = {
+		SIZE(store_stream_query),
+		.fields = { STR(store_stream_query, job) },
+	},
+	[STORE_OP_STREAM_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_STREAM_SWEEP] = { .writes = true },
 	[STORE_OP_VARIABLE_GET] = {
 		.secret = true, SIZE(store_request_id),
 		.fields = { STR(store_request_id, id) },
@@ -162,6 +180,10 @@ static const struct op_info op_infos[STORE_OPS] = {
 			AUDIT(store_variable_increment),
 		},
 	},
+	[STORE_OP_CHANGE_LIST] = {
+		.secret = true, SIZE(store_change_query),
+		.fields = { STR(store_change_query, key) },
+	},
 	[STORE_OP_EXECUTION_GET] = {
 		SIZE(store_request_id),
 		.fields = { STR(store_request_id, id) },
@@ -179,10 +201,6 @@ static const struct op_info op_infos[STORE_OPS] = {
 			WRITER(store_condition_set),
 			AUDIT(store_condition_set),
 		},
-	},
-	[STORE_OP_CHANGE_LIST] = {
-		.secret = true, SIZE(store_change_query),
-		.fields = { STR(store_change_query, key) },
 	},
 	[STORE_OP_CONDITION_GET] = {
 		SIZE(store_request_id),

@@ -26,11 +26,13 @@ sqlite_op_fn sqlite_queue_claim, sqlite_queue_give_back, sqlite_queue_started,
 	sqlite_queue_heartbeat, sqlite_queue_complete, sqlite_queue_expire,
 	sqlite_queue_grace, sqlite_queue_abandon;
 sqlite_op_fn sqlite_log_append, sqlite_log_read;
+sqlite_op_fn sqlite_stream_append, sqlite_stream_read, sqlite_stream_get,
+	sqlite_stream_sweep;
 sqlite_op_fn sqlite_variable_get, sqlite_variable_list, sqlite_variable_put,
 	sqlite_variable_delete, sqlite_variable_increment;
+sqlite_op_fn sqlite_change_list;
 sqlite_op_fn sqlite_execution_get, sqlite_output_set, sqlite_condition_set,
 	sqlite_condition_get;
-sqlite_op_fn sqlite_change_list;
 sqlite_op_fn sqlite_tool_begin, sqlite_tool_finish;
 sqlite_op_fn sqlite_audit_append, sqlite_audit_list, sqlite_api_key_add,
 	sqlite_api_key_delete, sqlite_api_key_touch, sqlite_api_key_list;

@@ -188,28 +188,43 @@ static const char *const schema_steps[] = {
 	      "  WHERE bound = 1 AND state < 3;"
 
 	      /* kind: enum store_stream_kind. records: how many there are, which
-	 * is the number of the next one. ended: nothing more will come. A job
-	 * whose stream was never touched has no row. */
+	 * is the number of the next one. ended: nothing more will come. swept:
+	 * what is not needed once its job has ended was removed. A job whose
+	 * stream was never touched has no row. */
 	      "CREATE TABLE streams ("
 	      "  job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,"
 	      "  kind INTEGER NOT NULL,"
 	      "  records INTEGER NOT NULL,"
 	      "  bytes INTEGER NOT NULL,"
 	      "  ended INTEGER NOT NULL,"
+	      "  swept INTEGER NOT NULL DEFAULT 0,"
 	      "  PRIMARY KEY (job, kind)"
 	      ") STRICT, WITHOUT ROWID;"
+	      "CREATE INDEX streams_unswept ON streams (job, kind)"
+	      "  WHERE swept = 0;"
 	      /* One for each append: records first to first + n - 1, each a line
-	 * with its newline. */
+	 * with its newline. at: bytes of the stream before them. */
 	      "CREATE TABLE stream_chunks ("
 	      "  id INTEGER PRIMARY KEY,"
 	      "  job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,"
 	      "  kind INTEGER NOT NULL,"
 	      "  first INTEGER NOT NULL,"
+	      "  at INTEGER NOT NULL,"
 	      "  n INTEGER NOT NULL,"
 	      "  data BLOB NOT NULL"
 	      ") STRICT;"
 	      "CREATE UNIQUE INDEX stream_chunks_at"
 	      "  ON stream_chunks (job, kind, first);"
+	      /* Appends with an Idempotency-Key, until the job ends. next is what
+	 * they were answered with. */
+	      "CREATE TABLE stream_keys ("
+	      "  job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,"
+	      "  kind INTEGER NOT NULL,"
+	      "  key TEXT NOT NULL,"
+	      "  digest BLOB NOT NULL,"
+	      "  next INTEGER NOT NULL,"
+	      "  PRIMARY KEY (job, kind, key)"
+	      ") STRICT, WITHOUT ROWID;"
 
 	      /* The last changes of variables, oldest first. value is sealed where
 	 * secret; NULL where the variable was deleted, or the value was too
@@ -340,6 +355,11 @@ static int schema_adopt_key(struct db *db)
 
 	if (r == 0) /* digests of the old key mean nothing to the new one */
 		r = db_exec(db, "DELETE FROM repeats", DB_NO_ARGS);
+	if (r == 0) /* of secrets that were deleted since */
+		r = db_exec(db,
+			    "UPDATE variable_changes SET kept = 0, value = NULL "
+			    "WHERE secret AND value IS NOT NULL",
+			    DB_NO_ARGS);
 	if (r == 0)
 		r = db_exec(db,
 			    "INSERT OR REPLACE INTO meta VALUES ('key_check', "
@@ -355,11 +375,6 @@ int schema_check_key(struct db *db)
 	bool known = false;
 	int r = schema_key_known(db, &known);
 
-	if (r == 0) /* of secrets that were deleted since */
-		r = db_exec(db,
-			    "UPDATE variable_changes SET kept = 0, value = NULL "
-			    "WHERE secret AND value IS NOT NULL",
-			    DB_NO_ARGS);
 	if (r == 0 && !known)
 		r = schema_count_sealed(db, &n_sealed);
 	db_reset(db);

@@ -89,9 +89,10 @@ int http_problem_append(struct buf *b, const struct http_problem_text *p)
 		r = append_member(b, "code", p->code);
 	if (!r)
 		r = append_member(b, "trace_id", p->trace_id);
-	if (!r && p->member)
-		r = buf_printf(b, ",\"%s\":%lld", p->member,
-			       (long long)p->value);
+	for (size_t i = 0; i < HTTP_PROBLEM_MEMBERS_MAX; i++)
+		if (!r && p->members[i].name)
+			r = buf_printf(b, ",\"%s\":%lld", p->members[i].name,
+				       (long long)p->members[i].value);
 	return r ? r : buf_append_str(b, "}\n");
 }
 

@@ -25,11 +25,16 @@ void http_problem_with(struct http_exchange *ex, int status, const char *code,
 		       const struct http_header *headers, size_t n_headers,
 		       const char *fmt, ...) PRINTF_LIKE(6, 7);
 
+#define HTTP_PROBLEM_MEMBERS_MAX 3
+
 struct http_problem_text {
 	int status;
 	const char *code, *detail, *trace_id;
-	const char *member; /* one more member, a number; NULL for none */
-	int64_t value;
+	/* More members, numbers; one without a name ends them. */
+	struct http_problem_member {
+		const char *name;
+		int64_t value;
+	} members[HTTP_PROBLEM_MEMBERS_MAX];
 };
 /* Appends the document alone; what is no UTF-8 is replaced. 0 or -ENOMEM. */
 int http_problem_append(struct buf *b,
