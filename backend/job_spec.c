@@ -338,7 +338,7 @@ static const struct job_spec_member job_spec_members[] = {
 	{ .name = "script_name", .check = check_script_name },
 	{ .name = "runtime",
 	  .check = check_choice,
-	  .choices = { "python", "node", "bash" } },
+	  .choices = { "python", "node", "bash", "bun" } },
 	{ .name = "args", .check = check_args, .initial = "[]" },
 	{ .name = "env", .check = check_env, .initial = "{}" },
 	{ .name = "executor",
@@ -396,6 +396,7 @@ static const struct {
 } job_spec_suffixes[] = {
 	{ ".py", "python" }, { ".js", "node" }, { ".mjs", "node" },
 	{ ".cjs", "node" },  { ".sh", "bash" }, { ".bash", "bash" },
+	{ ".ts", "bun" },    { ".mts", "bun" }, { ".cts", "bun" },
 };
 
 static const char *runtime_by_suffix(const char *name)
@@ -412,6 +413,8 @@ static const char *script_by_runtime(const char *runtime)
 {
 	if (!strcmp(runtime, "python"))
 		return "script.py";
+	if (!strcmp(runtime, "bun"))
+		return "script.ts";
 	return !strcmp(runtime, "node") ? "script.js" : "script.sh";
 }
 
@@ -433,7 +436,8 @@ static int spec_complete_names(struct job_spec_check *c, json_t *spec)
 	if (!runtime && script)
 		runtime = runtime_by_suffix(script);
 	if (!runtime) {
-		spec_violation(c, "runtime", "is needed: python, node or bash");
+		spec_violation(c, "runtime",
+			       "is needed: python, node, bash or bun");
 		return 0;
 	}
 	r = spec_set(spec, "runtime", runtime);

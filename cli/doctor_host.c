@@ -164,7 +164,7 @@ void doctor_check_overlay(struct doctor *d)
 
 void doctor_check_runtimes(struct doctor *d)
 {
-	static const char *const names[] = { "python3", "node", "bash" };
+	static const char *const names[] = { "python3", "node", "bash", "bun" };
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

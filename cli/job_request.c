@@ -90,6 +90,7 @@ static const struct job_runtime {
 	{ "python", { ".py" }, { "python", "pypy" } },
 	{ "node", { ".js", ".mjs", ".cjs" }, { "node", "nodejs" } },
 	{ "bash", { ".sh", ".bash" }, { "bash", "sh", "dash" } },
+	{ "bun", { ".ts", ".mts", ".cts" }, { "bun" } },
 };
 
 static bool job_has_suffix(const char *name, const char *const *suffixes)
@@ -326,14 +327,15 @@ static int job_find_runtime(const struct job_options *o, const char *path,
 	*runtime = o->runtime ? o->runtime : job_guess_runtime(path, script);
 	if (!*runtime) {
 		output_error("what runs %s cannot be told from its name or "
-			     "first line; say --runtime python, node or bash",
+			     "first line; say --runtime python, node, bash or "
+			     "bun",
 			     path);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
 		if (!strcmp(*runtime, job_runtimes[i].name))
 			return 0;
-	output_error("--runtime %s: python, node or bash is expected",
+	output_error("--runtime %s: python, node, bash or bun is expected",
 		     *runtime);
 	return -EINVAL;
 }

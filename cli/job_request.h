@@ -29,7 +29,7 @@ struct job_options {
 		   initial, help)
 #define JOB_OPTIONS                                                            \
 	JOB_OPTION("runtime", 'r', OPTION_STRING, runtime, "NAME", NULL,       \
-		   "python, node or bash; default: by suffix or #! line"),     \
+		   "python, node, bash, bun; default: by suffix or #! line"),  \
 		JOB_OPTION("executor", 'x', OPTION_STRING, executor, "NAME",   \
 			   "auto",                                             \
 			   "docker, sandbox, or auto: what the server has"),   \

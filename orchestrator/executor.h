@@ -39,7 +39,7 @@ struct executor_spec {
 	const char *pod; /* pod_… */
 	const char *execution;
 	const char *job;
-	const char *runtime; /* python | node | bash */
+	const char *runtime; /* python | node | bash | bun */
 	const char *image;   /* NULL: the runtime's own */
 	bool egress;
 	uint64_t memory_bytes;
@@ -69,6 +69,9 @@ struct executor_place {
 	 * search path, the executor also shows node/ as
 	 * /node_modules/cronium. */
 	const char *sdk_dir;
+	/* Where the executor shows the interpreter of a standalone runtime
+	 * (runtime.h); NULL: the image has its own in PATH. */
+	const char *bin_dir;
 };
 
 struct executor_ops {

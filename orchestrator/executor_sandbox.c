@@ -15,6 +15,8 @@
 #include "common/clock.h"
 #include "orchestrator/cgroup.h"
 #include "orchestrator/executor.h"
+#include "orchestrator/program.h"
+#include "orchestrator/sandbox_args.h"
 #include "orchestrator/sandbox_files.h"
 #include "orchestrator/sandbox_net.h"
 #include "orchestrator/sandbox_pod.h"
@@ -56,22 +58,13 @@ static void executor_sandbox_free(struct executor *e)
 	free(e);
 }
 
-/* O_PATH of bwrap in PATH, or negative errno. */
+/* O_PATH of bwrap in PATH, or -1 with errno. */
 static int executor_sandbox_find_bwrap(void)
 {
-	const char *path = getenv("PATH");
-	char file[512];
+	char file[PATH_MAX];
 
-	if (!path)
-		path = "/usr/bin:/bin";
-	for (; *path; path += strspn(path, ":")) {
-		size_t len = strcspn(path, ":");
-
-		snprintf(file, sizeof(file), "%.*s/bwrap", (int)len, path);
-		if (access(file, X_OK) == 0)
-			return open(file, O_PATH | O_CLOEXEC);
-		path += len;
-	}
+	if (program_find("bwrap", file) == 0)
+		return open(file, O_PATH | O_CLOEXEC);
 	errno = ENOENT;
 	return -1;
 }
@@ -263,6 +256,7 @@ static void executor_sandbox_place(struct executor_pod *pod,
 		.runtime_api = "http://localhost:8081",
 		.mode = "sandbox",
 		.sdk_dir = shared->sdk_dir ? "/opt/cronium/sdk" : NULL,
+		.bin_dir = SANDBOX_ARGS_BIN_DIR,
 	};
 }
 

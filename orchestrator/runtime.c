@@ -31,6 +31,13 @@ static const struct runtime runtimes[] = {
 		.sdk_variable = "PATH",
 		.sdk_default = RUNTIME_PATH,
 	},
+	{
+		.name = "bun",
+		.image = "cronium/bun",
+		/* run: also a script that is called like a command of Bun's. */
+		.interpreter = { "bun", "run" },
+		.standalone = true,
+	},
 };
 
 const struct runtime *runtime_find(const char *name)
@@ -39,6 +46,13 @@ const struct runtime *runtime_find(const char *name)
 		if (!strcmp(runtimes[i].name, name))
 			return &runtimes[i];
 	return NULL;
+}
+
+const char *runtime_program(const char *name)
+{
+	const struct runtime *rt = runtime_find(name);
+
+	return rt && rt->standalone ? rt->interpreter[0] : NULL;
 }
 
 json_t *runtime_argv(const struct runtime *rt, const char *script,
@@ -60,7 +74,8 @@ json_t *runtime_argv(const struct runtime *rt, const char *script,
 	return NULL;
 }
 
-/* Puts dir in front of what env says of name, or of def (may be NULL). */
+/* Puts dir/leaf (or dir) in front of what env says of name, or of def (may be
+ * NULL). */
 static int runtime_prepend(json_t *env, const char *name, const char *dir,
 			   const char *leaf, const char *def)
 {
@@ -68,8 +83,8 @@ static int runtime_prepend(json_t *env, const char *name, const char *dir,
 	char value[RUNTIME_VALUE_MAX_BYTES];
 	int n;
 
-	n = snprintf(value, sizeof(value), "%s/%s%s%s", dir, leaf,
-		     old ? ":" : "", old ? old : "");
+	n = snprintf(value, sizeof(value), "%s%s%s%s%s", dir, *leaf ? "/" : "",
+		     leaf, old ? ":" : "", old ? old : "");
 	if (n < 0 || (size_t)n >= sizeof(value))
 		return 0; /* the user's own is too long to be mended */
 	return json_object_set_new(env, name, json_string(value));
@@ -94,6 +109,9 @@ json_t *runtime_env(const struct runtime *rt,
 	if (place->sdk_dir && rt->sdk_variable)
 		r |= runtime_prepend(out, rt->sdk_variable, place->sdk_dir,
 				     rt->name, rt->sdk_default);
+	if (place->bin_dir && rt->standalone)
+		r |= runtime_prepend(out, "PATH", place->bin_dir, "",
+				     RUNTIME_PATH);
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		r |= json_object_set_new(out, own[i][0],
 					 json_string(own[i][1]));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct executor_place;
 
@@ -18,10 +19,16 @@ struct runtime {
 	/* The search path that the pod's SDK directory is put in front of, and
 	 * what it is when the user sets none; NULL for none. */
 	const char *sdk_variable, *sdk_default;
+	/* The interpreter is one file, which may lie anywhere in the
+	 * orchestrator's PATH: a sandbox is shown that file alone. */
+	bool standalone;
 };
 
 /* NULL when there is none of this name. */
 const struct runtime *runtime_find(const char *name);
+
+/* The name of the interpreter of a standalone runtime, else NULL. */
+const char *runtime_program(const char *name);
 
 /* ["python3","-u",script,args…]; args is an array of strings or NULL. A new
  * reference, NULL when out of memory. */

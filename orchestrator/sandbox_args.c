@@ -132,6 +132,16 @@ static void sandbox_args_add_dirs(struct sandbox_args *a)
 				     NULL);
 }
 
+static void sandbox_args_add_program(struct sandbox_args *a,
+				     const struct sandbox_args_spec *spec)
+{
+	sandbox_args_add_all(a, "--perms", "0755", "--dir",
+			     SANDBOX_ARGS_BIN_DIR, "--ro-bind", spec->program,
+			     NULL);
+	sandbox_args_add_text(a, SANDBOX_ARGS_BIN_DIR "/%s",
+			      spec->program_name);
+}
+
 static void sandbox_args_add_files(struct sandbox_args *a,
 				   const struct sandbox_args_spec *spec)
 {
@@ -147,6 +157,8 @@ static void sandbox_args_add_files(struct sandbox_args *a,
 				     "/opt/cronium/sdk", "--symlink",
 				     "/opt/cronium/sdk/node",
 				     "/node_modules/cronium", NULL);
+	if (spec->program)
+		sandbox_args_add_program(a, spec);
 	sandbox_args_add_etc(a);
 	sandbox_args_add_all(a, "--proc", "/proc", "--dev", "/dev", NULL);
 	sandbox_args_add_tmpfs(a, "/dev/shm", SANDBOX_ARGS_SHM_BYTES, spec);

@@ -9,6 +9,9 @@
 #define SANDBOX_ARGS_MAX 160
 #define SANDBOX_ARGS_TEXT_BYTES 4096
 
+/* Where the interpreter is that the sandbox is shown by itself. */
+#define SANDBOX_ARGS_BIN_DIR "/opt/bin"
+
 /* Descriptors of bwrap beside 0, 1, 2. */
 #define SANDBOX_ARGS_CONTROL_FD 3
 #define SANDBOX_ARGS_SECCOMP_FD 4
@@ -16,6 +19,8 @@
 struct sandbox_args_spec {
 	const char *run_dir;
 	const char *sdk_dir; /* or NULL */
+	/* A file that is shown as SANDBOX_ARGS_BIN_DIR/program_name, or NULL. */
+	const char *program, *program_name;
 	bool root;
 	/* What no cgroup enforces: the runner sets an rlimit; 0 = it does. */
 	uint64_t memory_bytes;

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 
 #include "orchestrator/cgroup.h"
+#include "orchestrator/program.h"
+#include "orchestrator/runtime.h"
 #include "orchestrator/sandbox_args.h"
 #include "orchestrator/sandbox_net.h"
 
@@ -139,6 +141,7 @@ static int sandbox_parts_make_sidecar_cgroup(struct sandbox_parts *parts,
 
 static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 				   const struct executor_spec *spec,
+				   const char *program,
 				   struct sandbox_args *args)
 {
 	const struct sandbox_shared *shared = parts->shared;
@@ -147,6 +150,8 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 	const struct sandbox_args_spec args_spec = {
 		.run_dir = shared->run_dir,
 		.sdk_dir = shared->sdk_dir,
+		.program = program[0] ? program : NULL,
+		.program_name = runtime_program(spec->runtime),
 		.root = shared->root,
 		.memory_bytes = enforced & CGROUP_MEMORY ? 0
 							 : spec->memory_bytes,
@@ -159,14 +164,15 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 /* Starts bwrap; the listening socket of its namespace in *listen_fd. */
 static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 				      const struct executor_spec *spec,
-				      int errors, int *listen_fd)
+				      const char *program, int errors,
+				      int *listen_fd)
 {
 	const struct sandbox_shared *shared = parts->shared;
 	_cleanup_close_ int control = -1, seccomp = -1;
 	struct sandbox_args args;
 	int r;
 
-	r = sandbox_parts_make_args(parts, spec, &args);
+	r = sandbox_parts_make_args(parts, spec, program, &args);
 	if (!r)
 		r = sandbox_side_connect(&parts->runner, &control);
 	if (r < 0)
@@ -234,7 +240,7 @@ static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
 
 static int sandbox_parts_start_both(struct sandbox_parts *parts,
 				    const struct executor_spec *spec,
-				    const char **what)
+				    const char *program, const char **what)
 {
 	_cleanup_close_ int errors = -1, listen_fd = -1;
 	int fds[2], r;
@@ -249,7 +255,8 @@ static int sandbox_parts_start_both(struct sandbox_parts *parts,
 		return -errno;
 	parts->errors_fd = fds[0];
 	errors = fds[1];
-	r = sandbox_parts_start_runner(parts, spec, errors, &listen_fd);
+	r = sandbox_parts_start_runner(parts, spec, program, errors,
+				       &listen_fd);
 	if (r < 0)
 		return r;
 	/* Only now: it costs nothing while bwrap is at work. */
@@ -265,9 +272,18 @@ int sandbox_parts_start(struct sandbox_parts *parts,
 			const struct executor_spec *spec,
 			char reason[SANDBOX_PARTS_REASON_BYTES])
 {
-	const char *what;
-	int r = sandbox_parts_start_both(parts, spec, &what);
+	const char *name = runtime_program(spec->runtime), *what;
+	char program[PATH_MAX] = "";
+	int r;
 
+	if (name && program_find(name, program) < 0) {
+		snprintf(reason, SANDBOX_PARTS_REASON_BYTES,
+			 "%s is not in the orchestrator's PATH: install it "
+			 "there, or run the job with --executor docker",
+			 name);
+		return -ENOENT;
+	}
+	r = sandbox_parts_start_both(parts, spec, program, &what);
 	if (r < 0)
 		snprintf(reason, SANDBOX_PARTS_REASON_BYTES, "%s: %s", what,
 			 strerror(-r));

@@ -68,23 +68,29 @@ static void test_names_follow(void **state)
 		"{\"name\":\"a/b report\",\"runtime\":\"bash\"}");
 	_cleanup_json_ json_t *c = spec_ok(
 		"{\"name\":\"x\",\"script_name\":\"y.sh\"}");
+	_cleanup_json_ json_t *d = spec_ok("{\"name\":\"types.ts\"}");
+	_cleanup_json_ json_t *e = spec_ok(
+		"{\"name\":\"a/b\",\"runtime\":\"bun\"}");
 
 	assert_string_equal(json_get_str(a, "runtime", ""), "node");
 	assert_string_equal(json_get_str(a, "script_name", ""), "hello.mjs");
 	assert_string_equal(json_get_str(b, "name", ""), "a/b report");
 	assert_string_equal(json_get_str(b, "script_name", ""), "script.sh");
+	assert_string_equal(json_get_str(d, "runtime", ""), "bun");
+	assert_string_equal(json_get_str(e, "script_name", ""), "script.ts");
 	assert_string_equal(json_get_str(c, "runtime", ""), "bash");
 	assert_string_equal(json_get_str(c, "name", ""), "x");
 }
 
 static void test_all_violations_at_once(void **state)
 {
-	SPEC_BAD("{\"runtime\":\"ruby\",\"timeout_ms\":-1,\"memory\":1,"
-		 "\"pids\":1.5,\"labels\":[],\"read_only\":\"yes\"}",
-		 "runtime: must be one of python, node, bash, not \"ruby\"",
-		 "timeout_ms: must be 0 to ", "memory: is not a known member",
-		 "pids: must be a whole number", "labels: must be an object",
-		 "read_only: must be true or false, not a string");
+	SPEC_BAD(
+		"{\"runtime\":\"ruby\",\"timeout_ms\":-1,\"memory\":1,"
+		"\"pids\":1.5,\"labels\":[],\"read_only\":\"yes\"}",
+		"runtime: must be one of python, node, bash, bun, not \"ruby\"",
+		"timeout_ms: must be 0 to ", "memory: is not a known member",
+		"pids: must be a whole number", "labels: must be an object",
+		"read_only: must be true or false, not a string");
 	SPEC_BAD("{}", "runtime: is needed");
 	SPEC_BAD("{\"runtime\":\"bash\",\"a\":1,\"b\":1,\"c\":1,\"d\":1,"
 		 "\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,"
