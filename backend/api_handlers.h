@@ -33,8 +33,9 @@ API_HANDLER(api_variable_put);
 API_HANDLER(api_variable_delete);
 API_HANDLER(api_variable_increment);
 
-/* api_changes.c: for administrators and executions */
+/* api_changes.c */
 API_HANDLER(api_changes);
+API_HANDLER(api_audit_report);
 
 /* api_runtime.c */
 API_HANDLER(api_runtime_input);

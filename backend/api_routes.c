@@ -63,6 +63,7 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/runtime/variables/{key}/increment",
 	  api_variable_increment, API_RUNTIME },
 	{ HTTP_GET, "/v1/runtime/changes", api_changes, API_RUNTIME },
+	{ HTTP_POST, "/v1/runtime/audit", api_audit_report, API_RUNTIME },
 	{ HTTP_GET, "/v1/runtime/condition", api_runtime_condition_get,
 	  API_RUNTIME },
 	{ HTTP_POST, "/v1/runtime/condition", api_runtime_condition_set,

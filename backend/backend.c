@@ -14,6 +14,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/queue.h"
+#include "backend/refusals.h"
 #include "backend/run_dir.h"
 #include "backend/startup.h"
 #include "backend/store.h"
@@ -72,6 +73,8 @@ static int make_parts(struct backend *b)
 	if (!r)
 		r = change_hub_new(&b->changes, b);
 	if (!r)
+		r = refusals_new(&b->refusals, b);
+	if (!r)
 		r = follow_new(&b->follow);
 	if (!r)
 		r = streams_new(&b->streams, b);
@@ -117,6 +120,7 @@ void backend_close(struct backend *b)
 	streams_free(b->streams);
 	follow_free(b->follow);
 	change_hub_free(b->changes);
+	refusals_free(b->refusals);
 	live_free(b->live);
 	metrics_free(b->metrics);
 	http_tls_free(b->tls);
@@ -266,6 +270,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	event_add(b->drain_timer, &limit);
 	queue_stop(b->queue);
 	change_hub_stop(b->changes);
+	refusals_stop(b->refusals);
 	follow_stop(b->follow);
 	streams_stop(b->streams);
 	http_server_drain(b->server, on_drained, b);

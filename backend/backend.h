@@ -35,6 +35,7 @@ struct http_tls;
 struct live;
 struct metrics;
 struct queue;
+struct refusals;
 struct store;
 struct streams;
 
@@ -64,6 +65,7 @@ struct backend {
 	struct queue *queue;     /* claims and leases */
 	struct follow *follow;   /* who watches which job */
 	struct change_hub *changes; /* who watches variables */
+	struct refusals *refusals; /* that sidecars report */
 	struct streams *streams; /* who reads and writes which stream */
 	struct metrics *metrics; /* counters */
 	struct event *on_term, *on_int, *drain_timer;
