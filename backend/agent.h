@@ -30,6 +30,7 @@ struct agent {
 	struct api_call *call; /* the claim stream */
 	size_t pending;        /* claims under way in the store */
 	uint64_t dry; /* nothing to claim as of this turn of the queue */
+	size_t burst; /* claims at once: more as long as they find something */
 	bool full;    /* the stream's backlog is: wait for it to drain */
 	UT_hash_handle hh;
 };

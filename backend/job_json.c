@@ -31,6 +31,8 @@ static int set_state(json_t *o, const struct store_job *job)
 	       json_object_set_new(o, "execution",
 				   string_or_null(job->execution)) ||
 	       json_object_set_new(o, "agent", string_or_null(job->agent)) ||
+	       json_object_set_new(o, "want_agent",
+				   string_or_null(job->want_agent)) ||
 	       json_object_set_new(o, "parent", string_or_null(job->parent)) ||
 	       json_object_set_new(o, "input_from",
 				   string_or_null(job->input_from)) ||

@@ -97,10 +97,14 @@ static void on_claim(int r, const struct store_result *result, void *ctx)
 
 	if (a && a->pending > 0)
 		a->pending--;
-	if (r == 0)
+	if (r == 0 && a)
+		a->burst = MIN(2 * a->burst, QUEUE_CLAIMS_AT_ONCE);
+	if (r == 0) {
 		queue_claimed(q, a, result);
-	else if (a)
+	} else if (a) {
 		a->dry = c->turn;
+		a->burst = 1;
+	}
 	q->problem[0] = '\0';
 	if (r < 0) {
 		snprintf(q->problem, sizeof(q->problem), "%s", result->message);
@@ -139,8 +143,7 @@ static int queue_claim(struct queue *q, struct agent *a)
 
 static bool queue_agent_ready(const struct queue *q, const struct agent *a)
 {
-	return !a->full && a->dry != q->turn &&
-	       a->pending < QUEUE_CLAIMS_AT_ONCE &&
+	return !a->full && a->dry != q->turn && a->pending < a->burst &&
 	       live_count_agent(q->b->live, a->name) + a->pending < a->slots;
 }
 
@@ -318,6 +321,7 @@ struct agent *queue_connect(struct queue *q, struct api_call *call,
 	a->call = call;
 	a->connected_ms = a->heard_ms = clock_wall_ms();
 	a->dry = q->turn - 1;
+	a->burst = 1;
 	HASH_ADD_STR(q->agents, name, a);
 	if (!a->hh.tbl) {
 		free(a);

@@ -14,7 +14,8 @@
 
 #include "common/macro.h"
 
-/* A claim that finds nothing costs little; many at once would cost more. */
+/* An agent begins with one claim, and doubles them while they find something:
+ * jobs that wait for an agent that is not there cost the others one in vain. */
 #define QUEUE_CLAIMS_AT_ONCE 64
 #define QUEUE_EXPIRE_MIN_MS 50
 #define QUEUE_PROBLEM_BYTES 512

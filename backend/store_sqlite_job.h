@@ -29,6 +29,13 @@ int sqlite_payload_load(struct db *db, struct store_call *call, int64_t job,
 int sqlite_payload_save(struct db *db, int64_t job, int kind,
 			const struct store_blob *data) MUST_CHECK;
 
+/* The oldest queued job for an executor and an agent, or for any where that is
+ * NULL: found at once, however many wait for others. */
+#define SQLITE_CLAIM_SQL                              \
+	"SELECT seq FROM jobs INDEXED BY jobs_queue " \
+	"WHERE state = 0 AND executor = ?1 "          \
+	"AND want_agent IS ?2 ORDER BY seq LIMIT 1"
+
 /* Whether a new job may be below its parent: 0, STORE_E_ENDED, STORE_E_FAMILY,
  * or negative errno. */
 int sqlite_family_check(struct db *db, struct store_call *call,

@@ -9,42 +9,46 @@
 
 /* ------------------------------------------------------------------ claim */
 
-/* The oldest queued job for this executor and agent, if it is older than
- * *seq. */
-static int claim_find(struct db *db, const char *agent, const char *executor,
-		      size_t len, int64_t *seq)
+/* The oldest queued job for this executor that wants this agent (NULL: any),
+ * if it is older than *seq. */
+static int claim_find_oldest(struct db *db, const char *executor,
+			     const char *want_agent, int64_t *seq)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db, SQLITE_CLAIM_SQL,
+			 DB_ARGS(db_str(executor), db_str(want_agent)), &row);
+
+	if (r == 0)
+		*seq = MIN(*seq, sqlite3_column_int64(row, 0));
+	return MIN(r, 0);
+}
+
+static int claim_find_executor(struct db *db, const char *agent,
+			       const char *executor, size_t len, int64_t *seq)
 {
 	char name[CLAIM_EXECUTOR_MAX_BYTES];
-	sqlite3_stmt *row;
 	int r;
 
 	if (!len || len >= sizeof(name))
 		return 0;
 	memcpy(name, executor, len);
 	name[len] = '\0';
-	r = db_query(db,
-		     "SELECT seq FROM jobs INDEXED BY jobs_queue "
-		     "WHERE state = 0 AND executor = ?1 "
-		     "AND (want_agent IS NULL OR want_agent = ?2) "
-		     "ORDER BY seq LIMIT 1",
-		     DB_ARGS(db_str(name), db_str(agent)), &row);
-	if (r == 0)
-		*seq = MIN(*seq, sqlite3_column_int64(row, 0));
-	return MIN(r, 0);
+	r = claim_find_oldest(db, name, NULL, seq);
+	return r ? r : claim_find_oldest(db, name, agent, seq);
 }
 
-static int claim_find_oldest(struct db *db, const struct store_claim *claim,
-			     int64_t *seq)
+static int claim_find(struct db *db, const struct store_claim *claim,
+		      int64_t *seq)
 {
 	const char *executors = claim->executors;
 	int r;
 
 	*seq = INT64_MAX;
-	r = claim_find(db, claim->agent, "auto", strlen("auto"), seq);
+	r = claim_find_executor(db, claim->agent, "auto", strlen("auto"), seq);
 	while (r == 0 && *executors) {
 		size_t len = strcspn(executors, ",");
 
-		r = claim_find(db, claim->agent, executors, len, seq);
+		r = claim_find_executor(db, claim->agent, executors, len, seq);
 		executors += len + (executors[len] == ',');
 	}
 	return r;
@@ -97,7 +101,7 @@ int sqlite_queue_claim(struct db *db, struct store_call *call)
 	const struct store_claim *claim = call->request;
 	struct sqlite_job job;
 	int64_t seq;
-	int r = claim_find_oldest(db, claim, &seq);
+	int r = claim_find(db, claim, &seq);
 
 	if (r < 0)
 		return r;

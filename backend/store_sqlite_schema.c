@@ -177,9 +177,10 @@ static const char *const schema_steps[] = {
 	      "ALTER TABLE jobs ADD COLUMN input_stream INTEGER NOT NULL"
 	      "  DEFAULT 1;"
 	      "ALTER TABLE jobs ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;"
-	      /* Also passes over jobs that wait for another agent. */
+	      /* Those that wait for an agent apart, so that they are in nobody
+	 * else's way. */
 	      "DROP INDEX jobs_queue;"
-	      "CREATE INDEX jobs_queue ON jobs (executor, seq, want_agent)"
+	      "CREATE INDEX jobs_queue ON jobs (executor, want_agent, seq)"
 	      "  WHERE state = 0;"
 	      "CREATE INDEX jobs_parent ON jobs (parent)"
 	      "  WHERE parent IS NOT NULL;"

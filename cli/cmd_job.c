@@ -83,6 +83,8 @@ static void job_print(const json_t *job)
 	job_line("reason", json_get_str(job, "reason", NULL));
 	job_line("runtime", json_get_str(job, "runtime", NULL));
 	job_line("executor", json_get_str(job, "executor", NULL));
+	job_line("for agent", json_get_str(job, "want_agent", NULL));
+	job_line("agent", json_get_str(job, "agent", NULL));
 	job_line("execution", json_get_str(job, "execution", NULL));
 	job_line("parent", json_get_str(job, "parent", NULL));
 	job_line("trace", json_get_str(job, "trace_id", NULL));

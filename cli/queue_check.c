@@ -37,32 +37,46 @@ static bool queue_check_offers(const char *list, const char *executor)
 	return false;
 }
 
-static bool queue_check_anybody(const json_t *agents, const char *executor)
+/* want: the name of the only one that may take it; NULL: any. */
+static bool queue_check_anybody(const json_t *agents, const char *executor,
+				const char *want)
 {
 	const json_t *agent;
 	size_t i;
 
 	json_array_foreach(agents, i, agent)
-		if (queue_check_offers(json_get_str(agent, "executors", ""),
+		if ((!want || !strcmp(json_get_str(agent, "name", ""), want)) &&
+		    queue_check_offers(json_get_str(agent, "executors", ""),
 				       executor))
 			return true;
 	return false;
 }
 
 /* Why nobody takes the job, as far as the server can tell; or "". */
-static void queue_check_explain(const json_t *o, const char *executor,
+static void queue_check_explain(const json_t *o, const json_t *job,
 				char why[QUEUE_CHECK_WHY_BYTES])
 {
 	const json_t *agents = json_object_get(o, "agents");
 	const char *problem = json_get_str(o, "problem", NULL);
+	const char *executor = json_get_str(job, "executor", "auto");
+	const char *want = json_get_str(job, "want_agent", NULL);
 
 	why[0] = '\0';
 	if (problem)
 		snprintf(why, QUEUE_CHECK_WHY_BYTES,
 			 "the server cannot give it to an orchestrator: %s",
 			 problem);
-	else if (queue_check_anybody(agents, executor))
+	else if (queue_check_anybody(agents, executor, want))
 		return;
+	else if (want && !queue_check_anybody(agents, "auto", want))
+		snprintf(why, QUEUE_CHECK_WHY_BYTES,
+			 "it is for the orchestrator '%.64s', which is not "
+			 "connected",
+			 want);
+	else if (want)
+		snprintf(why, QUEUE_CHECK_WHY_BYTES,
+			 "the orchestrator '%.64s' has not the executor '%s'",
+			 want, executor);
 	else if (!json_array_size(agents))
 		snprintf(why, QUEUE_CHECK_WHY_BYTES,
 			 "no orchestrator is connected");
@@ -93,7 +107,7 @@ static void queue_check_on_agents(struct backend_call *call,
 	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
 	if (!o)
 		return;
-	queue_check_explain(o, json_get_str(job, "executor", "auto"), why);
+	queue_check_explain(o, job, why);
 	if (why[0])
 		q->on_nobody(q->ctx, why);
 }

@@ -1,13 +1,16 @@
 """Claims, leases, epochs, cancellation: every way an execution can go."""
 
+import http.client
 import json
+import os
+import queue
 import threading
 import time
 
 import pytest
 
 import frames
-from backend_process import Backend
+from backend_process import TIMEOUT, Backend
 
 pytestmark = pytest.mark.timeout(60)
 LEASE_S = 0.5
@@ -280,3 +283,85 @@ def test_throughput_of_a_full_house(backend):
     assert len(seen) == 200 and set(seen) == jobs
     text = backend.admin.get("/metrics").body.decode()
     assert 'cronium_jobs{state="succeeded"} 200' in text
+
+
+# --- jobs for one agent
+
+
+def test_only_the_wanted_agent_gets_it(backend):
+    mine = backend.submit(agent="mine")
+    anybody = backend.submit()
+    other = backend.agent(name="other", slots=10)
+    assert other.claim().job == anybody
+    got = backend.job(mine)
+    assert got["state"] == "queued" and got["want_agent"] == "mine"
+    assert got["agent"] is None
+    assert backend.job(anybody)["want_agent"] is None
+    listed = backend.admin.get("/v1/jobs?state=queued").json["jobs"]
+    assert [(j["id"], j["want_agent"]) for j in listed] == [(mine, "mine")]
+    agent = backend.agent(name="mine")
+    claim = agent.claim()
+    assert claim.job == mine and claim.assign["spec"]["agent"] == "mine"
+    # Given back, it waits for this agent again.
+    agent.close()
+    backend.admin.post(f"/v1/executions/{claim.id}/release",
+                       {"epoch": claim.epoch})
+    after = backend.submit()
+    assert other.claim().job == after
+    again = backend.agent(name="mine").claim()
+    assert again.job == mine and again.epoch > claim.epoch
+
+
+def test_oldest_first_whoever_it_is_for(backend):
+    jobs = [backend.submit(agent="mine" if i % 2 else None)
+            for i in range(10)]
+    agent = backend.agent(name="mine", slots=10)
+    assert [agent.claim().job for _ in range(10)] == jobs
+
+
+def store_calls(backend):
+    text = backend.admin.get("/metrics").body.decode()
+    return int(next(l for l in text.splitlines() if l.startswith(
+        "cronium_store_calls_total")).split()[1])
+
+
+def claim_all(agent, claimed):
+    """Into the queue, until the stream ends."""
+    try:
+        while True:
+            claimed.put(agent.claim().job)
+    except (EOFError, OSError, ValueError, http.client.HTTPException):
+        pass
+
+
+def test_jobs_for_an_absent_agent_are_in_nobodys_way(backend):
+    """1000 of them cost nothing while they wait, and little otherwise."""
+    absent = [backend.submit(agent="absent") for _ in range(1000)]
+    agents = [backend.agent(name=f"agent-{i}", slots=100) for i in range(3)]
+    jobs = [backend.submit() for _ in range(20)]
+    claimed = queue.Queue()
+    for agent in agents:
+        threading.Thread(target=claim_all, args=(agent, claimed),
+                         daemon=True).start()
+    # Which agent gets which is the queue's to decide.
+    assert {claimed.get(timeout=TIMEOUT) for _ in jobs} == set(jobs)
+    before, pace = store_calls(backend), threading.Event()
+    cpu = sum(os_times(backend))
+    pace.wait(1)
+    assert store_calls(backend) - before <= 1 + len(agents)
+    assert sum(os_times(backend)) - cpu < 0.5
+    # One more job costs each agent a claim or two, not sixty.
+    before = store_calls(backend)
+    for _ in range(10):
+        job = backend.submit()
+        backend.wait_state(job, "claimed")
+    assert store_calls(backend) - before < 10 * 25
+    late = backend.agent(name="absent", slots=1000)
+    assert [late.claim().job for _ in range(1000)] == absent
+
+
+def os_times(backend):
+    """User and system seconds of the backend so far."""
+    with open(f"/proc/{backend.process.pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return [int(x) / os.sysconf("SC_CLK_TCK") for x in fields[11:13]]

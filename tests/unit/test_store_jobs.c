@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "backend/store_sqlite_job.h"
 #include "store_fixture.h"
 
 /* ---------------------------------------------------------- jobs */
@@ -335,6 +336,109 @@ static void test_expire(void **state)
 	assert_int_equal(reply.result.job.epoch, 2);
 }
 
+/* ---------------------------------------------------------- agents */
+
+static void submit_for(struct store_fixture *f, const char *id,
+		       const char *executor, const char *want_agent)
+{
+	struct store_job_new job = { .id = id,
+				     .name = "a",
+				     .runtime = "bash",
+				     .executor = executor,
+				     .want_agent = want_agent };
+	struct reply reply;
+
+	assert_int_equal(STORE_WAIT(f, &reply, store_job_submit, &job), 0);
+}
+
+/* The job that the agent is given; NULL for none. */
+static const char *claimed_by(struct store_fixture *f, const char *agent,
+			      const char *executors)
+{
+	static int n;
+	char execution[32];
+	struct store_claim claim = { .execution = execution,
+				     .agent = agent,
+				     .executors = executors,
+				     .lease_ms = 30000 };
+	struct reply reply;
+	int r;
+
+	snprintf(execution, sizeof(execution), "ex_for_%d", n++);
+	r = STORE_WAIT(f, &reply, store_queue_claim, &claim);
+	if (r == STORE_E_NOT_FOUND)
+		return NULL;
+	assert_int_equal(r, 0);
+	assert_string_equal(reply.result.job.agent, agent);
+	return reply.result.job.id;
+}
+
+static void test_only_the_wanted_agent(void **state)
+{
+	struct store_fixture *f = *state;
+	struct reply reply;
+
+	submit_for(f, "job_1", "sandbox", "one");
+	submit_for(f, "job_2", "sandbox", NULL);
+	submit_for(f, "job_3", "auto", "two");
+	submit_for(f, "job_4", "docker", "one");
+	submit_for(f, "job_5", "auto", NULL);
+	assert_int_equal(STORE_WAIT(f, &reply, store_job_get, "job_3"), 0);
+	assert_string_equal(reply.result.job.want_agent, "two");
+	/* The oldest that it may take, whoever else it is for. */
+	assert_string_equal(claimed_by(f, "three", "sandbox"), "job_2");
+	assert_string_equal(claimed_by(f, "one", "sandbox"), "job_1");
+	assert_string_equal(claimed_by(f, "two", "sandbox"), "job_3");
+	assert_string_equal(claimed_by(f, "one", "sandbox"), "job_5");
+	assert_null(claimed_by(f, "one", "sandbox"));
+	assert_null(claimed_by(f, "two", "docker"));
+	assert_null(claimed_by(f, "On", "docker"));
+	assert_null(claimed_by(f, "", "docker"));
+	assert_string_equal(claimed_by(f, "one", "docker,sandbox"), "job_4");
+}
+
+/* One that is given back is still for its agent alone. */
+static void test_wanted_agent_after_a_lease(void **state)
+{
+	struct store_fixture *f = *state;
+	struct store_lease lease = { NULL, 1 };
+	struct reply reply;
+
+	submit_for(f, "job_1", "auto", "one");
+	assert_string_equal(claimed_by(f, "one", "docker"), "job_1");
+	assert_int_equal(STORE_WAIT(f, &reply, store_job_get, "job_1"), 0);
+	lease.execution = reply.result.job.execution;
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+			 0);
+	assert_null(claimed_by(f, "two", "docker"));
+	assert_string_equal(claimed_by(f, "one", "docker"), "job_1");
+}
+
+/* However many wait for others, the next job is found by its index. */
+static void test_claims_are_searched_by_index(void **state)
+{
+	struct store_fixture *f = *state;
+	sqlite3_stmt *row;
+	char path[128];
+	sqlite3 *db;
+	const char *plan;
+
+	snprintf(path, sizeof(path), "%s/cronium.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(db, "EXPLAIN QUERY PLAN " SQLITE_CLAIM_SQL,
+				   -1, &row, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	plan = (const char *)sqlite3_column_text(row, 3);
+	assert_non_null(strstr(plan, "SEARCH jobs USING"));
+	assert_non_null(strstr(plan, "INDEX jobs_queue (executor=? AND "
+				     "want_agent=?)"));
+	assert_int_equal(sqlite3_step(row), SQLITE_DONE);
+	sqlite3_finalize(row);
+	sqlite3_close(db);
+}
+
 #define T(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, store_fixture_setup, \
 					store_fixture_teardown)
@@ -354,6 +458,9 @@ int main(void)
 		T(test_cancel),
 		T(test_heartbeat),
 		T(test_expire),
+		T(test_only_the_wanted_agent),
+		T(test_wanted_agent_after_a_lease),
+		T(test_claims_are_searched_by_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
