@@ -14,6 +14,8 @@
 #include "sidecar/cache.h"
 #include "sidecar/relay.h"
 #include "sidecar/reply.h"
+#include "sidecar/stream_read.h"
+#include "sidecar/stream_write.h"
 #include "sidecar/variable_read.h"
 
 static void on_backend_state(int on, const char *why, void *ctx)
@@ -107,6 +109,8 @@ void execution_free(struct execution *x)
 	x->on_writes_done = NULL;
 	relay_free_all(x);
 	variable_read_free_all(x);
+	stream_read_free_all(x);
+	stream_write_free_all(x);
 	backend_client_free(x->backend);
 	auth_free(x->auth);
 	cache_free(x->cache);

@@ -35,6 +35,8 @@ struct execution {
 	/* What is under way. */
 	LIST_HEAD(, relay) relays;
 	LIST_HEAD(, variable_read) reads;
+	LIST_HEAD(, stream_read) stream_reads;
+	LIST_HEAD(, stream_write) stream_writes;
 	/* Writes that were begun and not yet answered by the backend. */
 	unsigned int writes;
 	/* The last of them ended; may be NULL. */

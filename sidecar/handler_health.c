@@ -50,6 +50,8 @@ static struct metrics_gauges collect_gauges(const struct sidecar *s)
 	g.cache_bytes = cache.bytes;
 	g.cache_evictions = cache.evictions;
 	g.in_flight = x->limits.in_flight;
+	g.streams[METRICS_STREAM_INPUT] = x->limits.stream_reads;
+	g.streams[METRICS_STREAM_OUTPUT] = x->limits.stream_writes;
 	g.breaker = (int)backend_client_breaker(x->backend);
 	return g;
 }

@@ -4,7 +4,9 @@
 struct request;
 
 void handle_input(struct request *req);
+void handle_input_stream(struct request *req);
 void handle_output(struct request *req);
+void handle_output_stream(struct request *req);
 void handle_variables_list(struct request *req);
 void handle_variable_get(struct request *req);
 void handle_variable_put(struct request *req);

@@ -170,6 +170,26 @@ static int append_one(struct buf *out, const char *name, const char *type,
 			  name, type, name, value);
 }
 
+static int append_streams(const struct metrics *m,
+			  const struct metrics_gauges *g, struct buf *out)
+{
+	const struct metrics_stream *in = &m->streams[METRICS_STREAM_INPUT];
+	const struct metrics_stream *to = &m->streams[METRICS_STREAM_OUTPUT];
+	int r = append_pair(out, "stream_records_total", "stream", in->records,
+			    "input", to->records, "output");
+
+	if (!r)
+		r = append_pair(out, "stream_bytes_total", "stream", in->bytes,
+				"input", to->bytes, "output");
+	if (!r)
+		r = append_one(out, "input_streams", "gauge",
+			       g->streams[METRICS_STREAM_INPUT]);
+	if (!r)
+		r = append_one(out, "output_streams", "gauge",
+			       g->streams[METRICS_STREAM_OUTPUT]);
+	return r;
+}
+
 int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 		   struct buf *out)
 {
@@ -200,7 +220,8 @@ int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 		return r;
 	if ((r = append_one(out, "in_flight", "gauge", g->in_flight)) ||
 	    (r = append_one(out, "connections", "gauge", g->connections)) ||
-	    (r = append_one(out, "watches", "gauge", g->watches)))
+	    (r = append_one(out, "watches", "gauge", g->watches)) ||
+	    (r = append_streams(m, g, out)))
 		return r;
 	/* 0 closed, 1 open, 2 half open. */
 	return g->breaker < 0

@@ -27,6 +27,16 @@ enum metrics_cache {
 	METRICS_CACHE_OUTCOMES,
 };
 
+enum metrics_stream_kind {
+	METRICS_STREAM_INPUT,
+	METRICS_STREAM_OUTPUT,
+	METRICS_STREAMS,
+};
+
+struct metrics_stream {
+	uint64_t records, bytes;
+};
+
 #define METRICS_STATUS_CLASSES 5 /* 1xx to 5xx */
 #define METRICS_LATENCY_BUCKETS 9
 
@@ -45,6 +55,7 @@ struct metrics {
 	uint64_t backend_ok, backend_failed;
 	uint64_t invalidations; /* of cached values, by the change stream */
 	uint64_t watch_events;
+	struct metrics_stream streams[METRICS_STREAMS];
 	/* Until the reply was handed over; of a stream, its head. */
 	struct metrics_latency request[METRICS_CLASSES];
 	struct metrics_latency backend;
@@ -56,6 +67,7 @@ struct metrics_gauges {
 	uint32_t in_flight;
 	uint32_t connections;
 	uint32_t watches; /* open */
+	uint32_t streams[METRICS_STREAMS]; /* open */
 	int breaker;      /* enum backend_breaker; -1 before the assignment */
 };
 

@@ -38,6 +38,22 @@ void reply_send(struct reply *r, int status, const struct http_header *headers,
 	http_respond(ex, status, all, n + 1, body, len);
 }
 
+void reply_start(struct reply *r, int status, const struct http_header *headers,
+		 size_t n)
+{
+	struct http_header all[REPLY_HEADERS_MAX + 1];
+
+	if (!r->ex)
+		return;
+	n = MIN(n, REPLY_HEADERS_MAX);
+	if (n)
+		memcpy(all, headers, n * sizeof(*headers));
+	all[n] = (struct http_header){ "X-Cronium-Trace-Id", r->trace };
+	metrics_request(r->metrics, r->class, status,
+			clock_mono_us() - r->started_us);
+	http_respond_start(r->ex, status, all, n + 1);
+}
+
 void reply_json(struct reply *r, int status, const void *body, size_t len)
 {
 	static const struct http_header type = { "Content-Type",

@@ -30,6 +30,10 @@ void reply_init(struct reply *r, struct http_exchange *ex,
 		struct metrics *metrics, enum metrics_class class,
 		const char *trace);
 
+/* Starts a reply that http_respond_write(r->ex …) goes on with. Nothing happens
+ * where r->ex is NULL. */
+void reply_start(struct reply *r, int status, const struct http_header *headers,
+		 size_t n);
 /* Each ends the exchange, so that r->ex is NULL afterwards; nothing happens
  * where it was NULL before. X-Cronium-Trace-Id is added. */
 void reply_send(struct reply *r, int status, const struct http_header *headers,

@@ -24,6 +24,7 @@
 #include "sidecar/options.h"
 #include "sidecar/request.h"
 #include "sidecar/routes.h"
+#include "sidecar/stream_write.h"
 
 struct sidecar {
 	enum sidecar_state state;
@@ -177,6 +178,8 @@ static void drain(struct sidecar *s, const char *why)
 		return;
 	log_info(who(s), "drains: %s", why);
 	set_state(s, SIDECAR_DRAINING);
+	if (s->execution)
+		stream_write_drain_all(s->execution);
 	if (s->execution && s->execution->writes)
 		set_end(s, SIDECAR_DRAIN_MS);
 	else
