@@ -6,9 +6,14 @@
     key = cronium.get_variable("API_KEY")
     cronium.output({"rows": len(rows)})
 
-Every value is plain JSON. Calls are retried with backoff until `timeout`
-(30 s); a write that was retried counts once. Errors are `CroniumError`.
-With asyncio, `AsyncCronium` has the same operations.
+    for row in cronium.stream_input():
+        print(row)
+
+Every value is plain JSON. A call is repeated with backoff until its `timeout`
+(30 seconds), also while the runtime is not there yet; a write that was
+repeated counts once. What fails is a `CroniumError`. With asyncio,
+`AsyncCronium` has the same operations, and another `timeout` is a `Cronium`
+of one's own. All may be used by many threads and after a fork.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from .errors import (
     NotFoundError,
     NotInJobError,
     RateLimitError,
+    StreamBrokenError,
+    ToolError,
     TooLargeError,
     UnavailableError,
 )
@@ -32,6 +39,13 @@ from .errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._async import AsyncCronium
+    from ._async_streams import (
+        AsyncInputStream,
+        AsyncOutputStream,
+        AsyncSubscription,
+    )
+    from ._stream_parts import Change
+    from ._streams import InputStream, OutputStream, Subscription
 
 _shared = Cronium()
 
@@ -46,6 +60,10 @@ list_variables = _shared.list_variables
 get_condition = _shared.get_condition
 set_condition = _shared.set_condition
 get_event_context = _shared.get_event_context
+execute_tool_action = _shared.execute_tool_action
+stream_input = _shared.stream_input
+stream_output = _shared.stream_output
+subscribe = _shared.subscribe
 
 # `from cronium import cronium` works too.
 cronium = _sys.modules[__name__]
@@ -53,30 +71,53 @@ cronium = _sys.modules[__name__]
 
 if not TYPE_CHECKING:
 
-    def __getattr__(name):
-        # asyncio takes 25 ms to import: only who uses it waits for it.
-        if name == "AsyncCronium":
-            from ._async import AsyncCronium
+    # asyncio takes 25 ms to import: only who uses it waits for it.
+    _LATER = {
+        "AsyncCronium": "_async",
+        "AsyncInputStream": "_async_streams",
+        "AsyncOutputStream": "_async_streams",
+        "AsyncSubscription": "_async_streams",
+        "Change": "_stream_parts",
+        "InputStream": "_streams",
+        "OutputStream": "_streams",
+        "Subscription": "_streams",
+    }
 
-            return AsyncCronium
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}"
+            )
+        from importlib import import_module
+
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
 
 
 __all__ = [
     "AsyncCronium",
+    "AsyncInputStream",
+    "AsyncOutputStream",
+    "AsyncSubscription",
     "AuthError",
+    "Change",
     "ConflictError",
     "Cronium",
     "CroniumError",
     "ForbiddenError",
+    "InputStream",
     "InvalidError",
     "NotFoundError",
     "NotInJobError",
+    "OutputStream",
     "RateLimitError",
+    "StreamBrokenError",
+    "Subscription",
     "TooLargeError",
+    "ToolError",
     "UnavailableError",
     "cronium",
     "delete_variable",
+    "execute_tool_action",
     "get_condition",
     "get_event_context",
     "get_variable",
@@ -87,4 +128,7 @@ __all__ = [
     "output",
     "set_condition",
     "set_variable",
+    "stream_input",
+    "stream_output",
+    "subscribe",
 ]

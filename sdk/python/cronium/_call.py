@@ -8,7 +8,7 @@ import os
 import time
 
 from . import _wire, errors
-from ._operations import MISSING
+from ._operations import MISSING, T, _Of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from ._wire import Reply
 
 TIMEOUT_S = 30.0
-_RETRY_STATUS = (429, 502, 503, 504)
+TOOL_TIMEOUT_S = 300.0
+RETRY_STATUS = (429, 502, 503, 504)
 _BACKOFF_INITIAL_S = 0.05
-_BACKOFF_MAX_S = 2.0
+BACKOFF_MAX_S = 2.0
+_HEX = frozenset("0123456789abcdef")
 
 
 class Endpoint:
@@ -59,9 +61,9 @@ class Endpoint:
         )
 
 
-class Call:
+class Call(_Of[T]):
     def __init__(
-        self, endpoint: Endpoint, operation: Operation, timeout: float
+        self, endpoint: Endpoint, operation: Operation[T], timeout: float
     ) -> None:
         self.endpoint = endpoint
         self._operation = operation
@@ -78,10 +80,13 @@ class Call:
             *operation.headers,
         ]
         if operation.body is not None:
-            headers.append(("Content-Type", "application/json"))
+            headers.append(("Content-Type", operation.media))
         # With it a write that is sent again counts once.
-        if operation.method != "GET":
-            headers.append(("Idempotency-Key", os.urandom(16).hex()))
+        if operation.key != "":
+            key = operation.key or os.urandom(16).hex()
+            headers.append(("Idempotency-Key", key))
+        if trace := _traceparent():
+            headers.append(("traceparent", trace))
         return _wire.request(
             operation.method,
             endpoint.path + operation.path,
@@ -98,39 +103,71 @@ class Call:
 
         reply: of the last attempt; None when the connection was lost.
         """
-        if reply and reply.status not in _RETRY_STATUS:
+        if reply and reply.status not in RETRY_STATUS:
             return None
-        ceiling = min(_BACKOFF_INITIAL_S * 2**self._attempts, _BACKOFF_MAX_S)
-        pause = int.from_bytes(os.urandom(4), "big") / 2**32 * ceiling
-        after = reply.headers.get("retry-after", "") if reply else ""
-        if after.isdecimal():
-            pause += float(after)
+        pause = backoff(self._attempts, reply)
         self._attempts += 1
         return pause if pause < self.left() else None
 
-    def result(self, reply: Reply | None, lost: Exception | None) -> Any:
+    def result(self, reply: Reply | None, lost: Exception | None) -> T:
         if not reply:
-            raise errors.UnavailableError(
-                f"the runtime at {self.endpoint.url} did not answer within "
-                f"{self._timeout:g} s: {lost}"
-            ) from lost
+            raise silent(self.endpoint, self._timeout, lost) from lost
         if reply.status == 404 and self._operation.absent is not MISSING:
-            return self._operation.absent
+            absent: T = self._operation.absent
+            return absent
         if reply.status >= 400:
-            raise errors.from_reply(reply.status, _problem(reply.body))
+            raise errors.from_reply(reply.status, problem(reply.body))
         try:
             return self._operation.read(reply)
         except (ValueError, KeyError, TypeError) as error:
-            raise errors.CroniumError(
-                f"what answers at {self.endpoint.url} is no Cronium "
-                f"runtime: {error}",
-                reply.status,
-            ) from error
+            raise no_runtime(self.endpoint, reply.status, error) from error
 
 
-def _problem(body: bytes) -> dict[str, Any]:
+def backoff(attempts: int, reply: Reply | None) -> float:
+    """Seconds after so many attempts: full jitter, after what the reply's
+    Retry-After says."""
+    ceiling = min(_BACKOFF_INITIAL_S * (1 << min(attempts, 16)), BACKOFF_MAX_S)
+    pause = int.from_bytes(os.urandom(4), "big") / 2**32 * ceiling
+    after = reply.headers.get("retry-after", "") if reply else ""
+    return pause + float(after) if after.isdecimal() else pause
+
+
+def silent(
+    endpoint: Endpoint, timeout: float, lost: Exception | None
+) -> errors.UnavailableError:
+    return errors.UnavailableError(
+        f"the runtime at {endpoint.url} did not answer within "
+        f"{timeout:g} s: {lost}"
+    )
+
+
+def no_runtime(
+    endpoint: Endpoint, status: int, why: object
+) -> errors.CroniumError:
+    return errors.CroniumError(
+        f"what answers at {endpoint.url} is no Cronium runtime: {why}", status
+    )
+
+
+def two_writers() -> errors.InvalidError:
+    return errors.InvalidError(
+        "the output stream has a writer that is open: close() it before"
+    )
+
+
+def _traceparent() -> str:
+    """A span of the trace that the environment names."""
+    parts = os.environ.get("TRACEPARENT", "").split("-")
+    if [len(part) for part in parts] != [2, 32, 16, 2]:
+        return ""
+    if not _HEX.issuperset("".join(parts)) or parts[0] != "00":
+        return ""
+    return f"00-{parts[1]}-{os.urandom(8).hex()}-{parts[3]}"
+
+
+def problem(body: bytes) -> dict[str, Any]:
     try:
-        problem = json.loads(body)
+        document = json.loads(body)
     except ValueError:
-        problem = None
-    return problem if isinstance(problem, dict) else {}
+        document = None
+    return document if isinstance(document, dict) else {}

@@ -10,8 +10,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+    from typing import Union
 
     Parser = Generator[None, bytes, "Reply"]
+    Opening = Generator[None, bytes, Union["Reply", "Body"]]
 
 READ_BYTES = 256 * 1024
 _HEAD_MAX_BYTES = 64 * 1024
@@ -61,6 +63,66 @@ def parse_reply() -> Parser:
     return Reply(status, headers, body)
 
 
+def parse_opening() -> Opening:
+    """As parse_reply(); but of a reply that is 200 only the head is read, and
+    a Body takes the rest."""
+    stream = _Stream()
+    status = 0
+    while status < 200:
+        status, headers = yield from _head(stream)
+    if status == 200:
+        return Body(headers, stream)
+    return Reply(status, headers, (yield from _body(stream, status, headers)))
+
+
+class Body:
+    """A body that is used while it arrives."""
+
+    def __init__(self, headers: dict[str, str], stream: _Stream) -> None:
+        self.headers = headers
+        self.ended = False  # properly
+        self._here = bytearray()
+        self._parser = self._parse(stream)
+        self._go_on(None)
+
+    def take(self) -> bytes:
+        """What has arrived since."""
+        here = bytes(self._here)
+        self._here.clear()
+        return here
+
+    def feed(self, data: bytes) -> None:
+        """Raises BadReply where it breaks off; what came before is there."""
+        self._go_on(data)
+
+    def _go_on(self, data: bytes | None) -> None:
+        try:
+            if data is None:
+                next(self._parser)
+            else:
+                self._parser.send(data)
+        except StopIteration:
+            self.ended = True
+
+    def _parse(self, stream: _Stream) -> Generator[None, bytes, None]:
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            yield from self._counted(stream, _length(self.headers))
+            return
+        while size := (yield from _chunk_size(stream)):
+            yield from self._counted(stream, size)
+            yield from stream.line()
+        while (yield from stream.line()):
+            pass  # trailers
+
+    def _counted(
+        self, stream: _Stream, count: int
+    ) -> Generator[None, bytes, None]:
+        while count:
+            part = yield from stream.at_most(count)
+            self._here += part
+            count -= len(part)
+
+
 class _Stream:
     def __init__(self) -> None:
         self._data = bytearray()
@@ -88,6 +150,12 @@ class _Stream:
 
     def exactly(self, count: int) -> Generator[None, bytes, bytes]:
         while len(self._data) < count:
+            yield from self._more()
+        return self._take(count)
+
+    def at_most(self, count: int) -> Generator[None, bytes, bytes]:
+        """What is there, one byte at least."""
+        while not self._data:
             yield from self._more()
         return self._take(count)
 
@@ -119,16 +187,24 @@ def _body(
         return b""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return (yield from _chunks(stream))
+    return (yield from stream.exactly(_length(headers)))
+
+
+def _length(headers: dict[str, str]) -> int:
     if "content-length" not in headers:
         raise BadReply("its reply has no length")
-    return (yield from stream.exactly(_number(headers["content-length"])))
+    return _number(headers["content-length"])
+
+
+def _chunk_size(stream: _Stream) -> Generator[None, bytes, int]:
+    return _number((yield from stream.line()).partition(";")[0], 16)
 
 
 def _chunks(stream: _Stream) -> Generator[None, bytes, bytes]:
     parts = []
     while True:
-        size = (yield from stream.line()).partition(";")[0]
-        part = yield from stream.exactly(_number(size, 16))
+        size = yield from _chunk_size(stream)
+        part = yield from stream.exactly(size)
         if not part:
             break
         parts.append(part)

@@ -15,6 +15,8 @@ class CroniumError(Exception):
         code: short stable word, e.g. ``"not_found"``; see openapi.yaml.
         detail: a sentence for people.
         trace_id: finds the request in the logs; ``""`` when unknown.
+        problem: the whole problem document, with what belongs to its code
+            (``violations``, ``upstream_status``, ``next``, …).
     """
 
     def __init__(
@@ -23,16 +25,19 @@ class CroniumError(Exception):
         status: int = 0,
         code: str = "",
         trace_id: str = "",
+        problem: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
         self.code = code
         self.trace_id = trace_id
+        self.problem = problem or {}
 
 
 class NotInJobError(CroniumError):
-    """The script does not run under Cronium: its environment has no runtime."""
+    """The script does not run under Cronium: its environment names no
+    runtime."""
 
 
 class AuthError(CroniumError):
@@ -63,28 +68,46 @@ class RateLimitError(CroniumError):
     """429: too many calls."""
 
 
+class ToolError(CroniumError):
+    """424: the action of a tool failed, see `code` and
+    ``problem["upstream_status"]``; or 409 ``outcome_unknown``: nobody knows
+    what the target saw. It is not tried again."""
+
+
+class StreamBrokenError(CroniumError):
+    """409 ``stream_broken``: the job that writes the stream failed; all that
+    it wrote was read before."""
+
+
 class UnavailableError(CroniumError):
     """5xx, or no answer until the deadline: a write may not be stored."""
 
 
-_BY_STATUS = {
+_BY_STATUS: dict[int, type[CroniumError]] = {
     401: AuthError,
     403: ForbiddenError,
     404: NotFoundError,
     412: ConflictError,
     413: TooLargeError,
+    424: ToolError,
     429: RateLimitError,
+}
+_BY_CODE: dict[str, type[CroniumError]] = {
+    "outcome_unknown": ToolError,
+    "stream_broken": StreamBrokenError,
 }
 
 
 def from_reply(status: int, problem: dict[str, Any]) -> CroniumError:
     """The error for a reply; `problem` is its problem document."""
     other = InvalidError if status < 500 else UnavailableError
-    kind = _BY_STATUS.get(status, other)
+    code = problem.get("code", "")
+    kind = _BY_CODE.get(code, _BY_STATUS.get(status, other))
     detail = problem.get("detail") or problem.get("title")
     return kind(
         detail or f"the runtime answered {status}",
         status,
-        problem.get("code", ""),
+        code,
         problem.get("trace_id", ""),
+        problem,
     )
