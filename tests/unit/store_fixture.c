@@ -233,6 +233,18 @@ static void copy_tool(struct reply *reply)
 	copy_blob(&reply->fixture->arena, &reply->result.tool.reply);
 }
 
+static void copy_stream(struct reply *reply)
+{
+	copy_blob(&reply->fixture->arena, &reply->result.stream.data);
+	copy_str(&reply->fixture->arena, &reply->result.stream.job);
+	copy_str(&reply->fixture->arena, &reply->result.stream.reason);
+}
+
+static void copy_streams(struct reply *reply)
+{
+	copy_str(&reply->fixture->arena, &reply->result.streams.input.from);
+}
+
 static const struct {
 	void (*op)(void);
 	void (*copy)(struct reply *reply);
@@ -245,6 +257,8 @@ static const struct {
 	{ (void (*)(void))store_queue_heartbeat, copy_heartbeat },
 	{ (void (*)(void))store_job_read, copy_payload },
 	{ (void (*)(void))store_log_read, copy_log },
+	{ (void (*)(void))store_stream_read, copy_stream },
+	{ (void (*)(void))store_stream_get, copy_streams },
 	{ (void (*)(void))store_variable_get, copy_variable },
 	{ (void (*)(void))store_variable_put, copy_variable },
 	{ (void (*)(void))store_variable_increment, copy_variable },
