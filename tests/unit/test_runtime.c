@@ -27,6 +27,7 @@ static const struct executor_place with_sdk = {
 	.runtime_api = "http://localhost:8081",
 	.mode = "sandbox",
 	.sdk_dir = "/opt/cronium/sdk",
+	.bin_dir = "/opt/bin",
 };
 
 static void test_argv(void **state)
@@ -35,6 +36,7 @@ static void test_argv(void **state)
 		{ "python", "python3", "-u", "s" },
 		{ "node", "node", "s", "--x" },
 		{ "bash", "bash", "s", "--x" },
+		{ "bun", "bun", "run", "s" },
 	};
 	_cleanup_json_ json_t *args = json_pack("[s,s]", "--x", "a b");
 
@@ -117,6 +119,26 @@ static void test_env_sdk(void **state)
 	assert_env(node, "PATH", NULL);
 }
 
+static void test_env_standalone(void **state)
+{
+	_cleanup_json_ json_t *user = json_pack("{s:s}", "PATH", "/mine");
+	_cleanup_json_ json_t *own = runtime_env(runtime_find("bun"), &with_sdk,
+						 &who, user);
+	_cleanup_json_ json_t *usual = runtime_env(runtime_find("bun"),
+						   &with_sdk, &who, NULL);
+	_cleanup_json_ json_t *image = runtime_env(runtime_find("bun"), &bare,
+						   &who, NULL);
+
+	assert_env(own, "PATH", "/opt/bin:/mine");
+	assert_env(usual, "PATH",
+		   "/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+		   "/usr/bin:/sbin:/bin");
+	assert_env(image, "PATH", NULL);
+	assert_string_equal(runtime_program("bun"), "bun");
+	assert_null(runtime_program("node"));
+	assert_null(runtime_program("perl"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +147,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_env_ours_wins),
 		cmocka_unit_test(test_env_sdk),
+		cmocka_unit_test(test_env_standalone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
