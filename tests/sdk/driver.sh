@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes the calls of vector steps with the Bash SDK; see driver.py.
+# Makes the calls of vector steps with the Bash SDK; what it reads and prints
+# is said in sdk/vectors/README.md.
 set -euo pipefail
 # shellcheck source=/dev/null
 source cronium.sh
@@ -10,11 +11,12 @@ declare -A errors=(
 	[$CRONIUM_E_NOT_FOUND]=NotFound [$CRONIUM_E_CONFLICT]=Conflict
 	[$CRONIUM_E_TOO_LARGE]=TooLarge [$CRONIUM_E_INVALID]=Invalid
 	[$CRONIUM_E_RATE]=RateLimit [$CRONIUM_E_UNAVAILABLE]=Unavailable
+	[$CRONIUM_E_TOOL]=Tool [$CRONIUM_E_STREAM_BROKEN]=StreamBroken
 )
 # Which argument of which call is JSON; the others are text.
 declare -A json_argument=(
 	[output]=0 [set_variable]=1 [get_variable]=1 [set_condition]=0
-	[increment_variable]=1
+	[increment_variable]=1 [execute_tool_action]=2
 )
 
 # argument STEP INDEX: the argument as the call takes it.
@@ -33,6 +35,7 @@ argument() {
 # result STEP TEXT: as JSON.
 result() {
 	case $(jq -r .call <<<"$1") in
+	stream_input | subscribe) jq -s . <<<"$2" ;;
 	list_variables) jq -Rn '[inputs | select(. != "")]' <<<"$2" ;;
 	variable_version) jq -n --arg v "$2" '$v' ;;
 	delete_variable) echo true ;;
@@ -40,7 +43,7 @@ result() {
 	esac | jq -c '{result: .}'
 }
 
-# failure CODE COMPLAINT: as JSON; what is none of CRONIUM_E_* ends the driver.
+# failure CODE COMPLAINT RECORDS: as JSON; what is none of CRONIUM_E_* ends the driver.
 failure() {
 	local word=
 	[[ ! $2 =~ \[([a-z_]+)\]$ ]] || word=${BASH_REMATCH[1]}
@@ -48,25 +51,85 @@ failure() {
 		printf '%s\n' "$2" >&2
 		return "$1"
 	fi
-	printf '{"error":"%s","code":"%s"}\n' "${errors[$1]}" "$word"
+	jq -cn --arg error "${errors[$1]}" --arg code "$word" '
+		{error: $error, code: $code} +
+		([inputs] | if . == [] then {} else {records: .} end)' <<<"$3"
+}
+
+# --- the calls that are not simply made
+
+# stream_output STEP: writes what is args[0].
+stream_output() {
+	local how=()
+	[ "$(jq -r '.args[1]' <<<"$1")" != end ] || how=(--end)
+	jq -c '.args[0][]' <<<"$1" | cronium_stream_output "${how[@]}" || return
+	jq '.args[0] | length' <<<"$1"
+}
+
+# during STEP COUNT: the steps that are due after so many events.
+during() {
+	local step
+	while IFS= read -r step; do
+		run "$step" >/dev/null
+	done < <(jq -c --argjson n "$2" '.during[]? | select(.after == $n)' <<<"$1")
+}
+
+# subscribe STEP ARG...: the first events, with all the members they may have.
+subscribe() {
+	local events event count=0 code=0
+	events=$(jq '.events | length' <<<"$1")
+	exec {told}< <(cronium_subscribe "${@:2}" --count "$events" || echo "$?")
+	while [ "$count" -lt "$events" ] && IFS= read -r event <&"$told"; do
+		if [[ $event != \{* ]]; then
+			code=$event
+			break
+		fi
+		jq -c '{type, key, version, value, deleted: (.deleted // false)}' \
+			<<<"$event"
+		count=$((count + 1))
+		[ "$count" = "$events" ] || during "$1" "$count"
+	done
+	exec {told}<&-
+	return "$code"
+}
+
+# options STEP: the arguments that have names, one a line.
+options() {
+	jq -r '.options // {} |
+		if .dry_run then "--dry-run" else empty end,
+		if .idempotency_key then "--idempotency-key", .idempotency_key
+		else empty end' <<<"$1"
+}
+
+# last_version STEP TEXT: what is saved of the call.
+last_version() {
+	case $(jq -r .call <<<"$1") in
+	subscribe) jq -s 'last.version' <<<"$2" ;;
+	*) printf '%s\n' "$2" ;;
+	esac
 }
 
 run() { # STEP
-	local call count args=() text complaint code=0 name i
+	local call count args=() text complaint code=0 name i more=()
 	call=$(jq -r .call <<<"$1")
 	count=$(jq '.args | length' <<<"$1")
 	for ((i = 0; i < count; i++)); do
 		args+=("$(argument "$1" "$i")")
 	done
-	text=$("cronium_$call" "${args[@]}" 2>"$complaints") || code=$?
+	mapfile -t more < <(options "$1")
+	case $call in
+	stream_output | subscribe) args=("$call" "$1" "${args[@]}") ;;
+	*) args=("cronium_$call" "${args[@]}" "${more[@]}") ;;
+	esac
+	text=$("${args[@]}" 2>"$complaints") || code=$?
 	complaint=$(<"$complaints")
 	if [ "$call:$code" = "delete_variable:$CRONIUM_E_NOT_FOUND" ]; then
 		printf '{"result":false}\n'
 	elif [ "$code" -ne 0 ]; then
-		failure "$code" "$complaint"
+		failure "$code" "$complaint" "$text"
 	else
 		name=$(jq -r '.save // ""' <<<"$1")
-		[ -z "$name" ] || saved[$name]=$text
+		[ -z "$name" ] || saved[$name]=$(last_version "$1" "$text")
 		result "$1" "$text"
 	fi
 }
