@@ -81,16 +81,23 @@ API_HANDLER(api_audit_list)
 {
 	struct api_call *call = ctx;
 	struct store_audit_query query = { 0 };
-	char execution[ID_MAX_BYTES];
+	char execution[ID_MAX_BYTES], job[ID_MAX_BYTES];
 	int64_t limit;
 
 	if (!api_query_int(call, "limit", 1, STORE_LIST_MAX, API_LIST_DEFAULT,
 			   &limit) ||
 	    !api_query_int(call, "before", 1, INT64_MAX, 0, &query.before) ||
-	    !api_query_str(call, "execution", execution, sizeof(execution)))
+	    !api_query_str(call, "execution", execution, sizeof(execution)) ||
+	    !api_query_str(call, "job", job, sizeof(job)))
 		return;
+	if (*execution && *job) {
+		api_problem(call, 400, "invalid_query",
+			    "an execution is of one job: ask for one of them");
+		return;
+	}
 	query.limit = (size_t)limit;
 	query.execution = *execution ? execution : NULL;
+	query.job = *job ? job : NULL;
 	api_start(call, store_audit_list(call->b->store, &query,
 					 api_done(call, on_audit)));
 }

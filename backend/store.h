@@ -519,6 +519,7 @@ int store_audit_append(struct store *s, const struct store_audit *entry,
 struct store_audit_query {
 	int64_t before;        /* an entry's id; 0: from the newest */
 	const char *execution; /* NULL: all */
+	const char *job;       /* it, and its executions; NULL: all */
 	size_t limit;          /* 1 … STORE_LIST_MAX */
 };
 /* result->audit, newest first */

@@ -230,7 +230,10 @@ static const struct op_info op_infos[STORE_OPS] = {
 	},
 	[STORE_OP_AUDIT_LIST] = {
 		SIZE(store_audit_query),
-		.fields = { STR(store_audit_query, execution) },
+		.fields = {
+			STR(store_audit_query, execution),
+			STR(store_audit_query, job),
+		},
 	},
 	[STORE_OP_API_KEY_ADD] = {
 		.writes = true, SIZE(store_api_key_new),

@@ -51,11 +51,32 @@ static void audit_read_row(sqlite3_stmt *row, struct arena *a,
 	"SELECT id, at_ms, who, action, target, result, job, execution, " \
 	"trace_id FROM audit WHERE id < ?1 "
 
-int sqlite_audit_list(struct db *db, struct store_call *call)
+static int audit_query(struct db *db, const struct store_audit_query *q,
+		       struct db_arg before, struct db_arg more,
+		       sqlite3_stmt **row)
 {
 	static const char sql_all[] = AUDIT_SELECT "ORDER BY id DESC LIMIT ?2";
 	static const char sql_execution[] = AUDIT_SELECT
 		"AND execution = ?3 ORDER BY id DESC LIMIT ?2";
+	/* Entries of executions are found by these: they are the many. */
+	static const char sql_job[] = AUDIT_SELECT
+		"AND job = ?3 AND execution IS NULL UNION ALL " AUDIT_SELECT
+		"AND execution IN (SELECT x.id FROM executions x "
+		"JOIN jobs j ON j.seq = x.job WHERE j.id = ?3) "
+		"ORDER BY id DESC LIMIT ?2";
+
+	if (q->execution)
+		return db_query(db, sql_execution,
+				DB_ARGS(before, more, db_str(q->execution)),
+				row);
+	if (q->job)
+		return db_query(db, sql_job,
+				DB_ARGS(before, more, db_str(q->job)), row);
+	return db_query(db, sql_all, DB_ARGS(before, more), row);
+}
+
+int sqlite_audit_list(struct db *db, struct store_call *call)
+{
 	const struct store_audit_query *q = call->request;
 	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 0;
 	struct store_audit_entry *items = arena_alloc(&call->arena,
@@ -67,11 +88,7 @@ int sqlite_audit_list(struct db *db, struct store_call *call)
 
 	if (!items)
 		return -ENOMEM;
-	if (q->execution)
-		r = db_query(db, sql_execution,
-			     DB_ARGS(before, more, db_str(q->execution)), &row);
-	else
-		r = db_query(db, sql_all, DB_ARGS(before, more), &row);
+	r = audit_query(db, q, before, more, &row);
 	for (; r == 0 && n < limit; r = db_next(db, row))
 		audit_read_row(row, &call->arena, &items[n++]);
 	call->result.audit.items = items;

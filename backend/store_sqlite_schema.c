@@ -242,6 +242,10 @@ static const char *const schema_steps[] = {
 	      "CREATE INDEX variable_changes_key"
 	      "  ON variable_changes (key, version);"
 
+	      /* Those with an execution have an index of their own. */
+	      "CREATE INDEX audit_job ON audit (job, id)"
+	      "  WHERE job IS NOT NULL AND execution IS NULL;"
+
 	      /* Tool actions with an Idempotency-Key, until the execution ends.
 	 * status 0: begun, outcome unknown. result is sealed. */
 	      "CREATE TABLE tool_calls ("

@@ -1,4 +1,4 @@
-/* cronium vars: set, get, list, rm. */
+/* cronium vars: set, get, list, rm, watch. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,16 +6,18 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/vars_watch.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "common/percent.h"
 
 #define VARS_VALUE_MAX_BYTES (10 * 1024 * 1024)
 #define VARS_COLUMNS 5
+#define VARS_WORDS "set KEY VALUE|- | get KEY | list | rm KEY | watch KEY"
 
 struct vars_options {
 	struct cli_globals globals;
-	const char *type, *prefix;
+	const char *type, *prefix, *from;
 	bool secret, raw;
 };
 
@@ -33,6 +35,9 @@ static const struct option_spec vars_specs[] = {
 		    "get: a string without its quotes"),
 	VARS_OPTION("prefix", 0, OPTION_STRING, prefix, "TEXT", NULL,
 		    "list: names that begin so"),
+	VARS_OPTION("from", 0, OPTION_STRING, from, "VERSION", NULL,
+		    "watch: what came after this version, instead of how it is "
+		    "now"),
 	CLI_SERVER_OPTIONS,
 };
 
@@ -227,6 +232,23 @@ static int vars_list(struct api *api, const struct vars_options *o,
 	return CLI_OK;
 }
 
+/* --- watch --------------------------------------------------------------- */
+
+static int vars_run_watch(struct api *api, const struct vars_options *o,
+			  char **words)
+{
+	uint64_t from = 0;
+
+	if (o->from &&
+	    (option_parse_uint(o->from, &from) < 0 || from > INT64_MAX)) {
+		output_error("--from %s: a version is a number, as "
+			     "`cronium vars list` shows it",
+			     o->from);
+		return CLI_USAGE;
+	}
+	return vars_watch(api, words[0], o->from ? (int64_t)from : -1);
+}
+
 /* --- the command --------------------------------------------------------- */
 
 static const struct vars_verb {
@@ -234,10 +256,9 @@ static const struct vars_verb {
 	size_t n_words;
 	int (*run)(struct api *api, const struct vars_options *o, char **words);
 } vars_verbs[] = {
-	{ "set", 2, vars_set },
-	{ "get", 1, vars_get },
-	{ "list", 0, vars_list },
-	{ "rm", 1, vars_rm },
+	{ "set", 2, vars_set },         { "get", 1, vars_get },
+	{ "list", 0, vars_list },       { "rm", 1, vars_rm },
+	{ "watch", 1, vars_run_watch },
 };
 
 static int vars_run(const void *options, char **words, size_t n_words)
@@ -252,8 +273,7 @@ static int vars_run(const void *options, char **words, size_t n_words)
 		    n_words - 1 == vars_verbs[i].n_words)
 			verb = &vars_verbs[i];
 	if (!verb) {
-		output_error("usage: cronium vars %s",
-			     "set KEY VALUE|- | get KEY | list | rm KEY");
+		output_error("usage: cronium vars %s", VARS_WORDS);
 		return CLI_USAGE;
 	}
 	if (api_open(&api, &o->globals) < 0)
@@ -265,12 +285,14 @@ static int vars_run(const void *options, char **words, size_t n_words)
 
 const struct command command_vars = {
 	.name = "vars",
-	.words = "set KEY VALUE|- | get KEY | list | rm KEY",
+	.words = VARS_WORDS,
 	.summary = "Variables and secrets that scripts read",
 	.details =
 		"VALUE - is stdin: a secret given as a word would show up in "
 		"`ps` and in the shell's\nhistory. get prints JSON; --raw "
-		"the text of a string.\n",
+		"the text of a string. watch prints\na line "
+		"{\"key\",\"version\",\"value\"} for how it is and for "
+		"each change, until Ctrl-C.\n",
 	.options = vars_specs,
 	.n_options = ARRAY_SIZE(vars_specs),
 	.options_bytes = sizeof(struct vars_options),
