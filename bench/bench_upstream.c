@@ -49,6 +49,21 @@ static void die(const char *what)
 
 /* --- the backend ---------------------------------------------------------- */
 
+/* As of the only version; nothing ever changes. */
+static void start_changes(struct http_exchange *ex)
+{
+	static const struct http_header type = { "Content-Type",
+						 FRAME_CONTENT_TYPE };
+	static const char position[] = "{\"version\":1,\"reset\":false}";
+	_cleanup_(buf_deinit) struct buf frames = { 0 };
+
+	if (frame_append(&frames, FRAME_POSITION, position,
+			 sizeof(position) - 1) < 0)
+		die("out of memory");
+	http_respond_start(ex, 200, &type, 1);
+	http_respond_write(ex, frames.data, frames.len);
+}
+
 static void on_request(struct http_exchange *ex, void *ctx)
 {
 	static const struct http_header headers[] = {
@@ -57,7 +72,9 @@ static void on_request(struct http_exchange *ex, void *ctx)
 	};
 	const char *path = http_exchange_request(ex)->path;
 
-	if (strstr(path, "/variables/"))
+	if (!strcmp(path, "/v1/runtime/changes"))
+		start_changes(ex);
+	else if (strstr(path, "/variables/"))
 		http_respond(ex, 200, headers, 2, VALUE, sizeof(VALUE) - 1);
 	else
 		http_respond(ex, 200, headers, 1, CONDITION,

@@ -178,6 +178,36 @@ void cache_drop(struct cache *c, const char *key)
 		entry_remove(c, e);
 }
 
+static bool is_older(const struct cache_entry *e, uint64_t version)
+{
+	return !e->present || e->version < version;
+}
+
+bool cache_drop_older(struct cache *c, const char *key, uint64_t version)
+{
+	struct cache_entry *e = find(c, key);
+
+	if (!e || !is_older(e, version))
+		return false;
+	entry_remove(c, e);
+	return true;
+}
+
+size_t cache_drop_all_older(struct cache *c, uint64_t version)
+{
+	struct cache_entry *e = TAILQ_FIRST(&c->lru), *next;
+	size_t n = 0;
+
+	for (; e; e = next) {
+		next = TAILQ_NEXT(e, lru);
+		if (!is_older(e, version))
+			continue;
+		entry_remove(c, e);
+		n++;
+	}
+	return n;
+}
+
 void cache_get_stats(const struct cache *c, struct cache_stats *out)
 {
 	*out = c->stats;

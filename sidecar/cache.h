@@ -60,6 +60,11 @@ void cache_store(struct cache *c, const char *key, const void *value,
 		 size_t len, uint64_t version, bool secret, uint64_t now_ms);
 void cache_store_absent(struct cache *c, const char *key, uint64_t now_ms);
 void cache_drop(struct cache *c, const char *key);
+/* The key was written, as that version: forgets what is older, and that it was
+ * absent. True where there was something to forget. */
+bool cache_drop_older(struct cache *c, const char *key, uint64_t version);
+/* The same of all keys; how many. */
+size_t cache_drop_all_older(struct cache *c, uint64_t version);
 
 void cache_get_stats(const struct cache *c, struct cache_stats *out);
 

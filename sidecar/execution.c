@@ -17,6 +17,7 @@
 #include "sidecar/stream_read.h"
 #include "sidecar/stream_write.h"
 #include "sidecar/variable_read.h"
+#include "sidecar/watch.h"
 
 static void on_backend_state(int on, const char *why, void *ctx)
 {
@@ -91,6 +92,7 @@ int execution_new(struct execution **out, struct event_base *base,
 	x->base = base;
 	x->control = control;
 	x->metrics = metrics;
+	changes_init(&x->changes, x);
 	for (size_t i = 0; i < RATE_CLASSES; i++)
 		rate_init(&x->rate[i], &x->assignment.rate[i], clock_mono_ms());
 	if ((r = make_auth(x, err, err_size)) || (r = make_cache(x)) ||
@@ -107,10 +109,12 @@ void execution_free(struct execution *x)
 	if (!x)
 		return;
 	x->on_writes_done = NULL;
+	changes_deinit(&x->changes);
 	relay_free_all(x);
 	variable_read_free_all(x);
 	stream_read_free_all(x);
 	stream_write_free_all(x);
+	watch_free_all(x);
 	backend_client_free(x->backend);
 	auth_free(x->auth);
 	cache_free(x->cache);

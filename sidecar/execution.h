@@ -10,6 +10,7 @@
 
 #include "common/macro.h"
 #include "sidecar/assignment.h"
+#include "sidecar/changes.h"
 #include "sidecar/flight.h"
 #include "sidecar/limits.h"
 #include "sidecar/metrics.h"
@@ -29,6 +30,7 @@ struct execution {
 	struct auth *auth;
 	struct cache *cache;
 	struct flight_table flights;
+	struct changes changes;
 	struct backend_client *backend;
 	struct limits limits;
 	struct rate rate[RATE_CLASSES];
@@ -37,6 +39,8 @@ struct execution {
 	LIST_HEAD(, variable_read) reads;
 	LIST_HEAD(, stream_read) stream_reads;
 	LIST_HEAD(, stream_write) stream_writes;
+	LIST_HEAD(, watch) watches;
+	uint32_t n_watches;
 	/* Writes that were begun and not yet answered by the backend. */
 	unsigned int writes;
 	/* The last of them ended; may be NULL. */

@@ -64,6 +64,17 @@ void flight_detach(struct flight_table *t, const char *key)
 	f->detached = true;
 }
 
+void flight_detach_all(struct flight_table *t)
+{
+	struct flight *f, *next;
+
+	HASH_ITER(hh, t->flights, f, next)
+	{
+		HASH_DEL(t->flights, f);
+		f->detached = true;
+	}
+}
+
 bool flight_is_current(const struct flight *f)
 {
 	return !f->detached;

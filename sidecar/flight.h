@@ -36,6 +36,8 @@ void flight_leave(struct flight_waiter *w);
 
 /* A write to key happened. */
 void flight_detach(struct flight_table *t, const char *key);
+/* Writes happened, nobody knows to which keys. */
+void flight_detach_all(struct flight_table *t);
 /* False once it was detached: the answer may be out of date. */
 bool flight_is_current(const struct flight *f);
 

@@ -52,6 +52,7 @@ static struct metrics_gauges collect_gauges(const struct sidecar *s)
 	g.in_flight = x->limits.in_flight;
 	g.streams[METRICS_STREAM_INPUT] = x->limits.stream_reads;
 	g.streams[METRICS_STREAM_OUTPUT] = x->limits.stream_writes;
+	g.watches = x->n_watches;
 	g.breaker = (int)backend_client_breaker(x->backend);
 	return g;
 }

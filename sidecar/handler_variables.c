@@ -9,12 +9,14 @@
 #include "common/percent.h"
 #include "common/token.h"
 #include "sidecar/cache.h"
+#include "sidecar/changes.h"
 #include "sidecar/execution.h"
 #include "sidecar/forward.h"
 #include "sidecar/handlers.h"
 #include "sidecar/limits.h"
 #include "sidecar/relay.h"
 #include "sidecar/variable_read.h"
+#include "sidecar/watch.h"
 
 #define KEY_MAX_BYTES 256
 
@@ -107,6 +109,14 @@ void handle_variable_get(struct request *req)
 		variable_read(req, key);
 }
 
+void handle_variable_watch(struct request *req)
+{
+	const char *key = take_readable_key(req);
+
+	if (key)
+		watch_begin(req, key);
+}
+
 /* Whatever came of a write, reads under way may be older than it. */
 static void forget(struct relay *r)
 {
@@ -133,7 +143,9 @@ static void on_put_answer(struct relay *r, const struct backend_response *a)
 	uint64_t version;
 	size_t len;
 
-	if (!take_version(a, &version) || forward_is_secret(a)) {
+	/* Somebody else's write may have been heard of before the answer. */
+	if (!take_version(a, &version) || forward_is_secret(a) ||
+	    relay_change(r) > version) {
 		forget(r);
 		return;
 	}
@@ -141,6 +153,7 @@ static void on_put_answer(struct relay *r, const struct backend_response *a)
 	flight_detach(&x->flights, relay_key(r));
 	cache_store(x->cache, relay_key(r), value, len, version, false,
 		    clock_mono_ms());
+	changes_want(&x->changes);
 }
 
 static void on_put(struct relay *r, const uint8_t *body, size_t len)

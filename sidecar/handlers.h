@@ -9,6 +9,7 @@ void handle_output(struct request *req);
 void handle_output_stream(struct request *req);
 void handle_variables_list(struct request *req);
 void handle_variable_get(struct request *req);
+void handle_variable_watch(struct request *req);
 void handle_variable_put(struct request *req);
 void handle_variable_delete(struct request *req);
 void handle_variable_increment(struct request *req);

@@ -66,9 +66,9 @@ struct metrics_gauges {
 	uint64_t cache_entries, cache_bytes, cache_evictions;
 	uint32_t in_flight;
 	uint32_t connections;
-	uint32_t watches; /* open */
+	uint32_t watches;                  /* open */
 	uint32_t streams[METRICS_STREAMS]; /* open */
-	int breaker;      /* enum backend_breaker; -1 before the assignment */
+	int breaker; /* enum backend_breaker; -1 before the assignment */
 };
 
 void metrics_request(struct metrics *m, enum metrics_class class, int status,

@@ -26,6 +26,7 @@ struct relay {
 	struct buf sent;     /* may be a secret */
 	struct buf answer;   /* held back until it is masked */
 	int answer_status;
+	uint64_t change; /* the newest one of the key, as was heard */
 	char etag[64];
 	char key[]; /* NUL-terminated */
 };
@@ -64,6 +65,20 @@ const struct http_request *relay_request(const struct relay *r)
 const char *relay_key(const struct relay *r)
 {
 	return r->key;
+}
+
+void relay_note_change(struct execution *x, const char *key, uint64_t version)
+{
+	struct relay *r;
+
+	LIST_FOREACH(r, &x->relays, link)
+		if (!key || !strcmp(r->key, key))
+			r->change = MAX(r->change, version);
+}
+
+uint64_t relay_change(const struct relay *r)
+{
+	return r->change;
 }
 
 const void *relay_sent(const struct relay *r, size_t *len)

@@ -53,5 +53,9 @@ void relay_refuse(struct relay *r, int status, const char *code,
 struct execution *relay_execution(const struct relay *r);
 const struct http_request *relay_request(const struct relay *r);
 const char *relay_key(const struct relay *r); /* "" for none */
+/* A change of the key was heard of; NULL: of any. */
+void relay_note_change(struct execution *x, const char *key, uint64_t version);
+/* The newest such change since the relay began; 0 for none. */
+uint64_t relay_change(const struct relay *r);
 /* What relay_send() sent, for writing it through to the cache. */
 const void *relay_sent(const struct relay *r, size_t *len);

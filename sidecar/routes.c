@@ -36,6 +36,7 @@ enum {
 	PUT,
 	DELETE,
 	INCREMENT,
+	WATCH,
 };
 
 static const struct route routes[] = {
@@ -57,6 +58,8 @@ static const struct route routes[] = {
 	[DELETE] = { handle_variable_delete, SCOPED(VARIABLES, "variables") },
 	[INCREMENT] = { handle_variable_increment,
 			SCOPED(VARIABLES, "variables") },
+	[WATCH] = { handle_variable_watch, METRICS_WATCH, TOKEN_SCOPE_VARIABLES,
+		    "variables" },
 };
 
 /* The most frequent one first. */
@@ -65,6 +68,7 @@ static const struct http_route table[] = {
 	{ HTTP_PUT, "/variables/{key}", NULL, PUT },
 	{ HTTP_DELETE, "/variables/{key}", NULL, DELETE },
 	{ HTTP_POST, "/variables/{key}/increment", NULL, INCREMENT },
+	{ HTTP_GET, "/variables/{key}/watch", NULL, WATCH },
 	{ HTTP_GET, "/variables", NULL, LIST },
 	{ HTTP_GET, "/input", NULL, INPUT },
 	{ HTTP_POST, "/output", NULL, OUTPUT },

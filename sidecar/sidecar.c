@@ -25,6 +25,7 @@
 #include "sidecar/request.h"
 #include "sidecar/routes.h"
 #include "sidecar/stream_write.h"
+#include "sidecar/watch.h"
 
 struct sidecar {
 	enum sidecar_state state;
@@ -178,8 +179,10 @@ static void drain(struct sidecar *s, const char *why)
 		return;
 	log_info(who(s), "drains: %s", why);
 	set_state(s, SIDECAR_DRAINING);
-	if (s->execution)
+	if (s->execution) {
 		stream_write_drain_all(s->execution);
+		watch_end_all(s->execution);
+	}
 	if (s->execution && s->execution->writes)
 		set_end(s, SIDECAR_DRAIN_MS);
 	else

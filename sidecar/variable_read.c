@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "sidecar/cache.h"
+#include "sidecar/changes.h"
 #include "sidecar/control.h"
 #include "sidecar/execution.h"
 #include "sidecar/flight.h"
@@ -136,11 +137,13 @@ void variable_read_free_all(struct execution *x)
 		variable_read_free(LIST_FIRST(&x->reads));
 }
 
-/* Nobody joins any more. True when the answer may be cached. */
+/* Nobody joins any more. True when the answer may be cached: then what becomes
+ * of it is to be heard of. */
 static bool land(struct variable_read *r)
 {
 	bool current = flight_is_current(r->flight);
 
+	changes_want(&r->execution->changes);
 	if (current)
 		flight_detach(&r->execution->flights, flight_key(r->flight));
 	return current;

@@ -57,7 +57,7 @@ static uint64_t process_random(void)
 	return process;
 }
 
-static void trace_new(char *out)
+void http_trace_new(char out[HTTP_TRACE_BYTES])
 {
 	static uint64_t count;
 	uint64_t id[2];
@@ -65,6 +65,7 @@ static void trace_new(char *out)
 	id[0] = process_random();
 	id[1] = htobe64(++count);
 	hex_encode(id, sizeof(id), out);
+	out[TRACE_DIGITS] = '\0';
 }
 
 void http_trace_id_or(const struct http_request *req, const char *id,
@@ -75,10 +76,11 @@ void http_trace_id_or(const struct http_request *req, const char *id,
 
 	if (!found)
 		found = id;
-	if (found)
-		memcpy(out, found, TRACE_DIGITS);
-	else
-		trace_new(out);
+	if (!found) {
+		http_trace_new(out);
+		return;
+	}
+	memcpy(out, found, TRACE_DIGITS);
 	out[TRACE_DIGITS] = '\0';
 }
 

@@ -14,7 +14,9 @@ struct http_request;
 
 /* 32 lower-case hexadecimal digits, not all of them 0. */
 bool http_trace_id_valid(const char *id);
-/* The id in the request's traceparent, else a new one: unique, not secret. */
+/* Unique, not secret. */
+void http_trace_new(char out[HTTP_TRACE_BYTES]);
+/* The id in the request's traceparent, else a new one. */
 void http_trace_id(const struct http_request *req, char out[HTTP_TRACE_BYTES]);
 /* The same, but `id` (valid) instead of a new one, where it is not NULL. */
 void http_trace_id_or(const struct http_request *req, const char *id,

@@ -216,12 +216,15 @@ class Connection(threading.Thread):
 
 
 class RuntimeBackend:
-    """hook(request) gives an answer, or None for what the store answers."""
+    """hook(request) gives an answer, or None for what the store answers.
+    on_changes(request) does so for a stream of changes: as it is, the backend
+    is one that has none, so that nothing is forgotten but by time."""
 
     def __init__(self, path):
         self.path = str(path)
         self.store = Store()
         self.hook = None
+        self.on_changes = lambda request: problem(404, "not_found")
         self.seen = []
         self.connections = []
         self.listener = None
@@ -257,6 +260,8 @@ class RuntimeBackend:
             connection.start()
 
     def answer(self, request):
+        if request.path == "/changes":
+            return self.on_changes(request)
         self.seen.append(request)
         answer = self.hook(request) if self.hook else None
         return self.store.answer(request) if answer is None else answer

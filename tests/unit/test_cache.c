@@ -135,6 +135,46 @@ static void test_drop(void **state)
 	assert_int_equal(bytes(c), 0);
 }
 
+static void test_drop_older(void **state)
+{
+	struct cache *c = *state;
+	struct cache_view v;
+
+	assert_false(cache_drop_older(c, "k", 9));
+	store(c, "k", "1", 5, 0);
+	assert_false(cache_drop_older(c, "other", 9));
+	assert_false(cache_drop_older(c, "k", 4));
+	/* Our own write, told of again. */
+	assert_false(cache_drop_older(c, "k", 5));
+	assert_true(cache_lookup(c, "k", 0, &v));
+	assert_true(cache_drop_older(c, "k", 6));
+	assert_false(cache_lookup(c, "k", 0, &v));
+	/* It was written, so it is there. */
+	cache_store_absent(c, "k", 0);
+	assert_true(cache_drop_older(c, "k", 1));
+	assert_false(cache_lookup(c, "k", 0, &v));
+	assert_int_equal(bytes(c), 0);
+}
+
+static void test_drop_all_older(void **state)
+{
+	struct cache *c = *state;
+	struct cache_view v;
+
+	assert_int_equal(cache_drop_all_older(c, 9), 0);
+	store(c, "a", "1", 1, 0);
+	store(c, "b", "1", 5, 0);
+	store(c, "c", "1", 6, 0);
+	cache_store_absent(c, "d", 0);
+	assert_int_equal(cache_drop_all_older(c, 5), 2);
+	assert_false(cache_lookup(c, "a", 0, &v));
+	assert_true(cache_lookup(c, "b", 0, &v));
+	assert_true(cache_lookup(c, "c", 0, &v));
+	assert_false(cache_lookup(c, "d", 0, &v));
+	assert_int_equal(cache_drop_all_older(c, UINT64_MAX), 2);
+	assert_int_equal(bytes(c), 0);
+}
+
 static void test_least_used_goes_first(void **state)
 {
 	char value[1000];
@@ -248,6 +288,7 @@ int main(void)
 		TEST(test_hit_and_age),    TEST(test_stale_after_ttl),
 		TEST(test_absent),         TEST(test_older_version_is_ignored),
 		TEST(test_drop),           TEST(test_least_used_goes_first),
+		TEST(test_drop_older),     TEST(test_drop_all_older),
 		TEST(test_bound_in_bytes), TEST(test_too_large_is_forgotten),
 		TEST(test_no_room_at_all), TEST(test_empty_and_binary_values),
 		TEST(test_etags),

@@ -56,11 +56,27 @@ static void test_a_write_detaches(void **state)
 	flight_free(&t, NULL);
 }
 
+static void test_all_detach(void **state)
+{
+	struct flight_table t = { 0 };
+	struct flight *a = flight_new(&t, "a"), *b = flight_new(&t, "b");
+
+	flight_detach_all(&t);
+	flight_detach_all(&t);
+	assert_false(flight_is_current(a));
+	assert_false(flight_is_current(b));
+	assert_null(flight_find(&t, "a"));
+	assert_null(flight_find(&t, "b"));
+	flight_free(&t, a);
+	flight_free(&t, b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_flight_a_key),
 		cmocka_unit_test(test_a_write_detaches),
+		cmocka_unit_test(test_all_detach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

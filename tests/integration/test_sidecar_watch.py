@@ -1,0 +1,516 @@
+"""Changes of variables in the sidecar: watches, and a cache that is true.
+
+The backend is the real one; a scripted one only says what that never would.
+"""
+
+import contextlib
+import json
+import threading
+import time
+
+import frames
+import pytest
+from backend_process import Backend, quote
+from runtime_backend import SILENCE
+from sidecar_harness import BIN_DIR, Sidecar
+from sse import Watch, poll
+
+pytestmark = pytest.mark.timeout(120)
+
+HISTORY = 4096  # STORE_CHANGES_MAX
+
+
+@pytest.fixture
+def backend(tmp_path):
+    b = Backend(str(tmp_path))
+    yield b
+    b.stop()
+
+
+class Pods:
+    """Sidecars of executions of their own, by one backend."""
+
+    def __init__(self, directory, backend, stack):
+        self.directory, self.backend, self.stack = directory, backend, stack
+        self.agent = backend.agent(slots=80)
+        stack.callback(self.agent.close)
+        self.n = 0
+
+    def new(self, spec=None, **options):
+        self.n += 1
+        directory = self.directory / f"pod{self.n}"
+        directory.mkdir()
+        self.backend.submit(**(spec or {}))
+        claim = self.agent.claim()
+        self.agent.started(claim)
+        sidecar = Sidecar.of(directory, self.backend, claim, **options)
+        sidecar.claim = claim
+        return self.stack.enter_context(sidecar)
+
+
+@pytest.fixture
+def pods(tmp_path, backend):
+    with contextlib.ExitStack() as stack:
+        yield Pods(tmp_path, backend, stack)
+
+
+def put(backend, key, value, query=""):
+    r = backend.admin.put(f"/v1/variables/{quote(key)}{query}",
+                          json.dumps(value).encode())
+    assert r.status in (201, 204), r
+    return int(r.headers["etag"].strip('"'))
+
+
+def cached(sidecar, key):
+    """Reads until the cache answers, with its changes heard of."""
+    poll(lambda: sidecar.get(f"/variables/{key}")
+         .headers["x-cronium-cache"] == "hit", "never cached")
+
+
+def listens(sidecar, backend):
+    """Until the sidecar hears of changes."""
+    put(backend, "probe", 0)
+    sidecar.get("/variables/probe")
+    n = [0]
+
+    def heard():
+        n[0] += 1
+        put(backend, "probe", n[0])
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            if sidecar.get("/variables/probe").json() == n[0]:
+                return True
+        return False
+
+    poll(heard, "it does not hear of changes")
+
+
+# --- the cache ---------------------------------------------------------------
+
+
+def test_a_write_elsewhere_is_seen_at_once(pods, backend):
+    a, b = pods.new(), pods.new()
+    listens(a, backend)
+    for n in range(50):
+        assert b.put("/variables/k", n).status_code in (201, 204)
+        poll(lambda: a.get("/variables/k").json() == n, "still old", 5)
+    assert a.metric("invalidations_total") >= 49
+    assert b.delete("/variables/k").status_code == 204
+    poll(lambda: a.get("/variables/k").status_code == 404, "still there", 5)
+    # Absence is no longer believed either.
+    assert b.put("/variables/k", 1).status_code == 201
+    poll(lambda: a.get("/variables/k").status_code == 200, "still absent", 3)
+
+
+def test_what_nobody_wrote_stays_cached(pods, backend):
+    a, b = pods.new(), pods.new()
+    listens(a, backend)
+    assert a.put("/variables/mine", 1).status_code == 201
+    for n in range(20):
+        b.put("/variables/other", n)
+        r = a.get("/variables/mine")
+        assert (r.json(), r.headers["x-cronium-cache"]) == (1, "hit")
+
+
+def test_own_writes_are_hits(pods, backend):
+    a = pods.new()
+    assert a.put("/variables/k", -1).status_code == 201
+    assert a.get("/variables/k").headers["x-cronium-cache"] == "hit"
+    listens(a, backend)
+    for n in range(100):
+        assert a.put("/variables/k", n).status_code == 204
+        r = a.get("/variables/k")
+        assert (r.json(), r.headers["x-cronium-cache"]) == (n, "hit")
+
+
+def test_readers_converge_while_two_write(pods, backend):
+    """Nobody keeps an old value: not the one whose write was overtaken."""
+    sidecars = [pods.new(), pods.new()]
+    for s in sidecars:
+        listens(s, backend)
+
+    def write(s, base):
+        for n in range(150):
+            s.put("/variables/k", base + n)
+
+    writers = [threading.Thread(target=write, args=(s, i * 1000))
+               for i, s in enumerate(sidecars)]
+    for w in writers:
+        w.start()
+    for w in writers:
+        w.join()
+    now = backend.admin.get("/v1/variables/k").json
+    for s in sidecars:
+        poll(lambda: s.get("/variables/k").json() == now, "an old value", 5)
+
+
+def test_after_the_backend_was_killed(pods, backend):
+    a = pods.new()
+    listens(a, backend)
+    put(backend, "k", 1)
+    cached(a, "k")
+    backend.kill()
+    assert a.get("/variables/k").json() == 1
+    backend.start()
+    put(backend, "k", 2)
+    poll(lambda: a.get("/variables/k").json() == 2, "still old", 10)
+
+
+def test_too_many_changes_missed(pods, backend):
+    """Reset: everything cached before is forgotten."""
+    a = pods.new()
+    listens(a, backend)
+    put(backend, "k", 1)
+    put(backend, "still", 1)
+    cached(a, "k")
+    cached(a, "still")
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: a.process.send_signal(18))
+        a.process.send_signal(19)  # SIGSTOP: it hears nothing
+        backend.kill()
+        backend.start()
+        put(backend, "k", 2)
+        fill_history(backend)
+    poll(lambda: a.get("/variables/k").json() == 2, "still old", 20)
+    assert a.get("/variables/still").json() == 1
+
+
+def fill_history(backend):
+    connection = backend.admin.connect()
+    for n in range(HISTORY + 1):
+        connection.request("PUT", "/v1/variables/filler", b"1")
+        assert connection.getresponse().read() == b""
+    connection.close()
+
+
+def test_a_backend_that_talks_nonsense(tmp_path):
+    """It is asked again, with pauses, from what was understood."""
+    position = frames.encode(frames.POSITION, {"version": 5, "reset": False})
+    change = frames.encode(frames.CHANGE, {"key": "k", "version": 9})
+    answers = [b"", b"nonsense", b"\x25\xff\xff\xff\xff", change,
+               frames.encode(frames.POSITION, b"[]"),
+               frames.encode(frames.POSITION, b"{}"),
+               position + frames.encode(frames.CHANGE, b"{}"),
+               position + frames.encode(frames.CHANGE,
+                                        {"key": "x" * 257, "version": 9}),
+               position + frames.encode(frames.VALUE, b"1"),
+               position + change]
+    asked = []
+
+    def on_changes(request):
+        asked.append(request.query.get("from"))
+        if len(asked) > len(answers):
+            return SILENCE
+        return (200, {"content-type": "application/vnd.cronium.frames"},
+                answers[len(asked) - 1])
+
+    with Sidecar(tmp_path) as s:
+        s.backend.on_changes = on_changes
+        s.backend.store.set("k", 1)
+        assert s.get("/variables/k").json() == 1
+        poll(lambda: len(asked) > len(answers), asked)
+        assert asked[0] is None
+        assert asked[-1] == "9"
+        s.backend.store.set("k", 2)
+        assert s.get("/variables/k").json() == 2
+
+
+# --- watches -----------------------------------------------------------------
+
+
+def test_events_in_order(pods, backend):
+    a, b = pods.new(), pods.new()
+    first = put(backend, "k", {"n": 0})
+    with Watch(a, "k") as w:
+        assert w.status == 200
+        assert w.headers["content-type"] == "text/event-stream"
+        assert w.headers["cache-control"] == "no-store"
+        assert len(w.headers["x-cronium-trace-id"]) == 32
+        w.expect("snapshot", key="k", version=first, value={"n": 0})
+        for n in range(100):
+            (a, b)[n % 2].put("/variables/k", n)
+        b.put("/variables/other", 1)
+        b.delete("/variables/k")
+        b.put("/variables/k", "again")
+        seen = [w.expect("change", value=n)["version"] for n in range(100)]
+        assert seen == sorted(set(seen))
+        gone = w.expect("delete", key="k", deleted=True)
+        assert "value" not in gone
+        w.expect("change", value="again")
+        assert a.metric("watches") == 1
+        assert a.metric("watch_events_total") == 103
+    poll(lambda: a.metric("watches") == 0, "the watch is not gone")
+
+
+def test_absent_then_made(pods):
+    a = pods.new()
+    with Watch(a, "none/yet:_") as w:
+        w.expect("snapshot", key="none/yet:_", deleted=True)
+        a.put("/variables/none%2Fyet:_", None)
+        w.expect("change", value=None)
+
+
+def test_a_value_of_many_lines(pods, backend):
+    raw = b'{\n "a": "x\\ny",\r\n "b": [\n1,\r2]\n}'
+    r = backend.admin.put("/v1/variables/k", raw)
+    assert r.status == 201
+    with Watch(pods.new(), "k") as w:
+        w.expect("snapshot", value=json.loads(raw))
+        assert backend.admin.put("/v1/variables/k", raw + b"\n").status == 204
+        w.expect("change", value=json.loads(raw))
+
+
+@pytest.mark.parametrize("how", ["header", "query", "both"])
+def test_resume(pods, backend, how):
+    a = pods.new()
+    versions = [put(backend, "k", n) for n in range(5)]
+    put(backend, "other", 1)
+    resume = {"header": {"last_id": versions[1]},
+              "query": {"query": f"?from={versions[1]}"},
+              "both": {"last_id": versions[1], "query": "?from=0"}}[how]
+    with Watch(a, "k", **resume) as w:
+        for n in 2, 3, 4:
+            w.expect("change", value=n, version=versions[n])
+        a.delete("/variables/k")
+        gone = w.expect("delete")["version"]
+    with Watch(a, "k", last_id=gone) as w:
+        a.put("/variables/k", "new")
+        w.expect("change", value="new")
+
+
+def test_resume_after_too_long(pods, backend):
+    a = pods.new()
+    first = put(backend, "k", "old")
+    put(backend, "steady", 1)
+    steady = put(backend, "steady", 2)
+    put(backend, "k", "missed")
+    now = put(backend, "k", "now")
+    fill_history(backend)
+    with Watch(a, "k", last_id=first) as w:
+        w.expect("reset", value="now", version=now)
+        put(backend, "k", "later")
+        w.expect("change", value="later")
+    # Nothing was missed of what nobody wrote.
+    with Watch(a, "steady", last_id=steady) as w:
+        put(backend, "steady", 3)
+        w.expect("change", value=3)
+
+
+@pytest.mark.parametrize("bad", ["x", "-1", "1.5", "9223372036854775808"])
+def test_bad_versions(pods, bad):
+    a = pods.new()
+    for how in {"last_id": bad}, {"query": f"?from={bad}"}:
+        with Watch(a, "k", **how) as w:
+            assert (w.status, w.problem()["code"]) == (400, "invalid_version")
+
+
+def test_the_backend_is_killed(pods, backend):
+    """Nothing is missed, nothing comes twice."""
+    a = pods.new()
+    put(backend, "k", 0)
+    with Watch(a, "k") as w:
+        w.expect("snapshot", value=0)
+        for n in range(1, 4):
+            put(backend, "k", n)
+            w.expect("change", value=n)
+            backend.kill()
+            assert w.expect("disconnected")["reason"]
+            backend.start()
+            # Before or after the watch is back: in any case once.
+            put(backend, "k", f"{n} more")
+            put(backend, "k", f"{n} most")
+            w.expect("connected")
+            w.expect("change", value=f"{n} more")
+            w.expect("change", value=f"{n} most")
+
+
+def test_the_backend_stops_in_order(pods, backend):
+    a = pods.new()
+    with Watch(a, "k") as w:
+        w.expect("snapshot", deleted=True)
+        assert backend.stop() == 0
+        w.expect("disconnected")
+        backend.start()
+        w.expect("connected")
+        put(backend, "k", 1)
+        w.expect("change", value=1)
+
+
+def test_a_watch_that_begins_without_a_backend(pods, backend):
+    a = pods.new()
+    a.get("/variables/k")
+    backend.kill()
+    with Watch(a, "k") as w:
+        assert w.status == 200
+        w.expect("disconnected")
+        backend.start()
+        w.expect("connected")
+        w.expect("snapshot", deleted=True)
+
+
+def test_the_end_of_the_job(pods, backend):
+    a = pods.new()
+    with Watch(a, "k") as w, Watch(a, "l") as other:
+        w.expect("snapshot")
+        other.expect("snapshot")
+        a.control.send(frames.DRAIN)
+        for watch in w, other:
+            with pytest.raises(EOFError, match="the stream ended"):
+                watch.next()
+        a.control.expect(frames.DRAINED)
+
+
+def test_the_execution_is_over_for_the_backend(pods):
+    a = pods.new()
+    with Watch(a, "k") as w:
+        w.expect("snapshot")
+        assert pods.agent.complete(a.claim).status == 200
+        event = None
+        with pytest.raises(EOFError, match="the stream ended"):
+            while True:
+                event = w.next()
+        assert event is None or event.name == "disconnected"
+
+
+def test_keys_that_the_job_may_not_read(pods, backend):
+    a = pods.new({"vars_read": ["mine/*"]})
+    with Watch(a, "yours") as w:
+        assert (w.status, w.problem()["code"]) == (403, "key_forbidden")
+    with Watch(a, "mine/1") as w:
+        w.expect("snapshot")
+    with Watch(a, "mine/1", token="x") as w:
+        assert (w.status, w.problem()["code"]) == (401, "token_invalid")
+    with Watch(a, "mine/not a key") as w:
+        assert (w.status, w.problem()["code"]) == (400, "invalid_key")
+
+
+def test_head(pods):
+    a = pods.new()
+    r = a.request("HEAD", "/variables/k/watch")
+    assert r.status_code == 200
+    assert r.headers["content-type"] == "text/event-stream"
+    assert a.metric("watches") == 0
+
+
+def test_so_many_watches(pods):
+    a = pods.new()
+    with contextlib.ExitStack() as stack:
+        watches = [stack.enter_context(Watch(a, f"k{n}")) for n in range(64)]
+        for w in watches:
+            w.expect("snapshot")
+        with Watch(a, "more") as w:
+            assert (w.status, w.problem()["code"]) == (
+                429, "too_many_requests")
+            assert w.headers["retry-after"] == "1"
+        # Other calls go on.
+        assert a.put("/variables/k7", 1).status_code == 201
+        watches[7].expect("change", value=1)
+    poll(lambda: a.metric("watches") == 0, "watches are left")
+    with Watch(a, "more") as w:
+        w.expect("snapshot")
+
+
+def test_opening_a_watch_costs_one_call(pods):
+    a = pods.new(limits={"forward_per_min": 1, "forward_burst": 2})
+    for _ in range(2):
+        with Watch(a, "k") as w:
+            w.expect("snapshot")
+    with Watch(a, "k") as w:
+        assert (w.status, w.problem()["code"]) == (429, "rate_limited")
+
+
+# --- secrets -----------------------------------------------------------------
+
+
+def test_a_secret_is_masked_before_it_is_told(pods, backend):
+    a = pods.new()
+    put(backend, "s", "first-secret", "?secret=1")
+    a.control.hold_acks = True
+    with Watch(a, "s") as w:
+        assert a.control.expect(frames.REDACT)[4:] == b'"first-secret"'
+        # What follows waits for its turn.
+        put(backend, "s", "second-secret", "?secret=1")
+        backend.admin.delete("/v1/variables/s")
+        w.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            w.next()
+        w.sock.settimeout(30)
+        a.control.send(frames.ACK, a.control.held.pop())
+        w.expect("snapshot", value="first-secret")
+        assert a.control.expect(frames.REDACT)[4:] == b'"second-secret"'
+        a.control.release_acks()
+        w.expect("change", value="second-secret")
+        w.expect("delete")
+        put(backend, "s", "plain")
+        w.expect("change", value="plain")
+    assert a.control.redacted == [b'"first-secret"', b'"second-secret"']
+    assert a.metric("redactions_total") == 2
+
+
+def test_a_script_that_leaves_while_its_secret_is_masked(pods, backend):
+    a = pods.new()
+    put(backend, "s", "first-secret", "?secret=1")
+    a.control.hold_acks = True
+    with Watch(a, "s"):
+        a.control.expect(frames.REDACT)
+    assert a.get("/input").status_code == 200
+    a.control.release_acks()
+    poll(lambda: a.metric("watches") == 0, "the watch is not gone")
+
+
+def test_the_job_ends_while_a_secret_is_masked(pods, backend):
+    a = pods.new()
+    put(backend, "s", "first-secret", "?secret=1")
+    a.control.hold_acks = True
+    with Watch(a, "s") as w:
+        a.control.expect(frames.REDACT)
+        a.control.send(frames.DRAIN)
+        with pytest.raises(EOFError, match="the stream ended"):
+            w.next()
+
+
+# --- slow scripts ------------------------------------------------------------
+
+
+def rss_kb(process):
+    with open(f"/proc/{process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f
+                    if line.startswith("VmRSS"))
+
+
+def test_a_slow_script_costs_no_memory(pods, backend):
+    """It gets everything in the end, or a reset: in order in any case."""
+    a = pods.new()
+    value, n = "x" * 30000, 700  # 20 MB
+    with Watch(a, "k", receive_bytes=4096) as w:
+        w.expect("snapshot")
+        before = rss_kb(a.process)
+        connection = backend.admin.connect()
+        for i in range(n):
+            connection.request("PUT", "/v1/variables/k",
+                               json.dumps([i, value]).encode())
+            assert connection.getresponse().read() == b""
+        connection.close()
+        # Others are not held up.
+        assert a.put("/variables/other", 1).status_code == 201
+        assert rss_kb(a.process) - before < 4096 or "asan" in str(BIN_DIR)
+        last, version = -1, 0
+        while last < n - 1:
+            event = w.next()
+            if event.name in ("disconnected", "connected"):
+                continue
+            data = event.json
+            assert data["version"] > version
+            assert data["value"][0] == last + 1 or event.name == "reset"
+            last, version = data["value"][0], data["version"]
+
+
+def test_comments(pods):
+    """A line every 15 s says that the stream is alive."""
+    a = pods.new()
+    with Watch(a, "k") as w:
+        w.expect("snapshot")
+        start = time.monotonic()
+        while b":\n\n" not in w.text:
+            w.text += w._chunk()
+        assert 14 < time.monotonic() - start < 30
