@@ -93,6 +93,7 @@ int execution_new(struct execution **out, struct event_base *base,
 	x->control = control;
 	x->metrics = metrics;
 	changes_init(&x->changes, x);
+	audit_init(&x->audit, x);
 	for (size_t i = 0; i < RATE_CLASSES; i++)
 		rate_init(&x->rate[i], &x->assignment.rate[i], clock_mono_ms());
 	if ((r = make_auth(x, err, err_size)) || (r = make_cache(x)) ||
@@ -110,6 +111,7 @@ void execution_free(struct execution *x)
 		return;
 	x->on_writes_done = NULL;
 	changes_deinit(&x->changes);
+	audit_deinit(&x->audit);
 	relay_free_all(x);
 	variable_read_free_all(x);
 	stream_read_free_all(x);

@@ -10,6 +10,7 @@
 
 #include "common/macro.h"
 #include "sidecar/assignment.h"
+#include "sidecar/audit.h"
 #include "sidecar/changes.h"
 #include "sidecar/flight.h"
 #include "sidecar/limits.h"
@@ -31,6 +32,7 @@ struct execution {
 	struct cache *cache;
 	struct flight_table flights;
 	struct changes changes;
+	struct audit audit;
 	struct backend_client *backend;
 	struct limits limits;
 	struct rate rate[RATE_CLASSES];

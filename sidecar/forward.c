@@ -76,7 +76,7 @@ int forward_start(struct forward *f, struct execution *x,
 		.body = req->body,
 		.body_len = req->len,
 		.deadline_ms = req->deadline_ms,
-		.attempt_timeout_ms = FORWARD_ATTEMPT_MS,
+		.attempt_timeout_ms = req->slow ? 0 : FORWARD_ATTEMPT_MS,
 		.retry = BACKEND_RETRY_SAFE,
 	};
 

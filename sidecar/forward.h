@@ -18,6 +18,7 @@ struct execution;
 
 #define FORWARD_READ_MS 10000
 #define FORWARD_WRITE_MS 30000
+#define FORWARD_TOOL_MS (10 * 60 * 1000)
 /* A stale value is at hand: better that than to let the script wait. */
 #define FORWARD_STALE_MS 1000
 #define FORWARD_ATTEMPT_MS 5000
@@ -34,6 +35,8 @@ struct forward_request {
 	const struct http_request *origin;
 	uint32_t deadline_ms;
 	bool write;
+	/* The answer may take until the deadline: no attempt is cut short. */
+	bool slow;
 };
 
 /* Embedded by value in what waits for the answer. */

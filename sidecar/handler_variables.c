@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/percent.h"
 #include "common/token.h"
+#include "sidecar/audit.h"
 #include "sidecar/cache.h"
 #include "sidecar/changes.h"
 #include "sidecar/execution.h"
@@ -40,6 +41,7 @@ static const char *take_readable_key(struct request *req)
 
 	if (!key || token_may_read(req->claims, key))
 		return key;
+	audit_refusal(req, "key_forbidden", key);
 	reply_problem(&req->reply, 403, "key_forbidden",
 		      "this job may not read the variable \"%s\"; add it to "
 		      "the job's vars_read",
@@ -53,6 +55,9 @@ static const char *take_writable_key(struct request *req)
 
 	if (!key || token_may_write(req->claims, key))
 		return key;
+	audit_refusal(req,
+		      req->claims->read_only ? "read_only" : "key_forbidden",
+		      key);
 	if (req->claims->read_only)
 		reply_problem(&req->reply, 403, "read_only",
 			      "this job is read-only: it may not write the "

@@ -15,6 +15,7 @@ void handle_variable_delete(struct request *req);
 void handle_variable_increment(struct request *req);
 void handle_condition_get(struct request *req);
 void handle_condition_set(struct request *req);
+void handle_tool_action(struct request *req);
 void handle_context(struct request *req);
 void handle_healthz(struct request *req);
 void handle_readyz(struct request *req);

@@ -207,6 +207,8 @@ int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 	    (r = append_pair(out, "rate_limited_total", "limit",
 			     m->rate_limited[RATE_FORWARD], "forward",
 			     m->rate_limited[RATE_TOOLS], "tools")) ||
+	    (r = append_pair(out, "audited_total", "result", m->audited_ok,
+			     "ok", m->audited_failed, "failed")) ||
 	    (r = append_one(out, "redactions_total", "counter",
 			    (int64_t)m->redactions)) ||
 	    (r = append_pair(out, "backend_calls_total", "result",

@@ -55,6 +55,7 @@ struct metrics {
 	uint64_t backend_ok, backend_failed;
 	uint64_t invalidations; /* of cached values, by the change stream */
 	uint64_t watch_events;
+	uint64_t audited_ok, audited_failed; /* refusals */
 	struct metrics_stream streams[METRICS_STREAMS];
 	/* Until the reply was handed over; of a stream, its head. */
 	struct metrics_latency request[METRICS_CLASSES];

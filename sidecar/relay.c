@@ -188,6 +188,13 @@ static void on_close(struct http_exchange *ex, void *data)
 		relay_free(r);
 }
 
+static uint32_t deadline_ms(const struct relay_spec *spec)
+{
+	if (spec->rate == RATE_TOOLS)
+		return FORWARD_TOOL_MS;
+	return spec->write ? FORWARD_WRITE_MS : FORWARD_READ_MS;
+}
+
 void relay_send(struct relay *r, const char *path, const void *body, size_t len)
 {
 	const struct forward_request req = {
@@ -197,9 +204,9 @@ void relay_send(struct relay *r, const char *path, const void *body, size_t len)
 		.len = len,
 		.trace = r->reply.trace,
 		.origin = http_exchange_request(r->reply.ex),
-		.deadline_ms = r->spec->write ? FORWARD_WRITE_MS
-					      : FORWARD_READ_MS,
+		.deadline_ms = deadline_ms(r->spec),
 		.write = r->spec->write,
+		.slow = r->spec->rate == RATE_TOOLS,
 	};
 
 	set_state(r, RELAY_CALLING);

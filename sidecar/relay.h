@@ -22,7 +22,7 @@ struct relay;
 struct relay_spec {
 	const char *method;
 	bool write;
-	enum rate_class rate;
+	enum rate_class rate; /* RATE_TOOLS: it may take FORWARD_TOOL_MS */
 	/*
 	 * The body is in: looks at it and calls relay_send(), or answers with
 	 * relay_refuse().

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/token.h"
+#include "sidecar/audit.h"
 #include "sidecar/auth.h"
 #include "sidecar/execution.h"
 #include "sidecar/handlers.h"
@@ -37,6 +38,7 @@ enum {
 	DELETE,
 	INCREMENT,
 	WATCH,
+	TOOL_ACTION,
 };
 
 static const struct route routes[] = {
@@ -60,6 +62,7 @@ static const struct route routes[] = {
 			SCOPED(VARIABLES, "variables") },
 	[WATCH] = { handle_variable_watch, METRICS_WATCH, TOKEN_SCOPE_VARIABLES,
 		    "variables" },
+	[TOOL_ACTION] = { handle_tool_action, SCOPED(TOOLS, "tools") },
 };
 
 /* The most frequent one first. */
@@ -76,6 +79,7 @@ static const struct http_route table[] = {
 	{ HTTP_POST, "/output/stream", NULL, OUTPUT_STREAM },
 	{ HTTP_GET, "/condition", NULL, CONDITION_GET },
 	{ HTTP_POST, "/condition", NULL, CONDITION_SET },
+	{ HTTP_POST, "/tool-actions/execute", NULL, TOOL_ACTION },
 	{ HTTP_GET, "/context", NULL, CONTEXT },
 	{ HTTP_GET, "/healthz", NULL, HEALTHZ },
 	{ HTTP_GET, "/readyz", NULL, READYZ },
@@ -116,6 +120,7 @@ static void refuse_token(struct request *req, int error)
 	};
 
 	req->reply.metrics->auth_refused++;
+	audit_refusal(req, refusal.code, NULL);
 	reply_problem_with(&req->reply, 401, refusal.code, &challenge, "%s",
 			   refusal.detail);
 }
@@ -146,6 +151,7 @@ static bool check_scope(struct request *req)
 	if (req->claims->scopes & req->route->scope)
 		return true;
 	req->reply.metrics->auth_refused++;
+	audit_refusal(req, "scope_missing", req->route->scope_name);
 	reply_problem_with(&req->reply, 403, "scope_missing", &challenge,
 			   "the token does not have the scope \"%s\" that "
 			   "this call needs",

@@ -226,6 +226,7 @@ class RuntimeBackend:
         self.hook = None
         self.on_changes = lambda request: problem(404, "not_found")
         self.seen = []
+        self.audited = []
         self.connections = []
         self.listener = None
         self.up()
@@ -262,6 +263,10 @@ class RuntimeBackend:
     def answer(self, request):
         if request.path == "/changes":
             return self.on_changes(request)
+        if request.path == "/audit":
+            self.audited.append(request)
+            answer = self.hook(request) if self.hook else None
+            return answer or (204, {}, b"")
         self.seen.append(request)
         answer = self.hook(request) if self.hook else None
         return self.store.answer(request) if answer is None else answer

@@ -33,7 +33,7 @@ BIN_DIR = pathlib.Path(os.environ.get(
     "CRONIUM_BIN_DIR",
     pathlib.Path(__file__).parent.parent.parent / "build" / "bin"))
 TIMEOUT_S = 30
-SCOPES = ["input", "output", "variables", "condition", "context"]
+SCOPES = ["input", "output", "variables", "condition", "context", "tools"]
 EXECUTION = "ex_01j0000000000000000000000a"
 JOB = "job_01j0000000000000000000000a"
 
@@ -65,7 +65,7 @@ class Tokens:
             "iss": "cronium", "aud": "runtime", "sub": EXECUTION, "job": JOB,
             "jti": f"tok_{next(self.ids)}", "iat": now, "nbf": now,
             "exp": now + 600, "scope": SCOPES, "vars_read": ["*"],
-            "vars_write": ["*"], "ro": False, **more}
+            "vars_write": ["*"], "tools": ["*"], "ro": False, **more}
         return {k: v for k, v in claims.items() if v is not None}
 
     def mint(self, headers=None, **more):
