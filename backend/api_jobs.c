@@ -8,6 +8,7 @@
 #include "backend/job_change.h"
 #include "backend/job_json.h"
 #include "backend/job_submission.h"
+#include "backend/job_submit.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
@@ -27,11 +28,6 @@ static void on_submitted(struct backend *b, struct api_call *call, int r,
 		api_reply_json(call, 201, job_json(&result->job));
 }
 
-static struct store_blob blob_of(const struct buf *b)
-{
-	return (struct store_blob){ b->data, b->len };
-}
-
 /* Keys of different callers do not clash. */
 static bool submit_key(struct api_call *call, char *out, size_t size,
 		       const char **key)
@@ -47,39 +43,16 @@ static bool submit_key(struct api_call *call, char *out, size_t size,
 
 static void submit(struct api_call *call, const struct job_submission *s)
 {
-	char id[ID_MAX_BYTES], key[API_IDEMPOTENCY_KEY_MAX_BYTES + 80];
-	struct buf spec = { 0 }, labels = { 0 };
-	struct store_done done;
-	struct store_job_new job = {
-		.id = id,
-		.name = json_get_str(s->spec, "name", ""),
-		.runtime = json_get_str(s->spec, "runtime", ""),
-		.executor = json_get_str(s->spec, "executor", ""),
-		.script = blob_of(&s->script),
-		.input = blob_of(&s->input),
-		.want_agent = json_get_str(s->spec, "agent", NULL),
-		.input_from = json_get_str(s->spec, "input_from", NULL),
-		.input_stream = strcmp(json_get_str(s->spec, "input_stream", ""),
-				       "none") != 0,
+	char key[API_IDEMPOTENCY_KEY_MAX_BYTES + 80];
+	struct job_submit_options options = {
 		.trace_id = call->trace_id,
-		.max_queued = BACKEND_QUEUED_MAX,
+		.audit = api_audit(call, "job.submit", NULL),
 	};
+	struct store_done done;
 
-	id_new("job", id);
-	if (!submit_key(call, key, sizeof(key), &job.idempotency_key))
-		return;
-	if (json_append(&spec, s->spec) ||
-	    json_append(&labels, json_object_get(s->spec, "labels"))) {
-		api_start(call, -ENOMEM);
-	} else if (api_done_always(call, on_submitted, &done)) {
-		job.spec = blob_of(&spec);
-		job.labels = blob_of(&labels);
-		job.audit = api_audit(call, "job.submit", id);
-		job.audit.job = id;
-		api_start(call, store_job_submit(call->b->store, &job, done));
-	}
-	buf_deinit(&spec);
-	buf_deinit(&labels);
+	if (submit_key(call, key, sizeof(key), &options.idempotency_key) &&
+	    api_done_always(call, on_submitted, &done))
+		api_start(call, job_submit(call->b, s, &options, done));
 }
 
 static bool is_frames(const struct api_call *call)

@@ -5,6 +5,7 @@
 #include "backend/follow.h"
 #include "backend/job_json.h"
 #include "backend/live.h"
+#include "backend/orphans.h"
 #include "backend/queue.h"
 #include "backend/store.h"
 #include "backend/streams.h"
@@ -33,6 +34,7 @@ void job_changed(struct backend *b, const struct store_job *job)
 		 job->execution ? " execution=" : "",
 		 job->execution ? job->execution : "", job->reason ? ": " : "",
 		 job->reason ? job->reason : "");
+	orphans_job_changed(b, job);
 	if (live_update(b->live, job))
 		log_error(job->id, "out of memory: tokens of %s are refused",
 			  job->execution);

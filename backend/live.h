@@ -29,6 +29,7 @@ struct live_execution {
 	bool started;
 	bool cancel_requested;
 	char *cancel_reason; /* may be NULL */
+	bool has_bound;      /* jobs may end with it: orphans.h */
 	/* private to live.c */
 	struct live_token *tokens[LIVE_TOKENS_MAX];
 	size_t n_tokens;
@@ -51,6 +52,8 @@ void live_free(struct live *l);
  * that of any other. 0 or -ENOMEM. */
 int live_update(struct live *l, const struct store_job *job) MUST_CHECK;
 struct live_execution *live_find(const struct live *l, const char *execution);
+/* Sets has_bound of all: after a start it is not known. */
+void live_assume_bound(struct live *l);
 size_t live_count(const struct live *l);
 size_t live_count_agent(const struct live *l, const char *agent);
 /* Calls fn for each execution of the agent; fn must not add or remove any. */

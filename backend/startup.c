@@ -7,6 +7,7 @@
 #include "backend/auth.h"
 #include "backend/backend.h"
 #include "backend/live.h"
+#include "backend/orphans.h"
 #include "backend/queue.h"
 #include "backend/store.h"
 #include "common/id.h"
@@ -74,6 +75,7 @@ static int startup_take(struct startup *s, const struct store_result *result)
 		return startup_take_keys(s, result);
 	case STARTUP_COUNT:
 		queue_start(s->b->queue, result->counts[JOB_QUEUED]);
+		orphans_start(s->b);
 		break;
 	default:
 		break;

@@ -1,0 +1,52 @@
+#include "backend/job_submit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "backend/job_submission.h"
+#include "common/json.h"
+
+static struct store_blob blob_of(const struct buf *b)
+{
+	return (struct store_blob){ b->data, b->len };
+}
+
+int job_submit(struct backend *b, const struct job_submission *s,
+	       const struct job_submit_options *options, struct store_done done)
+{
+	_cleanup_(buf_deinit) struct buf spec = { 0 }, labels = { 0 };
+	char id[ID_MAX_BYTES];
+	struct store_job_new job = {
+		.id = id,
+		.idempotency_key = options->idempotency_key,
+		.name = json_get_str(s->spec, "name", ""),
+		.runtime = json_get_str(s->spec, "runtime", ""),
+		.executor = json_get_str(s->spec, "executor", ""),
+		.script = blob_of(&s->script),
+		.input = blob_of(&s->input),
+		.want_agent = json_get_str(s->spec, "agent", NULL),
+		.input_from = json_get_str(s->spec, "input_from", NULL),
+		.input_stream = strcmp(json_get_str(s->spec, "input_stream",
+						    ""),
+				       "none") != 0,
+		.trace_id = options->trace_id,
+		.parent = options->parent,
+		.max_children = options->max_children,
+		.max_depth = options->max_depth,
+		.bound = options->bound,
+		.max_queued = BACKEND_QUEUED_MAX,
+		.audit = options->audit,
+	};
+
+	id_new("job", id);
+	job.audit.job = id;
+	if (!job.audit.target)
+		job.audit.target = id;
+	if (json_append(&spec, s->spec) ||
+	    json_append(&labels, json_object_get(s->spec, "labels")))
+		return -ENOMEM;
+	job.spec = blob_of(&spec);
+	job.labels = blob_of(&labels);
+	return store_job_submit(b->store, &job, done);
+}
