@@ -28,6 +28,7 @@ struct change_hub {
 	int64_t newest;
 	TAILQ_HEAD(, change_watcher) turns; /* who waits to read */
 	size_t reads;                       /* under way */
+	uint64_t taken; /* bytes that the server will count after this turn */
 	bool stopped;
 	struct event *tick, *wake, *retry;
 	uint64_t ticks;
@@ -176,12 +177,12 @@ int64_t change_hub_newest(const struct change_hub *h)
 
 /* --- turns to read ------------------------------------------------------- */
 
-bool change_hub_has_room(const struct change_hub *h, size_t bytes)
+static bool hub_has_room(const struct change_hub *h, size_t bytes)
 {
 	struct http_server_stats stats;
 
 	http_server_get_stats(h->b->server, &stats);
-	return stats.reply_bytes + bytes <= CHANGE_BACKLOG_MAX_BYTES;
+	return stats.reply_bytes + h->taken + bytes <= CHANGE_BACKLOG_MAX_BYTES;
 }
 
 static void hub_retry_later(struct change_hub *h)
@@ -197,7 +198,7 @@ static void hub_pump(struct change_hub *h)
 	struct change_watcher *w;
 
 	while (h->reads < CHANGE_READS_MAX && (w = TAILQ_FIRST(&h->turns))) {
-		if (!change_hub_has_room(h, 0)) {
+		if (!hub_has_room(h, 0)) {
 			hub_retry_later(h);
 			break;
 		}
@@ -211,7 +212,10 @@ static void hub_pump(struct change_hub *h)
 
 static void on_wake(evutil_socket_t fd, short what, void *ctx)
 {
-	hub_pump(ctx);
+	struct change_hub *h = ctx;
+
+	h->taken = 0;
+	hub_pump(h);
 }
 
 /* At the end of this loop turn: the caller may be going through the
@@ -219,6 +223,15 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
 static void hub_wake(struct change_hub *h)
 {
 	event_active(h->wake, EV_TIMEOUT, 0);
+}
+
+bool change_hub_take_room(struct change_hub *h, size_t bytes)
+{
+	if (!hub_has_room(h, bytes))
+		return false;
+	h->taken += bytes;
+	hub_wake(h);
+	return true;
 }
 
 void change_hub_want_read(struct change_hub *h, struct change_watcher *w)

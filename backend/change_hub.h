@@ -20,7 +20,7 @@
 
 #define CHANGE_WATCHERS_MAX 8192
 #define CHANGE_WATCHERS_EXECUTION_MAX 256
-#define CHANGE_READS_MAX 16 /* from the store, at once */
+#define CHANGE_READS_MAX 8 /* from the store, at once */
 #define CHANGE_BACKLOG_MAX_BYTES (128 * 1024 * 1024) /* of all replies */
 #define CHANGE_RETRY_MS 50 /* to look whether there is room again */
 #define CHANGE_TICK_MS 5000
@@ -88,8 +88,8 @@ void change_hub_remove(struct change_hub *h, struct change_watcher *w);
 /* Asks for on_turn; never called before this returns. */
 void change_hub_want_read(struct change_hub *h, struct change_watcher *w);
 void change_hub_read_done(struct change_hub *h, struct change_watcher *w);
-/* Whether so many bytes more may wait for their readers. */
-bool change_hub_has_room(const struct change_hub *h, size_t bytes);
+/* Whether so many bytes more may wait for their readers: then they do. */
+bool change_hub_take_room(struct change_hub *h, size_t bytes);
 
 /* The newest version that was published; 0 before the first. */
 int64_t change_hub_newest(const struct change_hub *h);

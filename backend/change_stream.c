@@ -247,14 +247,14 @@ static void on_drain(struct http_exchange *ex, void *data)
 
 /* --- events -------------------------------------------------------------- */
 
-/* Whether the event can be written as it is. */
+/* Whether the event is to be written as it is. */
 static bool change_stream_takes(const struct change_stream *s,
 				const struct store_change *c)
 {
 	if (!*s->key || c->deleted)
 		return true;
 	return !c->secret &&
-	       change_hub_has_room(s->call->b->changes, c->value.len);
+	       change_hub_take_room(s->call->b->changes, c->value.len);
 }
 
 static void on_change(struct change_watcher *w, struct change_event *ev)

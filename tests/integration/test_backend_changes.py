@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import random
+import select
 import socket
 import threading
 import time
@@ -486,6 +487,60 @@ def test_slow_reader(shared):
     assert [c["version"] for c in slow.take(300)] == versions
     slow.close(), quick.close()
     assert grown < 64 * 1024, f"{grown} KiB"
+
+
+def test_large_values_to_many_who_wait(tmp_path):
+    """What is kept for readers is bounded, whatever is written."""
+    backend = Backend(str(tmp_path), "--max-value-bytes", "10m")
+    value = b'"' + b"x" * (9 << 20) + b'"'
+    watchers = [Changes(backend.admin, "huge") for _ in range(80)]
+    for w in watchers:
+        w.next()
+    before = resident_kb(backend.process.pid)
+    put(backend.admin, "huge", value)
+    last = put(backend.admin, "huge", b'"end"')
+    grown = resident_kb(backend.process.pid) - before
+    with concurrent.futures.ThreadPoolExecutor(80) as pool:
+        ends = list(pool.map(lambda w: reads_to(backend, w, last), watchers))
+    assert set(ends) == {b'"end"'}
+    assert backend.stop() == 0
+    # The backlog of all, and eight that have read before it was full.
+    assert grown < 400 * 1024, f"{grown} KiB instead of 720 MiB"
+
+
+def reads_to(backend, changes, last):
+    """The value of a version; a stream that breaks off is made anew."""
+    seen = changes.position
+    while True:
+        try:
+            change = changes.next()
+        except BROKEN:
+            changes.close()
+            changes = Changes(backend.admin, "huge", seen)
+            continue
+        seen = change["version"]
+        if seen == last:
+            changes.close()
+            return change["value"]
+
+
+def test_reader_that_takes_nothing(shared):
+    """It is cut off after 30 s, with what was kept for it."""
+    stuck = Changes(shared.admin, "stuck")
+    reader = Changes(shared.admin, "stuck")
+    stuck.next(), reader.next()
+    sock = stuck.stream.sock.connection.sock
+    since = time.monotonic()
+    for _ in range(40):
+        put(shared.admin, "stuck", b'"' + b"x" * 30_000 + b'"')
+        reader.next()
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    assert poll.poll(60_000), "still connected"
+    assert time.monotonic() - since > 29
+    put(shared.admin, "stuck", b"1")
+    assert reader.next()["value"] == b"1"
+    stuck.close(), reader.close()
 
 
 def test_many_streams(shared):

@@ -100,6 +100,10 @@ static void copy_job(struct arena *a, struct store_job *j)
 	copy_str(a, &j->pod);
 	copy_str(a, &j->reason);
 	copy_str(a, &j->cancel_reason);
+	copy_str(a, &j->want_agent);
+	copy_str(a, &j->parent);
+	copy_str(a, &j->input_from);
+	copy_str(a, &j->trace_id);
 	copy_blob(a, &j->labels);
 	copy_blob(a, &j->spec);
 }
