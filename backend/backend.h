@@ -60,14 +60,14 @@ struct backend {
 	struct store *store;
 	struct http_server *server;
 	struct http_tls *tls;
-	struct auth *auth;       /* who is calling */
-	struct live *live;       /* executions that are claimed or running */
-	struct queue *queue;     /* claims and leases */
-	struct follow *follow;   /* who watches which job */
+	struct auth *auth;          /* who is calling */
+	struct live *live;          /* executions that are claimed or running */
+	struct queue *queue;        /* claims and leases */
+	struct follow *follow;      /* who watches which job */
 	struct change_hub *changes; /* who watches variables */
-	struct refusals *refusals; /* that sidecars report */
-	struct streams *streams; /* who reads and writes which stream */
-	struct metrics *metrics; /* counters */
+	struct refusals *refusals;  /* that sidecars report */
+	struct streams *streams;    /* who reads and writes which stream */
+	struct metrics *metrics;    /* counters */
 	struct event *on_term, *on_int, *drain_timer;
 	bool draining, failed;
 	unsigned int flushes;

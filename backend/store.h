@@ -71,7 +71,7 @@ enum {
 	STORE_E_STATE,      /* the job's state does not allow it */
 	STORE_E_STREAM_GAP, /* records are missing before that number */
 	STORE_E_STREAM_ENDED, /* nothing more can be appended */
-	STORE_E_FAMILY, /* too many jobs of one execution, or too deep */
+	STORE_E_FAMILY,       /* too many jobs of one execution, or too deep */
 };
 
 /* "not_found" …: the name of an outcome, as in problem documents. */
@@ -135,7 +135,7 @@ struct store_job_new {
 	 * caller's identity in it where keys of callers may clash. NULL: none */
 	const char *idempotency_key;
 	const char *name, *runtime;
-	const char *executor; /* "auto" or the only one that may claim it */
+	const char *executor;   /* "auto" or the only one that may claim it */
 	const char *want_agent; /* the only agent that may claim it, or NULL */
 	/* The execution that started it, or NULL. STORE_E_ENDED when it has
 	 * ended, STORE_E_FAMILY when it has max_children already, or when
@@ -440,9 +440,9 @@ int store_variable_increment(struct store *s,
 			     struct store_done done) MUST_CHECK;
 
 struct store_change_query {
-	const char *key;  /* NULL: of all, without their values */
-	int64_t after;    /* a version; STORE_CHANGES_NONE: only how it is now */
-	size_t limit;     /* 1 … STORE_LIST_MAX */
+	const char *key; /* NULL: of all, without their values */
+	int64_t after;   /* a version; STORE_CHANGES_NONE: only how it is now */
+	size_t limit;    /* 1 … STORE_LIST_MAX */
 	size_t max_bytes; /* of values; one change is given in any case */
 };
 #define STORE_CHANGES_NONE INT64_C(-1)

@@ -85,7 +85,7 @@ int sqlite_variable_get(struct db *db, struct store_call *call)
 	const struct store_request_id *request = call->request;
 
 	return sqlite_variable_load(db, call, request->id, true,
-			     &call->result.variable);
+				    &call->result.variable);
 }
 
 /* The first text behind all that begin with prefix; NULL when there is none:
