@@ -6,6 +6,7 @@
 #include "backend/agent.h"
 #include "backend/api.h"
 #include "backend/api_handlers.h"
+#include "backend/change_hub.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/queue.h"
@@ -281,11 +282,13 @@ static int render_store(const struct backend *b, struct buf *out)
 			  "# TYPE cronium_http_connections gauge\n"
 			  "cronium_http_connections %u\n"
 			  "# TYPE cronium_executions_live gauge\n"
-			  "cronium_executions_live %zu\n",
+			  "cronium_executions_live %zu\n"
+			  "# TYPE cronium_change_streams gauge\n"
+			  "cronium_change_streams %zu\n",
 			  (unsigned long long)s.commits_total,
 			  (unsigned long long)s.calls_total, s.queued_calls,
 			  s.queued_bytes, http.connections_open,
-			  live_count(b->live));
+			  live_count(b->live), change_hub_count(b->changes));
 }
 
 static int render_jobs(const int64_t counts[JOB_STATES], struct buf *out)

@@ -551,6 +551,8 @@ def test_many_streams(shared):
         streams.append(Changes(shared.admin, "many" if i % 2 else None))
         if i % 2:
             assert streams[-1].next()["snapshot"]
+    open_now = streams_open(shared)
+    assert open_now >= 500
     versions = [put(shared.admin, "many", b"%d" % i) for i in range(5)]
     for i, s in enumerate(streams):
         got = s.take(5)
@@ -559,6 +561,15 @@ def test_many_streams(shared):
             [b"%d" % v for v in range(5)] if i % 2 else [None] * 5)
     for s in streams:
         s.close()
+    deadline = time.monotonic() + TIMEOUT
+    while streams_open(shared) > open_now - 500:
+        assert time.monotonic() < deadline, "some are still counted"
+
+
+def streams_open(backend):
+    text = backend.admin.get("/metrics").body.decode()
+    return int(next(l for l in text.splitlines() if l.startswith(
+        "cronium_change_streams ")).split()[1])
 
 
 def test_too_many_of_one_execution(shared):
@@ -646,7 +657,8 @@ def test_audit_of_sidecars(shared):
     agent = shared.agent(name="audit")
     claim = agent.claim()
     sidecar = shared.sidecar(claim)
-    trace = {"X-Cronium-Trace-Id": "trace-sidecar"}
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    trace = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     assert sidecar.post(AUDIT, {"action": "token.refused",
                                 "code": "token_invalid"}, **trace
                         ).status == 204
@@ -669,6 +681,7 @@ def test_audit_of_sidecars(shared):
          claim.job),
         ("token.refused", "token_invalid", None, f"execution:{claim.id}",
          claim.job)]
+    assert entries[1]["trace_id"] == trace_id
     assert shared.admin.post(AUDIT, {}).status == 403
     agent.close()
 

@@ -203,16 +203,17 @@ def test_secrets(backend, sidecar, claim):
 
 
 def test_trace_id_is_passed_on(backend, sidecar, claim):
-    trace = {"X-Cronium-Trace-Id": "trace-abc_1"}
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    trace = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     sidecar.put(f"{RUNTIME}/traced", b"1", **trace)
     entry = backend.admin.get(f"/v1/audit?execution={claim.id}"
                               ).json["entries"][0]
-    assert entry["trace_id"] == "trace-abc_1"
+    assert entry["trace_id"] == trace_id
     reply = sidecar.get(f"{RUNTIME}/absent", **trace)
-    assert reply.json["trace_id"] == "trace-abc_1"
-    reply = sidecar.get(f"{RUNTIME}/absent",
-                        **{"X-Cronium-Trace-Id": 'a"b'})
-    assert reply.json["trace_id"] != 'a"b'
+    assert reply.json["trace_id"] == trace_id
+    for bad in ('a"b', "00-" + "0" * 32 + "-b7ad6b7169203331-01", trace_id):
+        reply = sidecar.get(f"{RUNTIME}/absent", traceparent=bad)
+        assert reply.json["trace_id"] not in bad
 
 
 def test_condition(sidecar):

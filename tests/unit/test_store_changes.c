@@ -431,6 +431,58 @@ static void test_another_master_key(void **state)
 	check_changes(f);
 }
 
+/* ---------------------------------------------------------- audit */
+
+static size_t audited(struct store_fixture *f, const char *job, size_t limit,
+		      struct reply *reply)
+{
+	const struct store_audit_query query = { .job = job, .limit = limit };
+
+	assert_int_equal(STORE_WAIT(f, reply, store_audit_list, &query), 0);
+	return reply->result.audit.n;
+}
+
+/* What was done to a job, and by its executions, the newest first. */
+static void test_audit_of_a_job(void **state)
+{
+	struct store_fixture *f = *state;
+	struct store_variable_put p = { .key = "k",
+					.value = STORE_STR("1"),
+					.expect = STORE_EXPECT_ANY,
+					.writer = { "ex_1", NULL },
+					.audit = { .who = "execution:ex_1",
+						   .action = "variable.put",
+						   .target = "k",
+						   .execution = "ex_1" } };
+	struct store_audit seen = { .who = "uid:0",
+				    .action = "job.cancel",
+				    .target = "job_1",
+				    .result = "ok",
+				    .job = "job_1" };
+	struct store_audit other = { .who = "uid:0",
+				     .action = "job.cancel",
+				     .target = "job_2",
+				     .result = "ok",
+				     .job = "job_2" };
+	struct reply reply;
+
+	submit_job(f, "job_1");
+	assert_int_equal(claim_job(f, "ex_1", &reply), 0);
+	STORE_WAIT(f, &reply, store_audit_append, &seen);
+	STORE_WAIT(f, &reply, store_audit_append, &other);
+	assert_int_equal(STORE_WAIT(f, &reply, store_variable_put, &p), 0);
+	assert_int_equal(audited(f, "job_1", 10, &reply), 2);
+	assert_string_equal(reply.result.audit.items[0].entry.action,
+			    "variable.put");
+	assert_string_equal(reply.result.audit.items[1].entry.action,
+			    "job.cancel");
+	assert_int_equal(audited(f, "job_1", 1, &reply), 1);
+	assert_true(reply.result.audit.more);
+	assert_int_equal(audited(f, "job_2", 10, &reply), 1);
+	assert_int_equal(audited(f, "job_3", 10, &reply), 0);
+	assert_int_equal(audited(f, NULL, 10, &reply), 3);
+}
+
 /* ---------------------------------------------------------- many at once */
 
 static void test_writes_of_one_transaction(void **state)
@@ -479,6 +531,7 @@ int main(void)
 		T(test_secrets_are_sealed),
 		T(test_what_becomes_a_secret_is_forgotten),
 		T(test_another_master_key),
+		T(test_audit_of_a_job),
 		T(test_writes_of_one_transaction),
 	};
 
