@@ -127,6 +127,46 @@ def problem(status, code):
             json.dumps(body).encode())
 
 
+class Flow:
+    """As the body of an answer: one that goes on for as long as a test likes.
+
+    `taken` says how many bytes flow control has let through.
+    """
+
+    def __init__(self, data=b""):
+        self.pending = bytearray(data)
+        self.ended = False
+        self.taken = 0
+        self.asked = threading.Event()  # it was answered with
+        self.left = threading.Event()   # the sidecar reset it
+        self.connection = self.stream = None
+
+    def _start(self, connection, stream):
+        self.connection, self.stream = connection, stream
+        connection.flows[stream] = self
+        self.asked.set()
+
+    def _push(self):
+        if self.connection:
+            with self.connection.lock:
+                self.connection._flush()
+
+    def write(self, data):
+        self.pending += data
+        self._push()
+
+    def end(self):
+        self.ended = True
+        self._push()
+
+    def reset(self):
+        """Breaks it off, and nothing else."""
+        with self.connection.lock:
+            self.connection.flows.pop(self.stream, None)
+            self.connection.h2.reset_stream(self.stream)
+            self.connection._flush()
+
+
 class Connection(threading.Thread):
     def __init__(self, backend, sock):
         super().__init__(daemon=True)
@@ -134,7 +174,7 @@ class Connection(threading.Thread):
         self.lock = threading.Lock()
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False))
-        self.requests, self.unsent = {}, {}
+        self.requests, self.unsent, self.flows = {}, {}, {}
 
     def run(self):
         try:
@@ -174,6 +214,9 @@ class Connection(threading.Thread):
         elif isinstance(e, h2.events.StreamReset):
             self.requests.pop(e.stream_id, None)
             self.unsent.pop(e.stream_id, None)
+            flow = self.flows.pop(e.stream_id, None)
+            if flow:
+                flow.left.set()
         elif isinstance(e, h2.events.StreamEnded):
             request = self.requests.pop(e.stream_id)
             threading.Thread(target=self._answer, daemon=True,
@@ -192,7 +235,9 @@ class Connection(threading.Thread):
                 self.h2.send_headers(
                     stream, [(":status", str(status)), *headers.items()],
                     end_stream=not body)
-                if body:
+                if isinstance(body, Flow):
+                    body._start(self, stream)
+                elif body:
                     self.unsent[stream] = body
                 self._flush()
             except (OSError, h2.exceptions.ProtocolError):
@@ -210,9 +255,24 @@ class Connection(threading.Thread):
             self.unsent[stream] = body
             if not body:
                 del self.unsent[stream]
+        for stream, flow in list(self.flows.items()):
+            self._flush_flow(stream, flow)
         data = self.h2.data_to_send()
         if data:
             self.sock.sendall(data)
+
+    def _flush_flow(self, stream, flow):
+        while flow.pending:
+            n = min(self.h2.local_flow_control_window(stream),
+                    self.h2.max_outbound_frame_size, len(flow.pending))
+            if n <= 0:
+                return
+            self.h2.send_data(stream, bytes(flow.pending[:n]))
+            del flow.pending[:n]
+            flow.taken += n
+        if flow.ended:
+            self.h2.end_stream(stream)
+            del self.flows[stream]
 
 
 class RuntimeBackend:

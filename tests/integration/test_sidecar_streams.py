@@ -1,0 +1,1053 @@
+"""Streams through a sidecar: a real backend's, and those of one that fails in
+the way a test asks for."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import random
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import frames
+import pytest
+from backend_process import Backend
+from http_server import Reader
+from runtime_backend import CUT, SILENCE, Flow, problem
+from sidecar_harness import Sidecar
+from test_http2_server import Client
+
+pytestmark = pytest.mark.timeout(60)
+
+NDJSON = "application/x-ndjson"
+MIB = 1 << 20
+PATIENCE_S = 20
+# A sanitized sidecar keeps what it freed for a while.
+SANITIZED = "asan" in os.environ.get("CRONIUM_BIN_DIR", "")
+
+
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def lines(records):
+    return b"".join(json.dumps(r).encode() + b"\n" for r in records)
+
+
+def numbers(first, last):
+    return b"".join(b"%d\n" % n for n in range(first, last))
+
+
+def anonymous_bytes(pid):
+    """What the process has for itself, its program's pages not counted."""
+    with open(f"/proc/{pid}/status") as f:
+        found = dict(line.split(":", 1) for line in f)
+    return int(found["RssAnon"].split()[0]) * 1024
+
+
+class Job:
+    """A running job of a real backend, and its sidecar."""
+
+    def __init__(self, directory, backend, agent, **spec):
+        self.backend = backend
+        self.id = backend.submit(**spec)
+        self.claim = agent.claim()
+        assert agent.started(self.claim).status == 200
+        directory.mkdir()
+        self.sidecar = Sidecar.of(directory, backend, self.claim)
+
+    def feed(self, data, query=""):
+        reply = self.backend.admin.post(
+            f"/v1/jobs/{self.id}/input/stream{query}", data)
+        assert reply.status == 200, reply
+        return reply.json["next"]
+
+    def output(self):
+        reply = self.backend.admin.get(f"/v1/jobs/{self.id}/output/stream")
+        assert reply.status == 200, reply
+        return reply.body
+
+    def state(self, kind):
+        return self.backend.admin.get(
+            f"/v1/jobs/{self.id}/streams").json[kind]["state"]
+
+
+@contextlib.contextmanager
+def running(tmp_path, *options, **spec):
+    backend = Backend(str(tmp_path), *options)
+    agent = backend.agent()
+    try:
+        job = Job(tmp_path / "sidecar", backend, agent, **spec)
+        with job.sidecar as s:
+            yield job, s
+    finally:
+        agent.close()
+        assert backend.stop() == 0, "".join(backend.log)
+
+
+def read(s, query="", **more):
+    return s.get("/input/stream" + query, **more)
+
+
+def write(s, data, query="", **headers):
+    return s.request("POST", "/output/stream" + query, data=data,
+                     headers=headers)
+
+
+def head(s, method, path, *headers):
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x",
+                        f"Authorization: Bearer {s.token}", *headers,
+                        "", ""]).encode()
+
+
+def connect(s, receive_buffer=None):
+    sock = socket.socket()
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.settimeout(PATIENCE_S)
+    sock.connect(("127.0.0.1", s.port))
+    return sock
+
+
+def reset(sock):
+    """Away at once: a mere close could mean that the reply is still read."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                    struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+class Writer:
+    """A body that goes on, with its acknowledgements."""
+
+    def __init__(self, s, query="", acks=True):
+        self.sock = connect(s)
+        self.sock.sendall(head(
+            s, "POST", "/output/stream" + query,
+            "Transfer-Encoding: chunked",
+            *([f"Accept: {NDJSON}"] if acks else [])))
+        self.reader = Reader(self.sock)
+        self.started = False
+
+    def send(self, data):
+        self.sock.sendall(chunk(data))
+
+    def acknowledged(self):
+        """The next line of the reply."""
+        if not self.started:
+            status, headers = self.reader.head()
+            assert status == 200, status
+            self.started = True
+            self.lines = (json.loads(line)
+                          for piece in self.reader.chunks()
+                          for line in piece.splitlines())
+        return next(self.lines)
+
+    def wait_acknowledged(self, number):
+        while self.acknowledged()["next"] < number:
+            pass
+
+    def end(self):
+        self.sock.sendall(b"0\r\n\r\n")
+
+    def close(self):
+        self.reader.file.close()
+        self.sock.close()
+
+
+# --- with a real backend: reading ------------------------------------------------
+
+def test_read_to_the_end(tmp_path):
+    records = [{"a": 1}, [2, None], "ü€\n", False, 1e300, "x" * 200000]
+    with running(tmp_path) as (job, s):
+        job.feed(lines(records), "?end=1")
+        r = read(s)
+        assert (r.status_code, r.headers["content-type"]) == (200, NDJSON)
+        assert r.headers["x-cronium-stream-from"] == "0"
+        assert r.headers["cache-control"] == "no-store"
+        assert r.content == lines(records)
+        assert read(s, "?from=4").content == lines(records[4:])
+        assert read(s, "?from=4").headers["x-cronium-stream-from"] == "4"
+        assert read(s, "?from=6").content == b""
+        r = read(s, "?from=7")
+        assert (r.status_code, r.json()["code"], r.json()["next"]) == (
+            409, "stream_gap", 6)
+        assert s.metric('stream_records_total{stream="input"}') == 10
+        assert s.metric("input_streams") == 0
+
+
+@pytest.mark.parametrize("query", [
+    "?from=", "?from=-1", "?from=1.5", "?from=x", "?from=9223372036854775808",
+    "?from=%zz", "?from=" + "1" * 100])
+def test_numbers_that_are_none(tmp_path, query):
+    with Sidecar(tmp_path) as s:
+        for r in (read(s, query), write(s, b"1\n", query)):
+            assert (r.status_code, r.json()["code"]) == (400, "invalid_query")
+        r = write(s, b"1\n", "?end=maybe")
+        assert (r.status_code, r.json()["code"]) == (400, "invalid_query")
+        assert s.backend.seen == []
+
+
+def test_scopes(tmp_path):
+    with Sidecar(tmp_path) as s:
+        token = s.tokens.mint(scope=["variables"])
+        for method, path in (("GET", "/input/stream"),
+                             ("POST", "/output/stream")):
+            r = s.request(method, path, token=token)
+            assert (r.status_code, r.json()["code"]) == (403, "scope_missing")
+            assert s.request(method, path, token=None).status_code == 401
+
+
+def test_records_are_passed_on_as_they_come(tmp_path):
+    with running(tmp_path) as (job, s):
+        with read(s, stream=True) as r:
+            got = r.iter_lines()
+            for n in range(20):
+                job.feed(b"%d\n" % n)
+                assert next(got) == b"%d" % n
+            job.feed(b"", "?end=1")
+            assert list(got) == []
+
+
+def test_none_to_read(tmp_path):
+    with running(tmp_path, input_stream="none") as (_, s):
+        r = read(s)
+        assert (r.status_code, r.content) == (200, b"")
+
+
+def test_head_of_a_stream(tmp_path):
+    with running(tmp_path) as (job, s):
+        r = s.request("HEAD", "/input/stream")
+        assert (r.status_code, r.content) == (200, b"")
+        assert s.metric("input_streams") == 0
+
+
+def test_read_across_deaths_of_the_backend(tmp_path):
+    """Nothing is lost, doubled or out of order."""
+    n = 30000
+    with running(tmp_path) as (job, s):
+        def feed():
+            at = 0
+            while at < n:
+                try:
+                    at = job.feed(numbers(at, min(at + 500, n)),
+                                  f"?from={at}")
+                except (OSError, AssertionError, http.client.HTTPException):
+                    pass  # it is down
+            while True:
+                try:
+                    job.feed(b"", f"?from={n}&end=1")
+                    return
+                except (OSError, AssertionError, http.client.HTTPException):
+                    pass
+
+        feeder = threading.Thread(target=feed)
+        got = []
+        with read(s, stream=True) as r:
+            feeder.start()
+            for line in r.iter_lines(chunk_size=256):
+                got.append(int(line))
+                if len(got) in (1000, 9000, 20000):
+                    job.backend.kill()
+                    job.backend.start()
+        feeder.join()
+        assert got == list(range(n))
+        assert s.metric('stream_records_total{stream="input"}') == n
+
+
+def test_write_across_deaths_of_the_backend(tmp_path):
+    n = 40000
+    with running(tmp_path) as (job, s):
+        w, pieces = Writer(s, "?from=0"), random.Random(1)
+        data, at = numbers(0, n), 0
+        deaths = [len(data) // 5, len(data) // 2, len(data) * 4 // 5]
+        while at < len(data):
+            size = pieces.randrange(1, 4000)
+            w.send(data[at:at + size])
+            at += size
+            if deaths and at > deaths[0]:
+                deaths.pop(0)
+                job.backend.kill()
+                job.backend.start()
+        w.end()
+        w.wait_acknowledged(n)
+        assert job.output() == data
+        w.close()
+
+
+def test_appends_without_numbers_are_stored_once(tmp_path):
+    with running(tmp_path) as (job, s):
+        w = Writer(s)
+        for n in range(300):
+            w.send(b"%d\n" % n)
+            if n % 100 == 50:
+                job.backend.kill()
+                job.backend.start()
+        w.end()
+        w.wait_acknowledged(300)
+        assert job.output() == numbers(0, 300)
+        w.close()
+
+
+def test_pipe_whose_writer_fails(tmp_path):
+    backend = Backend(str(tmp_path))
+    agent = backend.agent()
+    try:
+        one = Job(tmp_path / "one", backend, agent)
+        two = Job(tmp_path / "two", backend, agent, input_from=one.id)
+        with one.sidecar as a, two.sidecar as b:
+            assert write(a, numbers(0, 100)).json() == {"next": 100}
+            with connect(b) as sock:
+                sock.sendall(head(b, "GET", "/input/stream"))
+                reader = Reader(sock)
+                assert reader.head()[0] == 200
+                pieces, got = reader.chunks(), b""
+                while got.count(b"\n") < 100:
+                    got += next(pieces)
+                assert agent.complete(one.claim, "failed",
+                                      exit_code=1).status == 200
+                assert got == numbers(0, 100)
+                with pytest.raises(ValueError):  # it broke off
+                    next(pieces)
+            r = read(b, "?from=100")
+            assert (r.status_code, r.json()["code"]) == (409, "stream_broken")
+    finally:
+        agent.close()
+        backend.stop()
+
+
+# --- with a real backend: writing ------------------------------------------------
+
+def test_write_and_end(tmp_path):
+    with running(tmp_path) as (job, s):
+        r = write(s, b"")
+        assert (r.status_code, r.json()) == (200, {"next": 0})
+        assert r.headers["cache-control"] == "no-store"
+        assert write(s, b"1\n2\n").json() == {"next": 2}
+        assert write(s, b"\n \r\n3\r\n  [4, 5]\t").json() == {"next": 4}
+        assert write(s, b"1\n2\n", "?from=3").json() == {"next": 5}
+        r = write(s, b"1\n", "?from=6")
+        assert (r.status_code, r.json()["code"], r.json()["next"]) == (
+            409, "stream_gap", 5)
+        assert job.state("output") == "open"
+        assert write(s, b"6\n", "?end=1").json() == {"next": 6}
+        assert job.state("output") == "ended"
+        r = write(s, b"7\n")
+        assert (r.status_code, r.json()["code"], r.json()["next"]) == (
+            409, "stream_ended", 6)
+        assert job.output() == b"1\n2\n3\n[4, 5]\n2\n6\n"
+        assert s.metric("output_streams") == 0
+
+
+def test_end_without_a_record(tmp_path):
+    with running(tmp_path) as (job, s):
+        assert write(s, b"", "?end=1&from=0").json() == {"next": 0}
+        assert job.state("output") == "ended"
+
+
+def test_a_record_alone_is_sent_at_once(tmp_path):
+    with running(tmp_path) as (job, s):
+        w = Writer(s)
+        for n in range(10):
+            w.send(b"%d\n" % n)
+            assert w.acknowledged() == {"next": n + 1}
+        w.send(b"10")  # not a line yet
+        w.end()
+        assert w.acknowledged() == {"next": 11}
+        with pytest.raises(StopIteration):
+            w.acknowledged()
+        # The connection goes on.
+        w.sock.sendall(head(s, "GET", "/input"))
+        assert w.reader.reply().status == 200
+        w.close()
+        assert job.output() == numbers(0, 11)
+
+
+def test_one_byte_at_a_time(tmp_path):
+    data = lines([{"ü": [1, 2]}, "a\\n", None])
+    with running(tmp_path) as (job, s):
+        w = Writer(s, acks=False)
+        for byte in data:
+            w.send(bytes([byte]))
+        w.end()
+        assert json.loads(w.reader.reply().body) == {"next": 3}
+        w.close()
+        assert job.output().splitlines() == data.splitlines()
+
+
+def test_curl_reads_what_it_writes(tmp_path):
+    """Both directions of one command, as a script in a shell has it."""
+    with running(tmp_path) as (job, s):
+        curl = subprocess.Popen(
+            ["curl", "-sSNT", ".", "-X", "POST",
+             "-H", f"Authorization: Bearer {s.token}",
+             "-H", f"Accept: {NDJSON}", s.base_url + "/output/stream"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for n in range(5):
+            curl.stdin.write(b"[%d]\n" % n)
+            curl.stdin.flush()
+            assert json.loads(curl.stdout.readline()) == {"next": n + 1}
+        curl.stdin.close()
+        assert curl.stdout.read() == b""
+        assert curl.wait(PATIENCE_S) == 0
+        curl.stdout.close()
+        job.feed(b"1\n2\n", "?end=1")
+        out = subprocess.run(
+            ["curl", "-sSf", "-H", f"Authorization: Bearer {s.token}",
+             s.base_url + "/input/stream"], capture_output=True, check=True)
+        assert out.stdout == b"1\n2\n"
+
+
+def test_expect_continue(tmp_path):
+    with running(tmp_path) as (job, s), connect(s) as sock:
+        sock.sendall(head(s, "POST", "/output/stream",
+                          "Expect: 100-continue", "Content-Length: 4",
+                          f"Accept: {NDJSON}"))
+        reader = Reader(sock)
+        assert reader.head()[0] == 100
+        sock.sendall(b"1\n2\n")
+        reply = reader.reply()
+        assert (reply.status, reply.body) == (200, b'{"next":2}\n')
+
+
+def test_requests_behind_a_stream(tmp_path):
+    with running(tmp_path) as (job, s), connect(s) as sock:
+        job.feed(b"1\n", "?end=1")
+        body = chunk(b"1\n2\n") + b"0\r\n\r\n"
+        ask = head(s, "POST", "/output/stream", "Transfer-Encoding: chunked")
+        sock.sendall((ask + body) * 3 + head(s, "GET", "/input/stream") +
+                     head(s, "GET", "/input"))
+        reader = Reader(sock)
+        for n in (2, 4, 6):
+            assert json.loads(reader.reply().body) == {"next": n}
+        assert reader.reply().body == b"1\n"
+        assert reader.reply().body == b"null"
+
+
+def test_http2(tmp_path):
+    with running(tmp_path) as (job, s):
+        data = lines({"n": n, "x": "y" * 500} for n in range(10000))
+
+        class Address:
+            def connect(self, buffer):
+                return connect(s, buffer)
+
+        with Client(Address()) as client:
+            token = [("authorization", f"Bearer {s.token}")]
+            stream = client.ask("POST", "/output/stream?from=0", data,
+                                headers=token)
+            status, body = client.wait(stream)
+            assert (status, json.loads(body)) == (200, {"next": 10000})
+            assert job.output() == data
+            # Acknowledged while it goes on.
+            stream = client.ask("POST", "/output/stream", headers=[
+                *token, ("accept", NDJSON)], end=False)
+            for n in range(10001, 10004):
+                client.send(stream, b"1\n", end=False)
+                while b'"next":%d' % n not in client.streams[stream]["body"]:
+                    client.step()
+            client.h2.end_stream(stream)
+            client.flush()
+            client.wait(stream)
+            job.feed(data[:MIB // 2] + b"\"}\n", "?end=1")
+            assert client.wait(client.ask(
+                "GET", "/input/stream",
+                headers=token))[1] == data[:MIB // 2] + b"\"}\n"
+
+
+def test_large_records(tmp_path):
+    records = [json.dumps("a" * (size - 2)).encode() + b"\n"
+               for size in (MIB, MIB, 2, 700000, 700000, MIB - 1, 3, MIB)]
+    data = b"".join(records)
+    with running(tmp_path) as (job, s):
+        assert write(s, data).json() == {"next": len(records)}
+        assert write(s, iter(records)).json() == {"next": 2 * len(records)}
+        assert job.output() == data * 2
+        r = write(s, b"1\n" + b" " * 500 + b"1" * (MIB + 1) + b"\n2\n",
+                  "?from=16")
+        assert (r.status_code, r.json()["code"]) == (413, "too_large")
+        assert (r.json()["record"], r.json()["next"]) == (17, 17)
+
+
+def test_limit_of_a_record(tmp_path):
+    with Sidecar(tmp_path, limits={"value_bytes": 10}) as s:
+        asked = []
+
+        def answer(request):
+            asked.append(bytes(request.body))
+            return 200, {}, b'{"next":%d}' % sum(
+                a.count(b"\n") for a in asked)
+
+        s.backend.hook = answer
+        r = write(s, b"1\n1234567890\n12345678901\n")
+        assert (r.status_code, r.json()["code"], r.json()["next"],
+                r.json()["record"]) == (413, "too_large", 2, 2)
+        assert b"".join(asked) == b"1\n1234567890\n"
+
+
+BAD = {
+    "not closed": (b'{"a":', 5),
+    "not JSON": (b"[1,}", 3),
+    "two": (b"1 2", 2),
+    "no UTF-8": (b'"a\xff"', 2),
+    "white space before": (b"   nope", 4),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_bad_record(tmp_path, name, numbered):
+    bad, offset = BAD[name]
+    with running(tmp_path) as (job, s):
+        for number, before in ((0, b""), (0, b"1\n\n2\n")):
+            next = before.count(b"\n\n") * 2
+            r = write(s, before + bad + b"\n4\n",
+                      "?from=0" if numbered else "")
+            problem = r.json()
+            assert (r.status_code, problem["code"]) == (400, "invalid_record")
+            assert (problem["record"], problem["next"]) == (next, next)
+            assert abs(problem["offset"] - offset) <= 1
+            assert problem["trace_id"] == r.headers["x-cronium-trace-id"]
+        assert job.output() == b"1\n2\n"
+
+
+def test_a_bad_record_is_the_last_line_of_acknowledgements(tmp_path):
+    with running(tmp_path) as (job, s):
+        w = Writer(s)
+        w.send(b"1\n2\n")
+        assert w.acknowledged() == {"next": 2}
+        w.send(b"3\nnope\n")
+        seen = w.acknowledged()
+        if "code" not in seen:
+            assert seen == {"next": 3}
+            seen = w.acknowledged()
+        assert (seen["code"], seen["next"], seen["record"]) == (
+            "invalid_record", 3, 3)
+        with pytest.raises(StopIteration):
+            w.acknowledged()
+        w.close()
+
+
+def test_a_body_that_is_cut(tmp_path):
+    """Whole lines that arrived are stored, half a line is not."""
+    with running(tmp_path) as (job, s):
+        for _ in range(2):
+            with connect(s) as sock:
+                sock.sendall(head(s, "POST", "/output/stream",
+                                  "Transfer-Encoding: chunked") +
+                             chunk(b"1\n2\n3"))
+        wait_for(lambda: job.output() == b"1\n2\n1\n2\n")
+        wait_for(lambda: s.metric("output_streams") == 0)
+
+
+def test_key_of_a_whole_body(tmp_path):
+    with running(tmp_path) as (job, s):
+        for _ in range(3):
+            r = write(s, b"1\n2\n", **{"Idempotency-Key": "k"})
+            assert r.json() == {"next": 2}
+        assert job.output() == b"1\n2\n"
+        r = write(s, iter([b"1\n"]), **{"Idempotency-Key": "l"})
+        assert (r.status_code, r.json()["code"]) == (411, "length_required")
+        r = write(s, b"1\n" * MIB, **{"Idempotency-Key": "m"})
+        assert (r.status_code, r.json()["code"]) == (413, "too_large")
+        r = write(s, b"1\n", **{"Idempotency-Key": "n" * 129})
+        assert (r.status_code, r.json()["code"]) == (
+            400, "invalid_idempotency_key")
+        # Numbers say it better.
+        r = write(s, iter([b"3\n"]), "?from=2", **{"Idempotency-Key": "k"})
+        assert r.json() == {"next": 3}
+
+
+def test_full_stream_slows_its_writer_down(tmp_path):
+    """Back-pressure all the way, for longer than the backend waits: nothing
+    is lost, and little is held."""
+    record = json.dumps("x" * 65533).encode() + b"\n"
+    n = 600  # 37 MiB
+    backend = Backend(str(tmp_path))
+    agent = backend.agent()
+    try:
+        one = Job(tmp_path / "one", backend, agent)
+        two = Job(tmp_path / "two", backend, agent, input_from=one.id)
+        with one.sidecar as a, two.sidecar as b:
+            reply = []
+            writer = threading.Thread(target=lambda: reply.append(
+                write(a, (record for _ in range(n)), "?from=0&end=1")))
+            writer.start()
+            with read(b, stream=True) as r:
+                def stuck():
+                    before = a.metric(
+                        'stream_records_total{stream="output"}')
+                    time.sleep(0.5)
+                    return before > 100 and before == a.metric(
+                        'stream_records_total{stream="output"}')
+
+                wait_for(stuck)
+                wait_for(lambda: a.metric(
+                    'backend_calls_total{result="failed"}') > 0)
+                assert not reply
+                got = sum(map(len, r.iter_content(MIB)))
+                assert got == n * len(record)
+            writer.join(PATIENCE_S)
+            assert reply[0].json() == {"next": n}
+    finally:
+        agent.close()
+        backend.stop()
+
+
+# --- how much is held ------------------------------------------------------------
+
+@pytest.mark.skipif(SANITIZED, reason="freed memory is kept for a while")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("size", [100, 65536, MIB])
+def test_memory_stays_flat(tmp_path, size):
+    record = json.dumps("x" * (size - 3)).encode() + b"\n"
+    piece = record * max(1, MIB // 4 // size)
+    n = 256 * MIB // len(piece)
+    most = [0]
+    with running(tmp_path, "--max-stream-bytes", "1g") as (job, s):
+        pid = s.process.pid
+        idle = anonymous_bytes(pid)
+
+        def pieces():
+            for i in range(n):
+                if i % 16 == 0:
+                    most[0] = max(most[0], anonymous_bytes(pid))
+                yield piece
+
+        r = write(s, pieces(), "?from=0")
+        assert r.json() == {"next": n * len(piece) // len(record)}
+        assert most[0] - idle < 8 * MIB
+
+
+def test_slow_reader(tmp_path):
+    """The call to the backend is slowed down, nothing piles up, and the
+    reader may take as long as it likes."""
+    flow = Flow()
+    line = b'"' + b"x" * 999 + b'"\n'
+    total = 64 * MIB // len(line)
+    with Sidecar(tmp_path) as s:
+        idle = anonymous_bytes(s.process.pid)
+        s.backend.hook = lambda r: (200, {"x-cronium-stream-from": "0"}, flow)
+        with connect(s, receive_buffer=16384) as sock:
+            sock.sendall(head(s, "GET", "/input/stream"))
+            assert flow.asked.wait(PATIENCE_S)
+            flow.write(line * total)
+            wait_for(lambda: flow.taken > 256 * 1024)
+            # It stands still, with little on the way.
+            wait_for(lambda: (flow.taken, time.sleep(0.3))[0] == flow.taken)
+            assert flow.taken < 8 * MIB
+            if not SANITIZED:
+                assert anonymous_bytes(s.process.pid) - idle < 2 * MIB
+            flow.end()
+            reader = Reader(sock)
+            assert reader.head()[0] == 200
+            got = sum(map(len, reader.chunks()))
+            assert got == total * len(line)
+        if not SANITIZED:
+            assert anonymous_bytes(s.process.pid) - idle < 2 * MIB
+
+
+def test_acknowledgements_that_nobody_reads(tmp_path):
+    """The body goes on, and the last line tells all."""
+    n = 20000
+    with running(tmp_path) as (job, s):
+        with connect(s, receive_buffer=4096) as sock:
+            sock.sendall(head(s, "POST", "/output/stream?from=0",
+                              "Transfer-Encoding: chunked",
+                              f"Accept: {NDJSON}"))
+            for at in range(n):
+                sock.sendall(chunk(b"%d\n" % at))
+            sock.sendall(b"0\r\n\r\n")
+            wait_for(lambda: s.metric(
+                'stream_records_total{stream="output"}') == n)
+            wait_for(lambda: job.backend.admin.get(
+                f"/v1/jobs/{job.id}/streams").json["output"]["records"] == n)
+            lines = Reader(sock).reply().body.splitlines()
+            told = [json.loads(line)["next"] for line in lines]
+            assert told == sorted(set(told)) and told[-1] == n
+
+
+def test_acknowledgements_are_caught_up_with(tmp_path):
+    """Several become one, and the last is told although nothing follows."""
+    with Sidecar(tmp_path) as s:
+        numbers = iter(range(1, 1 << 60))
+        s.backend.hook = lambda r: (200, {}, b'{"next":%d%s}' % (
+            next(numbers), b" " * 10))
+        with connect(s, receive_buffer=2048) as sock:
+            sock.sendall(head(s, "POST", "/output/stream",
+                              "Transfer-Encoding: chunked",
+                              f"Accept: {NDJSON}"))
+            sent = 0
+            while sent < 3000:
+                sock.sendall(chunk(b"1\n"))
+                sent += 1
+            wait_for(lambda: s.metric(
+                'stream_records_total{stream="output"}') == sent)
+            reader = Reader(sock)
+            assert reader.head()[0] == 200
+            pieces = reader.chunks()
+            wait_for(lambda: len(s.backend.seen) and
+                     sum(r.body.count(b"\n") for r in s.backend.seen) == sent)
+            last = len(s.backend.seen)
+            told = 0
+            while told < last:
+                told = json.loads(next(pieces).splitlines()[-1])["next"]
+            assert told == last
+
+
+def test_number_of_streams(tmp_path):
+    with Sidecar(tmp_path) as s:
+        s.backend.hook = lambda r: (
+            200, {"x-cronium-stream-from": "0"}, Flow())
+        readers, writers = [], []
+        for _ in range(16):
+            readers.append(connect(s))
+            readers[-1].sendall(head(s, "GET", "/input/stream"))
+            assert Reader(readers[-1]).head()[0] == 200
+            writers.append(Writer(s))
+        wait_for(lambda: s.metric("output_streams") == 16)
+        assert s.metric("input_streams") == 16
+        for r in (read(s), write(s, b"1\n")):
+            assert (r.status_code, r.json()["code"]) == (
+                429, "too_many_requests")
+            assert r.headers["retry-after"] == "1"
+        readers.pop().close()
+        writers.pop().close()
+        wait_for(lambda: s.metric("output_streams") == 15)
+        wait_for(lambda: s.metric("input_streams") == 15)
+        with read(s, stream=True) as r:
+            assert r.status_code == 200
+        for sock in readers + writers:
+            sock.close()
+
+
+# --- a backend that fails --------------------------------------------------------
+
+class Records:
+    """The stream of a backend, which keeps its numbers and keys."""
+
+    def __init__(self):
+        self.records, self.keys = [], {}
+        self.ended = False
+        self.lock = threading.Lock()
+
+    def append(self, request):
+        key = request.headers.get("idempotency-key")
+        with self.lock:
+            if key not in self.keys:
+                new = bytes(request.body).splitlines()
+                if "from" in request.query:
+                    first = int(request.query["from"])
+                    assert first <= len(self.records)
+                    new = new[len(self.records) - first:]
+                else:
+                    assert key or not new
+                self.records += new
+                self.ended |= request.query.get("end") == "1"
+                if key:
+                    self.keys[key] = len(self.records)
+            return 200, {}, b'{"next":%d}' % self.keys.get(
+                key, len(self.records))
+
+
+@pytest.mark.parametrize("query", ["", "?from=0"])
+def test_appends_are_repeated(tmp_path, query):
+    """Of each way to fail one: before it was stored, and after."""
+    with Sidecar(tmp_path) as s:
+        stored, turn = Records(), itertools.count()
+        failures = [
+            lambda r: CUT, lambda r: (stored.append(r), CUT)[1],
+            lambda r: problem(503, "store_failed"),
+            lambda r: (stored.append(r), problem(502, "bad_gateway"))[1],
+            lambda r: problem(429, "slow_down"),
+            lambda r: (stored.append(r), problem(504, "late"))[1]]
+        s.backend.hook = lambda r: (
+            failures.pop() if failures and next(turn) % 2 else
+            stored.append)(r)
+        w = Writer(s, query)
+        data = []
+        while failures or len(data) < 1000:
+            data.append(b"%d\n" % len(data))
+            w.send(data[-1])
+        w.end()
+        w.wait_acknowledged(len(data))
+        assert b"\n".join(stored.records) + b"\n" == b"".join(data)
+        w.close()
+
+
+def test_full_is_asked_again_for_as_long_as_it_takes(tmp_path):
+    with Sidecar(tmp_path) as s:
+        stored, times = Records(), []
+
+        def answer(request):
+            times.append(time.monotonic())
+            if len(times) < 5:
+                status, headers, body = problem(503, "stream_full")
+                return status, {**headers, "retry-after": "1"}, body
+            return stored.append(request)
+
+        s.backend.hook = answer
+        assert write(s, b"1\n2\n").json() == {"next": 2}
+        assert times[-1] - times[0] > 3.9
+        assert len({r.headers["idempotency-key"]
+                    for r in s.backend.seen}) == 1
+
+
+def test_refusals_are_passed_on(tmp_path):
+    with Sidecar(tmp_path) as s:
+        stored = Records()
+        for status, code in ((409, "stream_ended"), (507, "disk_full"),
+                             (413, "too_large"), (401, "execution_ended")):
+            s.backend.hook = lambda r: (stored.append(r) if not r.body
+                                        else problem(status, code))
+            r = write(s, b"1\n")
+            assert (r.status_code, r.json()["code"], r.json()["next"]) == (
+                status, code, 0)
+            r = write(s, b"1\n", **{"Accept": NDJSON})
+            assert (r.status_code, r.json()["code"]) == (status, code)
+            s.backend.hook = lambda r: problem(status, code)
+            r = read(s)
+            assert (r.status_code, r.json()["code"]) == (status, code)
+        s.backend.hook = lambda r: (200, {}, b"nothing")
+        r = write(s, b"1\n")
+        assert (r.status_code, r.json()["code"]) == (
+            502, "backend_unavailable")
+
+
+def test_what_was_stored_before_a_refusal(tmp_path):
+    with Sidecar(tmp_path) as s:
+        stored = Records()
+        s.backend.hook = lambda r: (stored.append(r) if b"9" not in r.body
+                                    else problem(507, "disk_full"))
+        w = Writer(s)
+        w.send(b"1\n2\n")
+        assert w.acknowledged() == {"next": 2}
+        w.send(b"9\n")
+        seen = w.acknowledged()
+        assert (seen["code"], seen["next"]) == ("disk_full", 2)
+        w.close()
+
+
+def test_one_append_at_a_time(tmp_path):
+    """What comes meanwhile is one append, however many records it is."""
+    with Sidecar(tmp_path) as s:
+        stored, go = Records(), threading.Semaphore(0)
+        s.backend.hook = lambda r: (go.acquire(), stored.append(r))[1]
+        w = Writer(s)
+        w.send(b"0\n")
+        wait_for(lambda: len(s.backend.seen) == 1)
+        for n in range(1, 100):
+            w.send(b"%d\n" % n)
+        wait_for(lambda: s.metric(
+            'stream_records_total{stream="output"}') == 100)
+        assert len(s.backend.seen) == 1
+        go.release()
+        assert w.acknowledged() == {"next": 1}
+        wait_for(lambda: len(s.backend.seen) == 2)
+        go.release()
+        assert w.acknowledged() == {"next": 100}
+        w.close()
+
+
+def test_body_waits_for_the_backend(tmp_path):
+    """Two appends are held and a little more; then the script is."""
+    with Sidecar(tmp_path) as s:
+        stored, go = Records(), threading.Event()
+        idle = anonymous_bytes(s.process.pid)
+        s.backend.hook = lambda r: (go.wait(), stored.append(r))[1]
+        record = b'"' + b"x" * 50000 + b'"\n'
+        w = Writer(s)
+        w.sock.settimeout(1)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 64 * MIB:
+                w.sock.sendall(chunk(record))
+                sent += len(record)
+        assert sent < 16 * MIB
+        if not SANITIZED:
+            assert anonymous_bytes(s.process.pid) - idle < 4 * MIB
+        w.close()
+        go.set()
+        # It hung up: the lines that had come are stored.
+        wait_for(lambda: s.metric("output_streams") == 0)
+        assert len(stored.records) >= MIB // len(record)
+        assert set(stored.records) == {record[:-1]}
+        assert max(len(r.body) for r in s.backend.seen) <= MIB + 1
+
+
+@pytest.mark.parametrize("how", ["reset", "cut"])
+def test_a_reply_that_breaks_is_gone_on_with(tmp_path, how):
+    """At every byte, half a line and half a character included."""
+    data = lines(["a", {"ü": [1]}, "b" * 50, None])
+    with Sidecar(tmp_path) as s:
+        for at in range(len(data)):
+            flows = []
+
+            def answer(request):
+                first = int(request.query["from"])
+                rest = b"".join(data.splitlines(True)[first:])
+                flow = Flow(rest[:at - (len(data) - len(rest))]
+                            if not flows else rest)
+                flow.ended = bool(flows)
+                flows.append(flow)
+                return 200, {"x-cronium-stream-from": str(first)}, flow
+
+            s.backend.hook = answer
+            with connect(s) as sock:
+                sock.sendall(head(s, "GET", "/input/stream"))
+                reader, got = Reader(sock), b""
+                assert reader.head()[0] == 200
+                pieces = reader.chunks()
+                while len(got) < at:
+                    got += next(pieces)
+                if how == "cut":
+                    flows[0].connection.cut()
+                else:
+                    flows[0].reset()
+                got += b"".join(pieces)
+            assert got == data
+            assert len(flows) == 2
+
+
+def test_a_reply_that_ends_within_a_line_is_asked_for_again(tmp_path):
+    with Sidecar(tmp_path) as s:
+        replies = [b"1\n[2", b"[2]\n3\n"]
+        s.backend.hook = lambda r: (
+            200, {"x-cronium-stream-from": r.query["from"]}, replies.pop(0))
+        assert read(s).content == b"1\n[2]\n3\n"
+        assert [r.query["from"] for r in s.backend.seen] == ["0", "1"]
+
+
+BROKEN_REPLIES = {
+    "another line": (200, {"x-cronium-stream-from": "1"}, b"2\n3\n"),
+    "from elsewhere": (200, {"x-cronium-stream-from": "2"}, b"3\n"),
+    "from nowhere": (200, {}, b"[2]\n"),
+    "refused": problem(409, "stream_broken"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_REPLIES)
+def test_a_reply_that_cannot_be_gone_on_with_breaks_off(tmp_path, name):
+    with Sidecar(tmp_path) as s:
+        replies = [(200, {"x-cronium-stream-from": "0"}, b"1\n[2"),
+                   BROKEN_REPLIES[name]]
+        s.backend.hook = lambda r: replies.pop(0)
+        with connect(s) as sock:
+            sock.sendall(head(s, "GET", "/input/stream"))
+            got = b""
+            while piece := sock.recv(65536):
+                got += piece
+            assert got.startswith(b"HTTP/1.1 200 ")
+            assert b"1\n[2" in got and not got.endswith(b"0\r\n\r\n")
+        wait_for(lambda: s.metric("input_streams") == 0)
+
+
+def test_a_first_reply_from_nowhere(tmp_path):
+    with Sidecar(tmp_path) as s:
+        s.backend.hook = lambda r: (200, {}, b"1\n")
+        r = read(s)
+        assert (r.status_code, r.json()["code"]) == (
+            502, "backend_unavailable")
+
+
+def test_busy_backend_in_the_midst(tmp_path):
+    """As the first reply it is the script's, later it is waited for."""
+    with Sidecar(tmp_path) as s:
+        s.backend.hook = lambda r: problem(503, "stopping")
+        r = read(s)
+        assert (r.status_code, r.json()["code"]) == (503, "stopping")
+        replies = [(200, {"x-cronium-stream-from": "0"}, b"1"),
+                   problem(503, "stopping"), problem(429, "slow_down"),
+                   (200, {"x-cronium-stream-from": "0"}, b"1\n")]
+        s.backend.hook = lambda r: replies.pop(0)
+        assert read(s).content == b"1\n"
+
+
+def test_readers_that_leave(tmp_path):
+    with Sidecar(tmp_path) as s:
+        flow = Flow(b"1\n")
+        s.backend.hook = lambda r: (200, {"x-cronium-stream-from": "0"}, flow)
+        with read(s, stream=True) as r:
+            assert next(r.iter_lines(chunk_size=1)) == b"1"
+        assert flow.left.wait(PATIENCE_S)
+        assert s.metric("input_streams") == 0
+        # Also while the backend is away.
+        s.backend.down()
+        with connect(s) as sock:
+            sock.sendall(head(s, "GET", "/input/stream"))
+            wait_for(lambda: s.metric("input_streams") == 1)
+            reset(sock)
+        wait_for(lambda: s.metric("input_streams") == 0)
+
+
+# --- the end of the job ----------------------------------------------------------
+
+def test_drain_stores_what_came(tmp_path):
+    with Sidecar(tmp_path) as s:
+        stored, go = Records(), threading.Event()
+        s.backend.hook = lambda r: (go.wait(), stored.append(r))[1]
+        w = Writer(s)
+        w.send(b"1\n2\n3")
+        wait_for(lambda: len(s.backend.seen) == 1)
+        w.send(b"\n4\n5")
+        wait_for(lambda: s.metric(
+            'stream_records_total{stream="output"}') == 4)
+        w.close()
+        s.control.send(frames.DRAIN)
+        go.set()
+        s.control.expect(frames.DRAINED)
+        assert stored.records == [b"1", b"2", b"3", b"4"]
+
+
+def test_drain_ends_a_body_that_goes_on(tmp_path):
+    with Sidecar(tmp_path) as s:
+        stored = Records()
+        s.backend.hook = stored.append
+        w = Writer(s)
+        w.send(b"1\n")
+        assert w.acknowledged() == {"next": 1}
+        before = time.monotonic()
+        s.control.send(frames.DRAIN)
+        w.send(b"2\n")  # a body goes on for a while
+        assert w.acknowledged() == {"next": 2}
+        told = w.acknowledged()
+        assert (told["code"], told["next"]) == ("draining", 2)
+        s.control.expect(frames.DRAINED)
+        assert time.monotonic() - before < 4.5
+        assert stored.records == [b"1", b"2"]
+        w.close()
+
+
+def test_drain_gives_up_a_backend_that_does_not_answer(tmp_path):
+    with Sidecar(tmp_path) as s:
+        s.backend.hook = lambda r: SILENCE
+        w = Writer(s)
+        w.send(b"1\n")
+        wait_for(lambda: len(s.backend.seen) == 1)
+        s.control.send(frames.DRAIN)
+        s.control.expect(frames.DRAINED)
+        assert "1 writes cut off" in s.logged()
+        w.close()
+
+
+def test_reset_in_the_midst(tmp_path):
+    with Sidecar(tmp_path) as s:
+        stored = Records()
+        s.backend.hook = stored.append
+        w = Writer(s)
+        w.send(b"1\n2")
+        assert w.acknowledged() == {"next": 1}
+        reset(w.sock)
+        w.close()
+        wait_for(lambda: s.metric("output_streams") == 0)
+        assert stored.records == [b"1"]
