@@ -91,6 +91,7 @@ struct tool_request {
 	struct tool_template *method, *url, *headers, *query;
 	struct tool_template *json, *form, *text; /* one may be present */
 	struct tool_template *bearer, *username, *password; /* auth */
+	struct tool_template *header_name, *header_value;   /* auth, too */
 	struct tool_template *hmac_secret;
 	char *hmac_header; /* "sha256=" and the body's HMAC in hex */
 	/* email: `server` is smtp://HOST:PORT or smtps://; username and

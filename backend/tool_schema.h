@@ -20,10 +20,12 @@ struct tool_path;
 struct tool_schema;
 struct tool_violations;
 
-#define TOOL_SCHEMA_DEPTH_MAX 32          /* schemas within schemas */
-#define TOOL_SCHEMA_MEMBERS_MAX 256       /* of one keyword's object or list */
-#define TOOL_SCHEMA_UNIQUE_MAX_ITEMS 1024 /* of an array with uniqueItems */
-#define TOOL_SCHEMA_CHECKS_MAX 1000000    /* schemas applied in one check */
+#define TOOL_SCHEMA_DEPTH_MAX 32           /* schemas within schemas */
+#define TOOL_SCHEMA_MEMBERS_MAX 256        /* of one keyword's object or list */
+#define TOOL_SCHEMA_UNIQUE_MAX_ITEMS 1024  /* of an array with uniqueItems */
+#define TOOL_SCHEMA_CHECKS_MAX 1000000     /* steps of one check, about 0.1 s */
+#define TOOL_SCHEMA_DEFAULT_MAX_BYTES 4096 /* as JSON */
+#define TOOL_SCHEMA_DEFAULT_COST 20        /* steps */
 
 enum {
 	TOOL_E_INVALID = 1, /* the violations say why */

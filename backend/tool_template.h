@@ -82,5 +82,10 @@ int tool_template_render(const struct tool_template *t,
 			 const struct tool_template_values *values,
 			 struct tool_violations *v, json_t **out) MUST_CHECK;
 
+/* Whether it is one reference alone; place is then its parameter's ("/a/b"),
+ * else "": where a violation of its value is said. */
+bool tool_template_source(const struct tool_template *t,
+			  struct tool_path *place);
+
 /* The template without a reference: its value (borrowed), else NULL. */
 const json_t *tool_template_constant(const struct tool_template *t);
