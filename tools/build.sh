@@ -1,9 +1,14 @@
 # shellcheck shell=bash
 # ./dev setup, build, demo, bench.
 
-cmd_setup() {
+setup_packages() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" \
 		"${PACKAGES_TEST[@]}"
+}
+
+cmd_setup() {
+	setup_packages
+	npm_ensure
 }
 
 # build_dir DIR OPTION...: configures when the options are not those of the
@@ -43,7 +48,7 @@ build_release() {
 }
 
 cmd_build() {
-	cmd_setup
+	setup_packages
 	build_plain
 	say "the programs are in build/bin/; next: ./dev demo," \
 		"or build/bin/cronium run SCRIPT"
@@ -52,7 +57,7 @@ cmd_build() {
 # Docker where an engine answers, else the sandbox: the CLI's own default.
 cmd_demo() {
 	local executor=sandbox
-	cmd_setup
+	setup_packages
 	build_plain
 	if engine_answers; then
 		executor=docker
@@ -66,7 +71,7 @@ cmd_demo() {
 }
 
 cmd_bench() {
-	cmd_setup
+	setup_packages
 	packages_install "${PACKAGES_BENCH[@]}"
 	build_release
 	! engine_answers || images_build bash

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./dev images: cronium/NAME from docker/.
 
-IMAGES=(sidecar cronium python node bash)
+IMAGES=(sidecar cronium python node bash bun)
 
 # Prints the Dockerfile of an image; two come from one file, because they
 # share the stage that compiles.
@@ -12,16 +12,21 @@ image_dockerfile() {
 	esac
 }
 
+# What a machine behind a proxy needs: its address, and the certificates that
+# the machine's administrator has added.
 image_build_args() {
 	local name
-	for name in http_proxy https_proxy no_proxy; do
+	for name in http_proxy https_proxy no_proxy ca_certificates; do
 		[ -z "${!name:-}" ] || printf '%s\n' --build-arg "$name"
 	done
 }
 
 # The engine is silent unless it fails.
 image_build() {
-	local name=$1 args log
+	local name=$1 args log ca_certificates
+	ca_certificates=$(cat /usr/local/share/ca-certificates/*.crt \
+		2>/dev/null || true)
+	export ca_certificates
 	mapfile -t args < <(image_build_args)
 	say "building image cronium/$name"
 	log=$(docker build "${args[@]}" --target "$name" -t "cronium/$name" \

@@ -97,7 +97,7 @@ lint_step() {
 }
 
 cmd_lint() {
-	cmd_setup
+	setup_packages
 	packages_install "${PACKAGES_LINT[@]}"
 	build_plain
 	lint_step "shellcheck" lint_shell

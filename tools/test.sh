@@ -26,7 +26,7 @@ test_pytest() {
 	local dir=$1
 	shift
 	env CRONIUM_BIN_DIR="$ROOT/$dir/bin" CRONIUM_REQUIRE_DOCKER=1 \
-		PYTHONDONTWRITEBYTECODE=1 \
+		PYTHONDONTWRITEBYTECODE=1 PATH="$(npm_dir)/bin:$PATH" \
 		"$(system_python)" -m pytest --no-header -ra "$@"
 }
 
