@@ -1,9 +1,14 @@
 "use strict";
 
-const { Transport } = require("./transport.js");
 const errors = require("./errors.js");
+const { dump } = require("./json.js");
+const { RecordStream } = require("./records.js");
+const { Patience, Transport } = require("./transport.js");
+const { Subscription } = require("./watch.js");
+const { StreamWriter } = require("./writer.js");
 
 const TIMEOUT_MS = 30000;
+const TOOL_TIMEOUT_MS = 300000;
 
 function keyPath(key) {
   if (typeof key !== "string" || key === "")
@@ -15,20 +20,6 @@ function keyPath(key) {
   } catch (cause) {
     throw new errors.InvalidError("a variable's key is no Unicode", { cause });
   }
-}
-
-function dump(value) {
-  let text;
-  try {
-    text = JSON.stringify(value);
-  } catch (cause) {
-    throw new errors.InvalidError(`not a JSON value: ${cause.message}`, {
-      cause,
-    });
-  }
-  if (text === undefined)
-    throw new errors.InvalidError(`not a JSON value: ${typeof value}`);
-  return text;
 }
 
 /** The header that makes a write depend on the variable's version. */
@@ -55,14 +46,6 @@ function valueOf(reply) {
   }
 }
 
-function problemOf(reply) {
-  try {
-    return JSON.parse(reply.body) ?? {};
-  } catch {
-    return {};
-  }
-}
-
 /**
  * A connection to the runtime of this execution. The module's functions use
  * one shared instance; make your own for another url, token or timeout
@@ -72,7 +55,7 @@ class Cronium {
   #options;
   #transport;
 
-  constructor({ url, token, timeoutMs = TIMEOUT_MS } = {}) {
+  constructor({ url, token, timeoutMs } = {}) {
     this.#options = { url, token, timeoutMs };
   }
 
@@ -83,7 +66,7 @@ class Cronium {
 
   /** Sets the job's output, resolved once it is stored; the last one wins. */
   async setOutput(value) {
-    await this.#call("POST", "/output", dump(value));
+    await this.#call("POST", "/output", { body: dump(value) });
   }
 
   /** The value; `fallback`, where one is given, when there is none. */
@@ -108,12 +91,10 @@ class Cronium {
    * it must have now, "" when it must not exist yet; ConflictError otherwise.
    */
   async setVariable(key, value, { ifVersion } = {}) {
-    const reply = await this.#call(
-      "PUT",
-      keyPath(key),
-      dump(value),
-      condition(ifVersion),
-    );
+    const reply = await this.#call("PUT", keyPath(key), {
+      body: dump(value),
+      headers: condition(ifVersion),
+    });
     return versionOf(reply);
   }
 
@@ -131,7 +112,8 @@ class Cronium {
   /** Adds in one step that nobody can come between; the new value. */
   async incrementVariable(key, by = 1) {
     const path = keyPath(key) + "/increment";
-    return valueOf(await this.#call("POST", path, dump({ by }))).value;
+    const reply = await this.#call("POST", path, { body: dump({ by }) });
+    return valueOf(reply).value;
   }
 
   /** The names that this job may read and that begin with `prefix`. */
@@ -147,7 +129,46 @@ class Cronium {
       set: (value, options) => this.setVariable(key, value, options),
       delete: () => this.deleteVariable(key),
       increment: (by) => this.incrementVariable(key, by),
+      subscribe: (options) => this.subscribe(key, options),
     };
+  }
+
+  /**
+   * The changes of a variable, as they are made: an async iterable. The first
+   * is how things are, or what comes after options.fromVersion.
+   */
+  subscribe(key, options) {
+    const path = keyPath(key) + "/watch";
+    return new Subscription(() => this.#connect(), path, key, options);
+  }
+
+  /** The records of the input stream, from a number on: an async iterable. */
+  streamInput(options) {
+    const given = typeof options === "number" ? { from: options } : options;
+    return new RecordStream(() => this.#connect(), given);
+  }
+
+  /** A writer that appends records to the output stream. */
+  streamOutput(options) {
+    return new StreamWriter(() => this.#connect(), options);
+  }
+
+  /**
+   * Makes an action of a tool and resolves to its result. It is made once,
+   * however often it has to be asked for; with an idempotencyKey once for all
+   * calls with that key.
+   */
+  async executeToolAction(tool, action, params = {}, options = {}) {
+    const { dryRun, idempotencyKey, timeoutMs, signal } = options;
+    const body = { tool, action, params, ...(dryRun && { dry_run: true }) };
+    const key = idempotencyKey && { "idempotency-key": idempotencyKey };
+    const reply = await this.#call("POST", "/tool-actions/execute", {
+      body: dump(body),
+      headers: { ...key },
+      timeoutMs: timeoutMs ?? TOOL_TIMEOUT_MS,
+      signal,
+    });
+    return valueOf(reply);
   }
 
   /** The workflow condition; false until it was set. */
@@ -164,7 +185,7 @@ class Cronium {
   async setCondition(condition) {
     if (typeof condition !== "boolean")
       throw new errors.InvalidError("a condition is true or false");
-    await this.#call("POST", "/condition", dump(condition));
+    await this.#call("POST", "/condition", { body: dump(condition) });
   }
 
   /** What caused the job: job, execution, event, attempt, deadline, … */
@@ -179,20 +200,21 @@ class Cronium {
 
   #connect() {
     const { url, token, timeoutMs } = this.#options;
-    return new Transport(
+    this.#transport ??= new Transport(
       url ?? process.env.CRONIUM_RUNTIME_API,
       token ?? process.env.CRONIUM_EXECUTION_TOKEN,
       timeoutMs,
     );
+    return this.#transport;
   }
 
-  /** The reply to what is sent; body: JSON text. */
-  async #call(method, path, body, headers) {
-    this.#transport ??= this.#connect();
-    const reply = await this.#transport.call(method, path, body, headers);
-    if (reply.status >= 400)
-      throw errors.fromReply(reply.status, problemOf(reply));
-    return reply;
+  /** body: JSON text. timeoutMs: of this call, where it is not as usual. */
+  async #call(method, path, { body, headers, timeoutMs, signal } = {}) {
+    const transport = this.#connect();
+    const patience = timeoutMs
+      ? new Patience(timeoutMs)
+      : transport.patience(TIMEOUT_MS);
+    return transport.call(method, path, { body, headers, patience, signal });
   }
 
   async #get(path) {

@@ -4,15 +4,20 @@
  * What the runtime answered, or why it could not be asked.
  *
  * `status` is the HTTP status (0 without an answer), `code` a short stable
- * word such as "not_found", `traceId` finds the request in the logs.
+ * word such as "not_found", `traceId` finds the request in the logs, `problem`
+ * is all that the runtime said.
  */
 class CroniumError extends Error {
-  constructor(detail, { status = 0, code = "", traceId = "", cause } = {}) {
-    super(detail, { cause });
+  constructor(
+    detail,
+    { status = 0, code = "", traceId = "", problem = {}, cause } = {},
+  ) {
+    super(detail, cause === undefined ? undefined : { cause });
     this.name = this.constructor.name;
     this.status = status;
     this.code = code;
     this.traceId = traceId;
+    this.problem = problem;
   }
 }
 
@@ -34,6 +39,10 @@ class InvalidError extends CroniumError {}
 class RateLimitError extends CroniumError {}
 /** 5xx, or no answer until the deadline: a write may not be stored. */
 class UnavailableError extends CroniumError {}
+/** 424: the action failed; 409 outcome_unknown: nobody knows. */
+class ToolError extends CroniumError {}
+/** 409 stream_broken: the job that writes the stream failed. */
+class StreamBrokenError extends CroniumError {}
 
 const BY_STATUS = {
   401: AuthError,
@@ -41,19 +50,25 @@ const BY_STATUS = {
   404: NotFoundError,
   412: ConflictError,
   413: TooLargeError,
+  424: ToolError,
   429: RateLimitError,
+};
+const BY_CODE = {
+  outcome_unknown: ToolError,
+  stream_broken: StreamBrokenError,
 };
 
 /** The error for a reply; `problem` is its problem document. */
 function fromReply(status, problem) {
   const other = status < 500 ? InvalidError : UnavailableError;
-  const Kind = BY_STATUS[status] ?? other;
+  const Kind = BY_CODE[problem.code] ?? BY_STATUS[status] ?? other;
   const detail =
     problem.detail ?? problem.title ?? `the runtime answered ${status}`;
   return new Kind(detail, {
     status,
     code: problem.code,
     traceId: problem.trace_id,
+    problem,
   });
 }
 
@@ -68,5 +83,7 @@ module.exports = {
   InvalidError,
   RateLimitError,
   UnavailableError,
+  ToolError,
+  StreamBrokenError,
   fromReply,
 };

@@ -17,6 +17,10 @@ const operations = [
   "getCondition",
   "setCondition",
   "getEventContext",
+  "subscribe",
+  "streamInput",
+  "streamOutput",
+  "executeToolAction",
 ];
 
 for (const name of operations) exports[name] = shared[name].bind(shared);

@@ -15,6 +15,10 @@ export const {
   getCondition,
   setCondition,
   getEventContext,
+  subscribe,
+  streamInput,
+  streamOutput,
+  executeToolAction,
   Cronium,
   CroniumError,
   NotInJobError,
@@ -26,4 +30,6 @@ export const {
   InvalidError,
   RateLimitError,
   UnavailableError,
+  ToolError,
+  StreamBrokenError,
 } = cronium;

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+import npm_tools
+
 ROOT = pathlib.Path(__file__).parents[2]
 SDK = ROOT / "sdk"
 DRIVERS = ROOT / "tests" / "sdk"
@@ -19,6 +21,7 @@ CLIENTS = {
     "python-async": (sys.executable, "driver.py", "async"),
     "node-commonjs": ("node", "driver.cjs"),
     "node-esm": ("node", "driver.mjs"),
+    "bun": (npm_tools.program("bun"), "driver.mjs"),
     "bash": ("bash", "driver.sh"),
 }
 # A script as an argument.
@@ -27,6 +30,7 @@ EVALUATE = {
     "python-async": [sys.executable, "-c"],
     "node-commonjs": ["node", "-e"],
     "node-esm": ["node", "--input-type=module", "-e"],
+    "bun": [npm_tools.program("bun"), "-e"],
     "bash": ["bash", "-c"],
 }
 
@@ -69,7 +73,7 @@ def step(call, *args):
 def _command(directory, client, file):
     interpreter, driver, *args = CLIENTS[client]
     place = DRIVERS
-    if interpreter == "node":
+    if driver in ("driver.cjs", "driver.mjs"):
         place = install_node(directory)
     return [interpreter, place / driver, file, *args]
 

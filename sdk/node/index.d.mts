@@ -1,0 +1,2 @@
+export * from "./index.js";
+export { cronium as default } from "./index.js";
