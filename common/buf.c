@@ -93,6 +93,8 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 
 void buf_consume(struct buf *b, size_t n)
 {
+	if (!n)
+		return; /* also of a buffer that holds nothing at all */
 	b->data += n;
 	b->off += n;
 	b->len -= n;

@@ -232,10 +232,13 @@ static size_t h1_input(struct http_conn *c, const uint8_t *data, size_t len)
 				conn_kick(c);
 				break;
 			}
-			n = h1_read_head(c, data + used, len - used);
+			n = h1_read_head(c, data, len);
 		} else if (h1->state == H1_BODY) {
-			n = h1_read_body(c, data + used, len - used);
+			n = h1_read_body(c, data, len);
 		}
+		if (n)
+			data += n; /* data may be NULL: nothing was read */
+		len -= n;
 		used += n;
 	}
 	return used;
