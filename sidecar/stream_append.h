@@ -17,17 +17,15 @@
 #include "common/buf.h"
 #include "common/id.h"
 #include "common/macro.h"
-#include "sidecar/forward.h"
+#include "sidecar/stream_call.h"
 #include "sidecar/stream_retry.h"
 
 struct backend_call;
 struct backend_response;
 struct execution;
 
-#define STREAM_APPEND_BYTES (1024 * 1024) /* of one batch, as the API has it */
 /* Of one attempt: the backend waits 10 s for room. */
 #define STREAM_APPEND_ATTEMPT_MS 30000
-#define STREAM_KEY_BYTES (FORWARD_IDEMPOTENCY_KEY_BYTES + 1)
 
 enum stream_append_state {
 	STREAM_APPEND_IDLE,

@@ -34,9 +34,7 @@ struct stream_write {
 	enum stream_write_state state;
 	struct execution *execution;
 	struct reply reply;
-	/* As it was asked for. */
-	bool numbered, end, acks;
-	char key[STREAM_KEY_BYTES]; /* of the whole body, or "" */
+	struct stream_options options;
 
 	struct ndjson split;
 	struct ndjson_record record; /* has_record: has no room yet */
@@ -134,7 +132,7 @@ static void acknowledge(struct stream_write *w)
 {
 	char line[48];
 
-	if (!w->acks || !w->reply.ex || w->full || !w->knows_next ||
+	if (!w->options.acks || !w->reply.ex || w->full || !w->knows_next ||
 	    w->told == w->next)
 		return;
 	start_reply(w);
@@ -150,7 +148,7 @@ static void tell_success(struct stream_write *w)
 	};
 	char line[48];
 
-	if (w->acks) {
+	if (w->options.acks) {
 		w->full = false; /* the last one has to be told */
 		acknowledge(w);
 		http_respond_end(w->reply.ex);
@@ -203,7 +201,7 @@ static size_t record_max(const struct stream_write *w)
 
 static int64_t number(const struct stream_write *w, uint64_t record)
 {
-	return w->numbered ? (int64_t)record : -1;
+	return w->options.numbered ? (int64_t)record : -1;
 }
 
 static void fail_too_large(struct stream_write *w)
@@ -278,10 +276,10 @@ static int collect(struct stream_write *w)
 static void send_batch(struct stream_write *w, bool last)
 {
 	const struct stream_batch batch = {
-		.numbered = w->numbered,
+		.numbered = w->options.numbered,
 		.from = w->from,
-		.end = last && w->end,
-		.key = *w->key ? w->key : NULL,
+		.end = last && w->options.end,
+		.key = *w->options.key ? w->options.key : NULL,
 	};
 
 	w->from += w->n_collected;
@@ -326,7 +324,15 @@ static bool take_records(struct stream_write *w)
 static bool may_send(const struct stream_write *w)
 {
 	return w->collected.len &&
-	       (!*w->key || w->state != STREAM_WRITE_RECEIVING);
+	       (!*w->options.key || w->state != STREAM_WRITE_RECEIVING);
+}
+
+/* Nothing is under way, perhaps for long. */
+static void rest(struct stream_write *w)
+{
+	buf_deinit(&w->append.lines);
+	if (!w->collected.len)
+		buf_deinit(&w->collected);
 }
 
 /* Something has changed: what comes next? */
@@ -344,9 +350,9 @@ static void step(struct stream_write *w)
 	if (may_send(w))
 		send_batch(w, w->state == STREAM_WRITE_ENDED);
 	else if (w->state == STREAM_WRITE_RECEIVING)
-		buf_deinit(&w->append.lines); /* it may rest for long */
+		rest(w);
 	else if (w->state == STREAM_WRITE_ENDED && !w->last_sent &&
-		 (w->end || !w->knows_next))
+		 (w->options.end || !w->knows_next))
 		send_batch(w, true);
 	else if (w->state == STREAM_WRITE_FAILED && w->reply.ex &&
 		 !w->knows_next && !w->asking && !w->problem.lost)
@@ -471,53 +477,6 @@ void stream_write_drain_all(struct execution *x)
 
 /* --- the request ---------------------------------------------------------- */
 
-/* An Idempotency-Key of the script stands for one append, so the body has to
- * be one; numbers are the better way. */
-static bool take_key(struct stream_write *w, struct request *req)
-{
-	const char *key = http_request_header(req->http, "idempotency-key");
-	int64_t length = req->http->has_body ? req->http->content_length : 0;
-
-	if (!key || !*key || w->numbered)
-		return true;
-	if (strlen(key) >= sizeof(w->key))
-		reply_problem(&req->reply, 400, "invalid_idempotency_key",
-			      "an Idempotency-Key has at most %d characters",
-			      FORWARD_IDEMPOTENCY_KEY_BYTES);
-	else if (length < 0)
-		reply_problem(&req->reply, 411, "length_required",
-			      "a body with an Idempotency-Key needs a "
-			      "Content-Length; to stream it, number its "
-			      "records with from instead");
-	else if (length > STREAM_APPEND_BYTES)
-		reply_problem(&req->reply, 413, "too_large",
-			      "a body with an Idempotency-Key has at most %d "
-			      "bytes; number its records with from instead",
-			      STREAM_APPEND_BYTES);
-	else
-		strcpy(w->key, key);
-	return req->reply.ex;
-}
-
-static bool wants_acks(const struct http_request *http)
-{
-	const char *accept = http_request_header(http, "accept");
-
-	return accept && strstr(accept, STREAM_CONTENT_TYPE);
-}
-
-/* Answers the request itself where it is wrong. */
-static bool read_request(struct stream_write *w, struct request *req)
-{
-	int numbered = stream_query_from(req, &w->from);
-
-	if (numbered < 0 || stream_query_end(req, &w->end) < 0)
-		return false;
-	w->numbered = numbered;
-	w->acks = wants_acks(req->http);
-	return take_key(w, req);
-}
-
 static struct stream_write *stream_write_new(struct request *req)
 {
 	struct execution *x = req->execution;
@@ -544,8 +503,11 @@ static struct stream_write *stream_write_new(struct request *req)
 
 void handle_output_stream(struct request *req)
 {
+	struct stream_options options;
 	struct stream_write *w;
 
+	if (!stream_options_read(req, &options))
+		return;
 	if (req->execution->limits.stream_writes == LIMITS_STREAMS) {
 		reply_busy(&req->reply, LIMITS_STREAMS);
 		return;
@@ -558,10 +520,8 @@ void handle_output_stream(struct request *req)
 			      "the sidecar is out of memory; try again");
 		return;
 	}
-	if (!read_request(w, req)) {
-		stream_write_free(w);
-		return;
-	}
+	w->options = options;
+	w->from = options.from;
 	w->reply = req->reply;
 	ndjson_init(&w->split, record_max(w), w->from);
 	http_exchange_set_data(w->reply.ex, w);

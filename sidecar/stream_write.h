@@ -11,7 +11,8 @@
  *       └───────▶ FAILED    a record is bad, or the backend refused
  *
  * From each of the three: what was collected is sent, the script is told (if
- * it is there), and the stream freed. Counts as a write of the execution from
+ * it is there), and the stream freed. What is held is bounded: an append, the
+ * next one, a record that goes on, and one piece of the body. Counts as a write of the execution from
  * its beginning on.
  */
 #pragma once
@@ -21,9 +22,6 @@
 struct execution;
 struct stream_write;
 
-/* Held for one stream: an append, the next one, a record that goes on, and
- * one piece of the body. */
-#define STREAM_WRITE_BYTES (3 * STREAM_APPEND_BYTES + 64 * 1024)
 /* Acknowledgements that the script has not read; then several become one. */
 #define STREAM_ACK_BACKLOG_BYTES 4096
 

@@ -321,6 +321,30 @@ static void test_cancel_everywhere(void **state)
 	assert_int_equal(w->done, 1);
 }
 
+/* A body that is borrowed is read when it is sent, not before. */
+static void test_borrowed_body(void **state)
+{
+	struct world *w = ready(state);
+	struct result res = { .w = w };
+	char body[] = "hello";
+	const struct backend_request req = {
+		.method = "POST",
+		.path = "/echo",
+		.body = body,
+		.body_len = 5,
+		.body_borrowed = true,
+		.deadline_ms = 5000,
+		.retry = BACKEND_RETRY_SAFE,
+	};
+
+	assert_int_equal(backend_client_call(w->c, &req, &buffered, &res, NULL),
+			 0);
+	body[0] = 'j';
+	finish(w, &res);
+	assert_int_equal(res.status, 200);
+	assert_string_equal(res.body, "jello");
+}
+
 static void test_retry_on_status(void **state)
 {
 	struct world *w = ready(state);
@@ -717,6 +741,7 @@ int main(void)
 		world_test(test_deadline_in_the_queue),
 		world_test(test_attempt_timeout_then_retry),
 		world_test(test_cancel_everywhere),
+		world_test(test_borrowed_body),
 		world_test(test_retry_on_status),
 		world_test(test_retry_on_status_streaming),
 		world_test(test_last_status_is_told_when_time_is_up),
