@@ -1,13 +1,15 @@
 """A job in a sidecar for the tests of the SDKs; import the fixtures by name.
 
-relay stands between script and sidecar; it refuses until it is told to
-listen.
+Scripts reach the sidecar through a tap, so that every exchange is one that
+sdk/openapi.yaml describes. relay stands between script and tap; it refuses
+until it is told to listen.
 """
 
 import pytest
 from backend_process import Backend
 from relay import Relay
 from sidecar_harness import Sidecar
+from tap import tapped
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +37,11 @@ def sidecar(tmp_path, backend, claim):
     directory = tmp_path / "sidecar"
     directory.mkdir()
     with Sidecar.of(directory, backend, claim) as s:
-        yield s
+        with tapped(s):
+            yield s
 
 
 @pytest.fixture
 def relay(sidecar):
-    with Relay(("127.0.0.1", sidecar.port)) as r:
+    with Relay(sidecar.tap.address) as r:
         yield r

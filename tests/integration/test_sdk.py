@@ -159,7 +159,7 @@ def test_a_sidecar_that_is_killed_and_comes_back(
     doomed.control.close()
     doomed.session.close()
     doomed.log.close()
-    relay.target = ("127.0.0.1", sidecar.port)
+    relay.target = sidecar.tap.address
     out, err = process.communicate(timeout=sdk.TIMEOUT_S)
     assert process.returncode == 0, err
     assert [g["result"] for g in json.loads(out)] == list(range(1, 13))

@@ -132,8 +132,8 @@ def test_no_files_are_left(tmp_path, sidecar):
     place = tmp_path / "tmp"
     place.mkdir()
     done = bash(tmp_path, sidecar, STRICT + """
-        cronium_set_variable k "$(head -c 100000 /dev/zero | tr '\\0' 1)"
+        cronium_set_variable k "\\"$(head -c 100000 /dev/zero | tr '\\0' x)\\""
         cronium_get_variable k | wc -c
         """, TMPDIR=str(place))
-    assert done.stdout.strip() == "100001", done.stderr
+    assert done.stdout.strip() == "100003", done.stderr
     assert os.listdir(place) == []

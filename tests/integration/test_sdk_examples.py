@@ -3,10 +3,12 @@
 import json
 import subprocess
 
+import npm_tools
 import pytest
 import sdk_drivers as sdk
 from backend_process import Backend
 from sidecar_harness import Sidecar
+from tap import tapped
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -37,11 +39,13 @@ CASES = {
     "hello.py": ({"name": "Ada"}, expect_greeting),
     "hello.js": ({"name": "Ada"}, expect_greeting),
     "hello.sh": ({"name": "Ada"}, expect_greeting),
+    "hello.ts": ({"name": "Ada"}, expect_greeting),
     "history.py": ({"note": "nightly"}, expect_history),
     "report.mjs": ({"by": "team", "rows": ROWS}, expect_report),
     "disk.sh": ({"limit_percent": 80}, expect_disk),
 }
-COMMANDS = {".py": "python3", ".js": "node", ".mjs": "node", ".sh": "bash"}
+COMMANDS = {".py": "python3", ".js": "node", ".mjs": "node", ".sh": "bash",
+            ".ts": npm_tools.program("bun")}
 
 
 def test_no_example_is_forgotten():
@@ -59,7 +63,8 @@ def test_example(tmp_path, name):
     sdk.install_node(tmp_path)
     script = tmp_path / name
     script.write_bytes((EXAMPLES / name).read_bytes())
-    with Sidecar.of(tmp_path, backend, claim) as sidecar:
+    with Sidecar.of(tmp_path, backend, claim) as sidecar, \
+            tapped(sidecar):
         done = subprocess.run(
             [COMMANDS[script.suffix], script], cwd=tmp_path, text=True,
             env=sdk.environment_of(sidecar), capture_output=True,
@@ -78,7 +83,8 @@ def test_many_keep_one_history(tmp_path):
     agent = backend.agent()
     claim = agent.claim()
     agent.started(claim)
-    with Sidecar.of(tmp_path, backend, claim) as sidecar:
+    with Sidecar.of(tmp_path, backend, claim) as sidecar, \
+            tapped(sidecar):
         racers = [
             subprocess.Popen(
                 ["python3", EXAMPLES / "history.py"], text=True,

@@ -58,19 +58,20 @@ failure() {
 
 # --- the calls that are not simply made
 
-# stream_output STEP: writes what is args[0].
+# stream_output STEP: writes what is args[0]; how many the stream then has.
 stream_output() {
-	local how=()
+	local how=() total
 	[ "$(jq -r '.args[1]' <<<"$1")" != end ] || how=(--end)
 	jq -c '.args[0][]' <<<"$1" | cronium_stream_output "${how[@]}" || return
-	jq '.args[0] | length' <<<"$1"
+	total=$(($(<"$complaints/written") + $(jq '.args[0] | length' <<<"$1")))
+	printf '%s\n' "$total" | tee "$complaints/written"
 }
 
 # during STEP COUNT: the steps that are due after so many events.
 during() {
-	local step
+	local step depth=$((depth + 1))
 	while IFS= read -r step; do
-		run "$step" >/dev/null
+		run "$step" >/dev/null || return
 	done < <(jq -c --argjson n "$2" '.during[]? | select(.after == $n)' <<<"$1")
 }
 
@@ -87,7 +88,8 @@ subscribe() {
 		jq -c '{type, key, version, value, deleted: (.deleted // false)}' \
 			<<<"$event"
 		count=$((count + 1))
-		[ "$count" = "$events" ] || during "$1" "$count"
+		[ "$count" = "$events" ] || during "$1" "$count" || code=$?
+		[ "$code" = 0 ] || break
 	done
 	exec {told}<&-
 	return "$code"
@@ -121,8 +123,8 @@ run() { # STEP
 	stream_output | subscribe) args=("$call" "$1" "${args[@]}") ;;
 	*) args=("cronium_$call" "${args[@]}" "${more[@]}") ;;
 	esac
-	text=$("${args[@]}" 2>"$complaints") || code=$?
-	complaint=$(<"$complaints")
+	text=$("${args[@]}" 2>"$complaints/$depth") || code=$?
+	complaint=$(<"$complaints/$depth")
 	if [ "$call:$code" = "delete_variable:$CRONIUM_E_NOT_FOUND" ]; then
 		printf '{"result":false}\n'
 	elif [ "$code" -ne 0 ]; then
@@ -135,8 +137,9 @@ run() { # STEP
 }
 
 results=$(mktemp)
-complaints=$(mktemp)
-trap 'rm -f "$results" "$complaints"' EXIT
+complaints=$(mktemp -d) depth=0
+echo 0 >"$complaints/written"
+trap 'rm -rf "$results" "$complaints"' EXIT
 while IFS= read -r step; do
 	run "$step" >>"$results"
 done < <(jq -c '.[]' "$1")

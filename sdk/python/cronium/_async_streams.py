@@ -215,8 +215,9 @@ class AsyncOutputStream:
 
     @property
     def acknowledged(self) -> int:
-        """How many of the records that this writer wrote are stored."""
-        return self._outbox.acknowledged
+        """How many records of the stream are stored, as far as is known
+        here; 0 before the first was sent."""
+        return self._outbox.next or 0
 
     @property
     def closed(self) -> bool:

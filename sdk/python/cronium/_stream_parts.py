@@ -326,7 +326,6 @@ class Outbox:
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
         self.endpoint = endpoint
         self.next: int | None = None  # how many the stream has, once asked
-        self.acknowledged = 0  # of ours
         self.ending = self.ended = False
         self.bytes = 0
         self._patience = Patience(endpoint, timeout)
@@ -392,7 +391,6 @@ class Outbox:
                 self._patience.renew()
             for _ in range(number - self.next):
                 self.bytes -= len(self._lines.popleft())
-            self.acknowledged += number - self.next
             self._sent -= number - self.next
             self.next = number
         elif self._sent or number < self.next:

@@ -212,8 +212,9 @@ class OutputStream:
 
     @property
     def acknowledged(self) -> int:
-        """How many of the records that this writer wrote are stored."""
-        return self._outbox.acknowledged
+        """How many records of the stream are stored, as far as is known
+        here; 0 before the first was sent."""
+        return self._outbox.next or 0
 
     @property
     def closed(self) -> bool:
@@ -230,8 +231,8 @@ class OutputStream:
                 stream has ended.
             TooLargeError: an earlier record was over the limit; it and what
                 was written after it is not stored.
-            UnavailableError: nobody answered for `timeout` seconds; the
-                first `acknowledged` records are stored.
+            UnavailableError: nobody answered for `timeout` seconds; see
+                `acknowledged`.
         """
         line = line_of(value)
         self._check_open()

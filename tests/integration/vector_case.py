@@ -1,0 +1,104 @@
+"""The setting of a case of sdk/vectors, and what it leaves behind; the format
+is said in sdk/vectors/README.md."""
+
+import contextlib
+import json
+import pathlib
+
+from backend_process import quote
+from sidecar_harness import Sidecar
+from tap import tapped
+
+VECTORS = pathlib.Path(__file__).parents[2] / "sdk" / "vectors"
+FILES = "runtime", "streams", "changes"
+CASES = [
+    case for name in FILES for case in json.loads(
+        (VECTORS / f"{name}.json").read_text(encoding="utf-8"))]
+# Members of a setup that are no members of the job.
+NOT_THE_JOB = {"variables", "secrets", "input_records", "input_ends",
+               "input_broken", "limits"}
+
+
+def as_lines(records):
+    return "".join(
+        json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+
+
+def steps_of(case):
+    """All of them, also those that are made while others go on."""
+    for step in case["steps"]:
+        yield step
+        yield from step.get("during", ())
+
+
+def _store_only(backend, setup):
+    """The case's variables, and none of another's."""
+    for old in backend.admin.get("/v1/variables").json["variables"]:
+        assert backend.admin.delete(
+            f"/v1/variables/{quote(old['key'])}").status == 204
+    for member, query in ("variables", ""), ("secrets", "?secret=1"):
+        for key, value in setup.get(member, {}).items():
+            reply = backend.admin.put(
+                f"/v1/variables/{quote(key)}{query}",
+                json.dumps(value).encode())
+            assert reply.status == 201, reply
+
+
+def _failed_writer(backend, agent, records):
+    """A job whose output stream is broken behind the records."""
+    job = backend.submit()
+    claim = agent.claim()
+    agent.started(claim)
+    reply = backend.sidecar(claim).post(
+        "/v1/runtime/output/stream", as_lines(records))
+    assert reply.status == 200, reply
+    agent.complete(claim, "failed")
+    return job
+
+
+def _submit(backend, agent, setup):
+    spec = {k: v for k, v in setup.items() if k not in NOT_THE_JOB}
+    records = setup.get("input_records")
+    if setup.get("input_broken"):
+        spec["input_from"] = _failed_writer(backend, agent, records)
+    job = backend.submit(**spec)
+    if records is not None and not setup.get("input_broken"):
+        end = "?end=1" if setup.get("input_ends", True) else ""
+        reply = backend.admin.post(
+            f"/v1/jobs/{job}/input/stream{end}", as_lines(records))
+        assert reply.status == 200, reply
+
+
+def _check_end(backend, job, case):
+    """What the job has at its end."""
+    if "output" in case:
+        reply = backend.admin.get(f"/v1/jobs/{job}/output")
+        assert reply.json == case["output"]
+    if expected := case.get("output_stream"):
+        streams = backend.admin.get(f"/v1/jobs/{job}/streams").json
+        assert streams["output"]["state"] == expected["state"]
+        assert streams["output"]["records"] == len(expected["records"])
+        reply = backend.admin.get(f"/v1/jobs/{job}/output/stream")
+        assert reply.body == as_lines(expected["records"]) or [
+            json.loads(line) for line in reply.body.splitlines()
+        ] == expected["records"]
+
+
+@contextlib.contextmanager
+def job(tmp_path, backend, case):
+    """The case's job in a sidecar with a tap; what it leaves is checked."""
+    setup = case["setup"]
+    _store_only(backend, setup)
+    agent = backend.agent()
+    _submit(backend, agent, setup)
+    claim = agent.claim()
+    agent.started(claim)
+    with Sidecar.of(tmp_path, backend, claim,
+                    limits=setup.get("limits")) as sidecar, \
+            tapped(sidecar):
+        yield sidecar
+    _check_end(backend, claim.job, case)
+    for value in setup.get("secrets", {}).values():
+        assert json.dumps(value).encode() in sidecar.control.redacted
+    agent.complete(claim)
+    agent.close()
