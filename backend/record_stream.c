@@ -14,6 +14,7 @@ enum record_stream_state {
 	RECORDS_IDLE,
 	RECORDS_READING,
 	RECORDS_BLOCKED,
+	RECORDS_BREAKING, /* until the peer has what came before */
 };
 
 struct record_stream {
@@ -44,12 +45,19 @@ static void on_end(struct api_call *call)
 
 /* --- going on ------------------------------------------------------------ */
 
-/* All that was stored is with the peer. */
+static void record_stream_break(struct record_stream *s)
+{
+	s->state = RECORDS_BREAKING;
+	if (http_respond_flushed(s->call->ex))
+		api_stream_abort(s->call);
+}
+
+/* All that was stored was written. */
 static void record_stream_caught_up(struct record_stream *s,
 				    enum store_stream_state state)
 {
 	if (state == STORE_STREAM_BROKEN)
-		api_stream_abort(s->call);
+		record_stream_break(s);
 	else if (state == STORE_STREAM_ENDED || !s->options.follow)
 		api_stream_end(s->call);
 	else if (s->again)
@@ -85,6 +93,10 @@ static void on_drain(struct http_exchange *ex, void *data)
 	struct api_call *call = data;
 	struct record_stream *s = call->state;
 
+	if (s->state == RECORDS_BREAKING) {
+		record_stream_break(s);
+		return;
+	}
 	if (s->state != RECORDS_BLOCKED)
 		return;
 	stream_hub_taken(hub_of(s), &s->reader, s->at, s->bytes);

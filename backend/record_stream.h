@@ -2,8 +2,9 @@
  * One reader of a stream of records:
  *
  *   START ──(first read)──▶ IDLE ◀──(event)──▶ READING ──▶ BLOCKED (peer slow)
- *     │                      └──(all read, stream ended)──▶ END, or ABORT where
- *     └──▶ a problem                                        it is broken
+ *     │                                           │
+ *     └──▶ a problem            (all read: ended) ├──▶ END
+ *                                        (broken) └──▶ BREAKING ──▶ ABORT
  *
  * Nothing is queued for a slow reader but one piece of
  * RECORD_STREAM_READ_BYTES: it goes on from its record in the store when it has

@@ -153,6 +153,10 @@ static void append_queue(struct append *a)
 	bool waits;
 	int r;
 
+	if (!a->lines.n && !a->end) { /* only asks: nobody is in its way */
+		append_store(a);
+		return;
+	}
 	a->writer.on_verdict = on_verdict;
 	a->writer.bytes = a->lines.text.len;
 	r = stream_hub_write(streams_hub(a->b->streams), a->options.job,

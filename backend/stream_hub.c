@@ -276,6 +276,8 @@ void stream_hub_written(struct stream_hub *h, struct stream_writer *w,
 {
 	struct stream_topic *t = w->topic;
 
+	if (!t)
+		return;
 	w->topic = NULL;
 	t->n_admitted--;
 	t->admitted_bytes -= (int64_t)w->bytes;

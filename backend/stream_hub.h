@@ -85,7 +85,7 @@ int stream_hub_write(struct stream_hub *h, const char *job,
 		     enum store_stream_kind kind, int64_t now_ms,
 		     struct stream_writer *w, enum stream_verdict *verdict,
 		     bool *waits) MUST_CHECK;
-/* What became of it. bytes: how long the stream is now, -1 where that is not
+/* What became of it; one that did not ask is fine. bytes: how long the stream is now, -1 where that is not
  * known; grown: readers are told. */
 void stream_hub_written(struct stream_hub *h, struct stream_writer *w,
 			int64_t bytes, bool grown);

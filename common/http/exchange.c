@@ -350,6 +350,19 @@ uint64_t http_respond_stalled_ms(const struct http_exchange *ex)
 	return now - since;
 }
 
+bool http_respond_flushed(struct http_exchange *ex)
+{
+	const struct http_conn *c = ex->conn;
+	size_t waiting = c->protocol == &H1_PROTOCOL ? c->out.len : ex->out.len;
+
+	assert(ex->reply == EXCHANGE_REPLY_STARTED);
+	if (!waiting)
+		return true;
+	ex->backlog_bytes = 1;
+	ex->was_full = true;
+	return false;
+}
+
 void http_respond_end(struct http_exchange *ex)
 {
 	assert(ex->reply == EXCHANGE_REPLY_STARTED);

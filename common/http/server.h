@@ -188,6 +188,9 @@ void http_exchange_set_backlog(struct http_exchange *ex, size_t bytes);
 uint64_t http_respond_stalled_ms(const struct http_exchange *ex);
 void http_exchange_on_drain(struct http_exchange *ex,
 			    void (*fn)(struct http_exchange *ex, void *data));
+/* Whether all that was written is on its way, so that the peer gets it although
+ * the reply is broken off; otherwise on_drain is called when it is. */
+bool http_respond_flushed(struct http_exchange *ex);
 void http_respond_end(struct http_exchange *ex);
 /* Breaks the reply off so that the peer can tell (RST_STREAM, or a closed
  * connection without the last chunk). */
