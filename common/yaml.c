@@ -309,19 +309,25 @@ static json_t *yaml_node(struct yaml_reader *r)
 
 /* --- documents ----------------------------------------------------------- */
 
+/* Over an event that says nothing new. */
+static bool yaml_skip(struct yaml_reader *r)
+{
+	return yaml_next(r);
+}
+
 /* The first document's value; an empty stream is null. */
 static json_t *yaml_document(struct yaml_reader *r)
 {
 	_cleanup_json_ json_t *v = NULL;
 
-	if (!yaml_next(r) || !yaml_next(r)) /* the stream's start, then … */
+	if (!yaml_skip(r) || !yaml_next(r)) /* the stream's start, then … */
 		return NULL;
 	if (r->event.type == YAML_STREAM_END_EVENT)
 		return json_null();
 	if (!yaml_next(r))
 		return NULL;
 	v = yaml_node(r);
-	if (!v || !yaml_next(r) || !yaml_next(r)) /* the document's end, … */
+	if (!v || !yaml_skip(r) || !yaml_next(r)) /* the document's end, … */
 		return NULL;
 	if (r->event.type != YAML_STREAM_END_EVENT) {
 		yaml_say(r, &r->event.start_mark,
