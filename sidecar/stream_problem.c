@@ -15,35 +15,33 @@ void stream_problem_deinit(struct stream_problem *p)
 	p->document = NULL;
 }
 
-static PRINTF_LIKE(5, 0) void set(struct stream_problem *p,
-				  const struct reply *reply, int status,
-				  const char *code, const char *fmt, va_list ap)
+static void set(struct stream_problem *p, const struct http_problem_text *text)
 {
-	_cleanup_(buf_deinit) struct buf text = { 0 };
-	char detail[REPLY_DETAIL_BYTES], err[128];
-	const struct http_problem_text problem = {
-		.status = status,
-		.code = code,
-		.detail = detail,
-		.trace_id = reply->trace,
-	};
+	_cleanup_(buf_deinit) struct buf document = { 0 };
+	char err[128];
 
-	vsnprintf(detail, sizeof(detail), fmt, ap);
 	stream_problem_deinit(p);
-	*p = (struct stream_problem){ .status = status };
-	if (http_problem_append(&text, &problem) == 0)
-		p->document = json_parse_object(text.data, text.len, err,
-						sizeof(err));
+	*p = (struct stream_problem){ .status = text->status };
+	if (http_problem_append(&document, text) == 0)
+		p->document = json_parse_object(document.data, document.len,
+						err, sizeof(err));
 }
 
 void stream_problem_set(struct stream_problem *p, const struct reply *reply,
 			int status, const char *code, const char *fmt, ...)
 {
+	char detail[REPLY_DETAIL_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	set(p, reply, status, code, fmt, ap);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
+	set(p, &(struct http_problem_text){
+		       .status = status,
+		       .code = code,
+		       .detail = detail,
+		       .trace_id = reply->trace,
+	       });
 }
 
 static void set_number(struct stream_problem *p, const char *name, int64_t n)

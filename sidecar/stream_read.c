@@ -223,16 +223,15 @@ static void on_done(struct backend_call *call, const struct backend_response *r,
 		    void *ctx)
 {
 	struct stream_read *s = ctx;
+	bool whole = s->state == STREAM_READ_READING && !s->line_sent;
 
 	s->call = NULL;
-	if (r->error != BACKEND_OK)
-		wait_and_ask(s, r);
-	else if (s->state != STREAM_READ_READING)
+	if (r->error == BACKEND_OK && s->state != STREAM_READ_READING)
 		on_refused(s, r);
-	else if (s->line_sent)
-		wait_and_ask(s, r); /* it ends within a line */
-	else
+	else if (r->error == BACKEND_OK && whole)
 		finish(s);
+	else
+		wait_and_ask(s, r);
 }
 
 /* --- asking --------------------------------------------------------------- */

@@ -57,11 +57,11 @@ struct http_exchange {
 
 	/* The reply. */
 	enum exchange_reply reply;
-	bool no_body;       /* to HEAD, or 204, 304 */
-	bool chunked;       /* HTTP/1.1, length not known */
-	bool was_full;      /* http_respond_write() said so: call on_drain */
+	bool no_body;         /* to HEAD, or 204, 304 */
+	bool chunked;         /* HTTP/1.1, length not known */
+	bool was_full;        /* http_respond_write() said so: call on_drain */
 	size_t backlog_bytes; /* from which on it says so */
-	int64_t reply_left; /* of a Content-Length given; -1: none was */
+	int64_t reply_left;   /* of a Content-Length given; -1: none was */
 	void (*on_drain)(struct http_exchange *ex, void *data);
 
 	/* HTTP/2. */
