@@ -263,7 +263,8 @@ static void api_store_failure(struct api_call *call, int r,
 	const char *why = result && result->message ? result->message
 						    : strerror(-r);
 
-	log_error(call->trace_id, "the store failed: %s", why);
+	log_write(LOG_LEVEL_ERROR, call->caller.who, call->trace_id,
+		  "the store failed: %s", why);
 	/* A script is not told where the backend keeps its data. */
 	if (call->caller.kind != AUTH_ADMIN)
 		why = r == -ENOSPC ? "the backend's disk is full"

@@ -151,14 +151,16 @@ void auth_audit_refusal(struct auth *a, const struct api_call *call,
 	entry.who = *call->caller.who ? call->caller.who : "unknown";
 	entry.result = code;
 	if (store_audit_append(a->b->store, &entry, (struct store_done){ 0 }))
-		log_warn(call->trace_id, "a refusal was not audited: %s", code);
+		log_write(LOG_LEVEL_WARN, call->caller.who, call->trace_id,
+			  "a refusal was not audited: %s", code);
 }
 
 static bool auth_refuse(struct auth *a, struct api_call *call, int status,
 			const char *code, const char *detail)
 {
-	log_info(call->trace_id, "refused %s from %s: %s", code,
-		 call->req->peer->address, detail);
+	log_write(LOG_LEVEL_INFO, call->caller.who, call->trace_id,
+		  "refused %s from %s: %s", code, call->req->peer->address,
+		  detail);
 	metrics_token_refused(a->b->metrics);
 	auth_audit_refusal(a, call, "token.refused", call->req->peer->address,
 			   code);

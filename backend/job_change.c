@@ -19,7 +19,8 @@ static void job_publish(struct backend *b, const struct store_job *job)
 	if (!follow_wanted(b->follow, job->id))
 		return;
 	if (job_json_append(&text, job)) {
-		log_warn(job->id, "followers were not told: out of memory");
+		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
+			  "followers were not told: out of memory");
 	} else {
 		ev.job_json = (const char *)text.data;
 		ev.len = text.len;
@@ -30,13 +31,15 @@ static void job_publish(struct backend *b, const struct store_job *job)
 
 void job_changed(struct backend *b, const struct store_job *job)
 {
-	log_info(job->id, "%s%s%s%s%s", job_state_name(job->state),
-		 job->execution ? " execution=" : "",
-		 job->execution ? job->execution : "", job->reason ? ": " : "",
-		 job->reason ? job->reason : "");
+	log_write(LOG_LEVEL_INFO, job->id, job->trace_id, "%s%s%s%s%s",
+		  job_state_name(job->state),
+		  job->execution ? " execution=" : "",
+		  job->execution ? job->execution : "", job->reason ? ": " : "",
+		  job->reason ? job->reason : "");
 	orphans_job_changed(b, job);
 	if (live_update(b->live, job))
-		log_error(job->id, "out of memory: tokens of %s are refused",
+		log_write(LOG_LEVEL_ERROR, job->id, job->trace_id,
+			  "out of memory: tokens of %s are refused",
 			  job->execution);
 	if (job->execution && !job_state_live(job->state))
 		change_hub_execution_ended(b->changes, job->execution);

@@ -52,10 +52,12 @@ static void queue_give_back(struct queue *q, const struct store_job *job,
 	const struct store_lease lease = { job->execution, job->epoch };
 	const struct store_done done = { NULL, on_given_back, q->b };
 
-	log_warn(job->id, "execution=%s goes back to the queue: %s",
-		 job->execution, why);
+	log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
+		  "execution=%s goes back to the queue: %s", job->execution,
+		  why);
 	if (store_queue_give_back(q->b->store, &lease, done))
-		log_warn(job->id, "the store is busy: the lease will run out");
+		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
+			  "the store is busy: the lease will run out");
 }
 
 static int queue_send(struct queue *q, struct agent *a,
@@ -215,7 +217,8 @@ void queue_job_changed(struct queue *q, const struct store_job *job)
 	x = job->execution ? live_find(q->b->live, job->execution) : NULL;
 	a = x && x->cancel_requested ? queue_agent(q, x->agent) : NULL;
 	if (a && agent_send_cancel(a, x))
-		log_warn(job->id, "out of memory: a heartbeat will cancel it");
+		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
+			  "out of memory: a heartbeat will cancel it");
 	queue_wake(q);
 }
 
@@ -233,8 +236,10 @@ static void on_expired(int r, const struct store_result *result, void *ctx)
 		return;
 	}
 	for (size_t i = 0; i < result->jobs.n; i++) {
-		log_warn(result->jobs.items[i].id, "the lease of %s ran out",
-			 result->jobs.items[i].execution);
+		log_write(LOG_LEVEL_WARN, result->jobs.items[i].id,
+			  result->jobs.items[i].trace_id,
+			  "the lease of %s ran out",
+			  result->jobs.items[i].execution);
 		job_changed(q->b, &result->jobs.items[i]);
 	}
 	if (result->jobs.n == STORE_LIST_MAX)

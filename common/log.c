@@ -170,7 +170,7 @@ void log_write(enum log_level level, const char *who, const char *trace,
 {
 	struct log_line line = {
 		.level = log_level_names[level],
-		.who = who ? who : "-",
+		.who = who && *who ? who : "-",
 		.trace = trace ? trace : log_state.trace,
 	};
 	int saved = errno;

@@ -32,6 +32,8 @@ struct executor_config {
 	const char *sdk_dir;
 	const char *subnet_pool; /* "10.231.0.0/16": /29s for egress pods */
 	const char *instance;    /* value of the label cronium.instance */
+	/* How a sidecar logs whose log is ours; they outlive the executor. */
+	const char *log_level, *log_format;
 };
 
 /* What a pod must be. Strings are valid during executor_ops.create only. */

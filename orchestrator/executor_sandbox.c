@@ -165,6 +165,8 @@ static int executor_sandbox_init(struct executor *e,
 	s->uid = geteuid();
 	s->gid = getegid();
 	s->root = s->uid == 0;
+	s->log_level = config->log_level;
+	s->log_format = config->log_format;
 	e->run_dir = strdup(config->run_dir);
 	e->sdk_dir = config->sdk_dir ? strdup(config->sdk_dir) : NULL;
 	e->sweep = evtimer_new(config->base, executor_sandbox_on_sweep, e);

@@ -194,6 +194,8 @@ static int main_set_up_executors(struct main_state *m)
 		.docker_socket = opt->docker_socket,
 		.sidecar_image = opt->sidecar_image,
 		.sdk_dir = opt->sdk_dir,
+		.log_level = opt->log_level,
+		.log_format = opt->log_format,
 		.subnet_pool = opt->subnet_pool,
 		.instance = m->instance,
 	};

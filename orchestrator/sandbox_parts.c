@@ -203,8 +203,9 @@ static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
 				       int listen_fd)
 {
+	const struct sandbox_shared *shared = parts->shared;
 	/* By descriptor, for its user may not enter the directories above. */
-	static const char *const argv[] = {
+	const char *const argv[] = {
 		"cronium-sidecar",
 		"--listen",
 		"fd:3",
@@ -212,9 +213,12 @@ static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
 		"fd:4",
 		"--backend",
 		"unix:/proc/self/fd/5/backend.sock",
+		"--log-level",
+		shared->log_level,
+		"--log-format",
+		shared->log_format,
 		NULL,
 	};
-	const struct sandbox_shared *shared = parts->shared;
 	_cleanup_close_ int control = -1;
 	int r;
 

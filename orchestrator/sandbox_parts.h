@@ -22,6 +22,7 @@ struct event;
 struct sandbox_shared {
 	struct event_base *base;
 	const char *run_dir, *sdk_dir;
+	const char *log_level, *log_format; /* of sidecars */
 	bool root;
 	uid_t uid;
 	gid_t gid;

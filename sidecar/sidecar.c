@@ -266,6 +266,7 @@ static void on_input(const void *data, size_t len, void *ctx)
 	s->execution->on_writes_done = on_writes_done;
 	s->execution->ctx = s;
 	set_state(s, SIDECAR_ASSIGNED);
+	log_set_trace(s->execution->assignment.trace);
 	log_info(who(s), "assigned, job %s", s->execution->assignment.job);
 	serve_held(s);
 	idle_look_soon(&s->idle);

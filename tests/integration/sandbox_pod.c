@@ -275,6 +275,8 @@ static int run(struct driver *d)
 		.runner_path = d->runner,
 		.sidecar_path = d->sidecar,
 		.sdk_dir = d->sdk,
+		.log_level = "info",
+		.log_format = "logfmt",
 		.instance = d->instance,
 	};
 	if (executor_sandbox.new(&d->executor, &config, err, sizeof(err)) < 0) {
