@@ -8,8 +8,8 @@
 #include "backend/change_stream.h"
 #include "backend/live.h"
 #include "backend/refusals.h"
-#include "backend/var_key.h"
 #include "common/json.h"
+#include "common/var_key.h"
 
 /* --- GET /v1/changes, /v1/runtime/changes -------------------------------- */
 

@@ -12,8 +12,8 @@
 #include "backend/api_handlers.h"
 #include "backend/change_hub.h"
 #include "backend/live.h"
-#include "backend/var_key.h"
 #include "common/json.h"
+#include "common/var_key.h"
 
 #define VARIABLE_LIST_MAX 10000 /* names in one reply */
 

@@ -7,10 +7,10 @@
 #include "backend/api.h"
 #include "backend/change_hub.h"
 #include "backend/live.h"
-#include "backend/var_key.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/log.h"
+#include "common/var_key.h"
 
 enum change_stream_state {
 	CHANGE_WAITING,

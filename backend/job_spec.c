@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "backend/agent.h"
-#include "backend/var_key.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/token.h"
+#include "common/var_key.h"
 
 /* The violations found so far. */
 struct job_spec_check {

@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backend/number.h"
 #include "backend/store_sqlite_change.h"
 #include "backend/store_sqlite_variable.h"
 #include "backend/store_sqlite_writer.h"
 #include "common/clock.h"
+#include "common/number.h"
 
 #define VARIABLE_CONTEXT_MAX_BYTES 640 /* longest key, and a version */
 

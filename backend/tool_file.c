@@ -8,8 +8,8 @@
 #include "backend/tool_json.h"
 #include "backend/tool_reference.h"
 #include "backend/tool_schema.h"
-#include "backend/var_key.h"
 #include "common/json.h"
+#include "common/var_key.h"
 #include "common/yaml.h"
 
 static void tool_credential_deinit(struct tool_credential *c)

@@ -8,6 +8,7 @@
 
 #include "common/docker_socket.h"
 #include "common/file.h"
+#include "common/sdk_dir.h"
 #include "orchestrator/agent.h"
 
 #define OPT(field) offsetof(struct config_options, field)
@@ -111,28 +112,15 @@ static int config_find_program(const char *path, const char *name,
 	return 0;
 }
 
-/* Installed under PREFIX/share, or in the source tree around build/bin. */
 static int config_find_sdk(struct config *c, char *err, size_t err_size)
 {
-	static const char *const places[] = { "../share/cronium/sdk",
-					      "../../sdk" };
-	char dir[PATH_MAX], guess[PATH_MAX + 32];
+	int r = sdk_dir_find(c->opt.sdk_dir, c->sdk_dir);
 
-	if (c->opt.sdk_dir && !realpath(c->opt.sdk_dir, c->sdk_dir))
+	if (r < 0 && c->opt.sdk_dir)
 		return config_fail(err, err_size, "sdk-dir", c->opt.sdk_dir,
-				   strerror(errno));
-	if (c->opt.sdk_dir) {
+				   strerror(-r));
+	if (!r)
 		c->opt.sdk_dir = c->sdk_dir;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(places) && !config_exe_dir(dir);
-	     i++) {
-		snprintf(guess, sizeof(guess), "%s/%s", dir, places[i]);
-		if (realpath(guess, c->sdk_dir)) {
-			c->opt.sdk_dir = c->sdk_dir;
-			break;
-		}
-	}
 	return 0;
 }
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "backend/job_spec.h"
-#include "backend/var_key.h"
 #include "common/json.h"
+#include "common/var_key.h"
 
 static json_t *spec_ok(const char *text)
 {

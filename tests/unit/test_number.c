@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "backend/number.h"
+#include "common/number.h"
 
 static const char *add(const char *a, const char *b)
 {

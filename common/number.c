@@ -1,4 +1,4 @@
-#include "backend/number.h"
+#include "common/number.h"
 
 #include <errno.h>
 #include <inttypes.h>

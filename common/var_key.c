@@ -1,4 +1,4 @@
-#include "backend/var_key.h"
+#include "common/var_key.h"
 
 #include <string.h>
 
