@@ -1,6 +1,8 @@
 """The examples do what they say."""
 
+import contextlib
 import json
+import os
 import subprocess
 
 import npm_tools
@@ -48,8 +50,69 @@ COMMANDS = {".py": "python3", ".js": "node", ".mjs": "node", ".sh": "bash",
             ".ts": npm_tools.program("bun")}
 
 
+# Those that do something together with others have tests of their own.
+TOGETHER = {"enrich.py", "follow.py"}
+
+
 def test_no_example_is_forgotten():
-    assert {p.name for p in EXAMPLES.glob("[!.]*")} == set(CASES)
+    assert {p.name for p in EXAMPLES.glob("[!.]*")} == set(CASES) | TOGETHER
+
+
+@contextlib.contextmanager
+def running(tmp_path, name, given):
+    """The example in a job: its process, the backend and the job's id."""
+    backend = Backend(str(tmp_path))
+    job = backend.submit(input=given)
+    agent = backend.agent()
+    claim = agent.claim()
+    agent.started(claim)
+    with Sidecar.of(tmp_path, backend, claim) as sidecar, tapped(sidecar):
+        process = subprocess.Popen(
+            [COMMANDS[os.path.splitext(name)[1]], "-u", EXAMPLES / name],
+            env=sdk.environment_of(sidecar), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        yield process, backend, job
+        assert process.returncode == 0
+    agent.close()
+    assert backend.stop() == 0
+
+
+def output_of(backend, job):
+    return json.loads(backend.admin.get(f"/v1/jobs/{job}/output").body)
+
+
+def test_enrich(tmp_path):
+    """Each record comes out before the next is sent."""
+    with running(tmp_path, "enrich.py", None) as (process, backend, job):
+        place = f"/v1/jobs/{job}/output/stream"
+        for n in range(3):
+            reply = backend.admin.post(
+                f"/v1/jobs/{job}/input/stream", {"n": n})
+            assert reply.json == {"next": n + 1}
+            while backend.admin.get(place).body.count(b"\n") <= n:
+                assert process.poll() is None, process.stderr.read()
+        backend.admin.post(f"/v1/jobs/{job}/input/stream?end=1")
+        out, err = process.communicate(timeout=sdk.TIMEOUT_S)
+        assert out == "3 records passed\n", err
+        assert output_of(backend, job) == {"records": 3}
+        lines = backend.admin.get(place).body.splitlines()
+        assert [json.loads(line) for line in lines] == [
+            {"n": n, "square": n * n} for n in range(3)]
+
+
+def test_follow(tmp_path):
+    """Each limit is heard of when it is set, by somebody else."""
+    with running(tmp_path, "follow.py", {"key": "cap"}) as (
+            process, backend, job):
+        assert process.stdout.readline() == "cap is not set yet\n"
+        for n in 5, 7:
+            backend.admin.put("/v1/variables/cap", n)
+            assert process.stdout.readline() == (
+                f"the limit is {n} now (change)\n")
+        backend.admin.delete("/v1/variables/cap")
+        out, err = process.communicate(timeout=sdk.TIMEOUT_S)
+        assert out == "", err
+        assert output_of(backend, job) == [5, 7]
 
 
 @pytest.mark.parametrize("name", CASES)

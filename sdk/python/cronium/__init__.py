@@ -66,7 +66,10 @@ stream_output = _shared.stream_output
 subscribe = _shared.subscribe
 
 # `from cronium import cronium` works too.
-cronium = _sys.modules[__name__]
+if TYPE_CHECKING:
+    import cronium as cronium
+else:
+    cronium = _sys.modules[__name__]
 
 
 if not TYPE_CHECKING:

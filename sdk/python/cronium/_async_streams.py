@@ -221,6 +221,7 @@ class AsyncOutputStream:
 
     @property
     def closed(self) -> bool:
+        """Nothing more can be written."""
         return self._closed
 
     async def write(self, value: Any) -> None:
