@@ -44,6 +44,13 @@ API_HANDLER(api_runtime_condition_get);
 API_HANDLER(api_runtime_condition_set);
 API_HANDLER(api_runtime_context);
 
+/* api_tools.c */
+API_HANDLER(api_tool_list);
+API_HANDLER(api_tool_get);
+API_HANDLER(api_tool_check);
+API_HANDLER(api_tool_try);
+API_HANDLER(api_tool_execute);
+
 /* api_agents.c */
 API_HANDLER(api_agent_claims);
 API_HANDLER(api_agent_heartbeat);

@@ -30,6 +30,11 @@ const struct http_route api_routes[] = {
 
 	{ HTTP_GET, "/v1/changes", api_changes, API_ADMIN },
 
+	{ HTTP_GET, "/v1/tools", api_tool_list, API_ADMIN },
+	{ HTTP_POST, "/v1/tools/check", api_tool_check, API_ADMIN },
+	{ HTTP_GET, "/v1/tools/{tool}", api_tool_get, API_ADMIN },
+	{ HTTP_POST, "/v1/tools/{tool}/{action}", api_tool_try, API_ADMIN },
+
 	{ HTTP_GET, "/v1/audit", api_audit_list, API_ADMIN },
 	{ HTTP_GET, "/v1/api-keys", api_key_list, API_ADMIN },
 	{ HTTP_POST, "/v1/api-keys", api_key_create, API_ADMIN },
@@ -69,6 +74,8 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/runtime/condition", api_runtime_condition_set,
 	  API_RUNTIME },
 	{ HTTP_GET, "/v1/runtime/context", api_runtime_context, API_RUNTIME },
+	{ HTTP_POST, "/v1/runtime/tool-actions/execute", api_tool_execute,
+	  API_RUNTIME },
 };
 
 const size_t api_routes_n = ARRAY_SIZE(api_routes);

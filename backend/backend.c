@@ -19,6 +19,7 @@
 #include "backend/startup.h"
 #include "backend/store.h"
 #include "backend/streams.h"
+#include "backend/tools.h"
 #include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/http/tls.h"
@@ -106,14 +107,17 @@ int backend_open(struct backend *b, const struct backend_config *config,
 	if (r)
 		return r;
 	r = make_parts(b);
-	if (r)
+	if (r) {
 		snprintf(err, err_size, "cannot start: %s", strerror(-r));
-	return r;
+		return r;
+	}
+	return tools_new(&b->tools, b, err, err_size);
 }
 
 void backend_close(struct backend *b)
 {
 	http_server_free(b->server);
+	tools_free(b->tools);
 	queue_free(b->queue);
 	store_close(b->store);
 	auth_free(b->auth);
@@ -131,6 +135,8 @@ void backend_close(struct backend *b)
 		event_free(b->on_term);
 	if (b->on_int)
 		event_free(b->on_int);
+	if (b->on_hup)
+		event_free(b->on_hup);
 	if (b->drain_timer)
 		event_free(b->drain_timer);
 	if (b->base)
@@ -252,6 +258,14 @@ static void on_drained(void *ctx)
 		backend_flush(b);
 }
 
+/* No exchange is left; actions of scripts that have hung up may be. */
+static void on_served(void *ctx)
+{
+	struct backend *b = ctx;
+
+	tools_stop(b->tools, on_drained, b);
+}
+
 static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)
 {
 	log_warn("-", "some connections are still open: closing them");
@@ -273,7 +287,15 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	refusals_stop(b->refusals);
 	follow_stop(b->follow);
 	streams_stop(b->streams);
-	http_server_drain(b->server, on_drained, b);
+	tools_stop(b->tools, NULL, NULL);
+	http_server_drain(b->server, on_served, b);
+}
+
+static void on_reload(evutil_socket_t sig, short what, void *ctx)
+{
+	struct backend *b = ctx;
+
+	tools_reload(b->tools);
 }
 
 int backend_run(struct backend *b)
@@ -282,9 +304,11 @@ int backend_run(struct backend *b)
 
 	b->on_term = evsignal_new(b->base, SIGTERM, on_signal, b);
 	b->on_int = evsignal_new(b->base, SIGINT, on_signal, b);
+	b->on_hup = evsignal_new(b->base, SIGHUP, on_reload, b);
 	b->drain_timer = event_new(b->base, -1, 0, on_drain_timeout, b);
-	if (!b->on_term || !b->on_int || !b->drain_timer ||
-	    event_add(b->on_term, NULL) || event_add(b->on_int, NULL)) {
+	if (!b->on_term || !b->on_int || !b->on_hup || !b->drain_timer ||
+	    event_add(b->on_term, NULL) || event_add(b->on_int, NULL) ||
+	    event_add(b->on_hup, NULL)) {
 		log_error("-", "cannot handle signals");
 		return -1;
 	}

@@ -38,6 +38,7 @@ struct queue;
 struct refusals;
 struct store;
 struct streams;
+struct tools;
 
 struct backend_config {
 	const char *data_dir, *run_dir;
@@ -48,6 +49,9 @@ struct backend_config {
 	uint64_t max_value_bytes, max_stream_bytes;
 	uint64_t lease_ms;
 	struct option_rate rate_forward, rate_tools; /* of each execution */
+	const char *tools_dir;                       /* NULL: below data_dir */
+	const char *tools_ca_file;      /* NULL: the system's list */
+	struct option_list tools_allow; /* tool_target.h */
 	bool help, version;
 };
 
@@ -67,8 +71,9 @@ struct backend {
 	struct change_hub *changes; /* who watches variables */
 	struct refusals *refusals;  /* that sidecars report */
 	struct streams *streams;    /* who reads and writes which stream */
+	struct tools *tools;        /* tool actions */
 	struct metrics *metrics;    /* counters */
-	struct event *on_term, *on_int, *drain_timer;
+	struct event *on_term, *on_int, *on_hup, *drain_timer;
 	bool draining, failed;
 	unsigned int flushes;
 };

@@ -40,6 +40,13 @@ static const struct option_spec backend_options[] = {
 	  "1000/200", "calls of a script to the backend, a minute; 0: any" },
 	{ "rate-tools", 0, OPTION_RATE, OPTION(rate_tools), "RATE/BURST",
 	  "60/10", "tool actions of a script, a minute; 0: any" },
+	{ "tools-dir", 0, OPTION_STRING, OPTION(tools_dir), "DIR", NULL,
+	  "files of tools; default: DATA/tools" },
+	{ "tools-allow", 0, OPTION_LIST, OPTION(tools_allow),
+	  "HOST|CIDR[:PORT]", NULL,
+	  "where tools may connect to beside the public internet; repeatable" },
+	{ "tools-ca-file", 0, OPTION_STRING, OPTION(tools_ca_file), "FILE",
+	  NULL, "whom tools trust, instead of the system's list; PEM" },
 	{ "max-stream-bytes", 0, OPTION_BYTES, OPTION(max_stream_bytes), "N",
 	  "4g", "largest stream of a job" },
 	{ "lease", 0, OPTION_DURATION, OPTION(lease_ms), "TIME", "30s",
@@ -133,44 +140,52 @@ static int serve(const struct backend_config *config)
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv, struct backend_config *config)
 {
-	struct backend_config config = { 0 };
 	enum log_level level;
 	enum log_format format;
 	char err[512];
 	int first;
 
 	if (options_parse(backend_options, ARRAY_SIZE(backend_options), argc,
-			  argv, false, &config, &first, err, sizeof(err))) {
+			  argv, false, config, &first, err, sizeof(err))) {
 		fprintf(stderr, "cronium-backend: %s\n", err);
 		return 2;
 	}
-	if (config.help) {
+	if (config->help) {
 		usage();
 		return EXIT_SUCCESS;
 	}
-	if (config.version) {
+	if (config->version) {
 		puts("cronium-backend " CRONIUM_VERSION);
 		return EXIT_SUCCESS;
 	}
-	if (first < argc || log_level_parse(config.log_level, &level)) {
+	if (first < argc || log_level_parse(config->log_level, &level)) {
 		fprintf(stderr, "cronium-backend: %s \"%s\"; see --help\n",
 			first < argc ? "unexpected argument"
 				     : "no such log level",
-			first < argc ? argv[first] : config.log_level);
+			first < argc ? argv[first] : config->log_level);
 		return 2;
 	}
-	if (log_format_parse(config.log_format, &format)) {
+	if (log_format_parse(config->log_format, &format)) {
 		fprintf(stderr,
 			"cronium-backend: no such log format \"%s\"; give "
 			"logfmt or json\n",
-			config.log_format);
+			config->log_format);
 		return 2;
 	}
-	if (!config_valid(&config))
+	if (!config_valid(config))
 		return 2;
 	log_init("backend", level);
 	log_set_format(format);
-	return serve(&config);
+	return serve(config);
+}
+
+int main(int argc, char **argv)
+{
+	struct backend_config config = { 0 };
+	int r = run(argc, argv, &config);
+
+	free(config.tools_allow.items);
+	return r;
 }

@@ -138,7 +138,9 @@ bool api_call(struct api *api, const struct api_request *request,
 		/* What `cronium up` watches over comes back when it crashed. */
 		.deadline_ms = api->server.hold.fd >= 0 ? API_ANSWER_TIMEOUT_MS
 							: 0,
-		.attempt_timeout_ms = API_ANSWER_TIMEOUT_MS,
+		.attempt_timeout_ms = request->timeout_ms
+					      ? request->timeout_ms
+					      : API_ANSWER_TIMEOUT_MS,
 		.retry = safe ? BACKEND_RETRY_SAFE : BACKEND_RETRY_UNSENT,
 	};
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "backend-client/client.h"
 #include "cli/server.h"
@@ -29,6 +30,7 @@ struct api_request {
 	const char *idempotency_key; /* makes a POST safe to repeat */
 	const void *body;
 	size_t body_len;
+	uint32_t timeout_ms; /* 0: API_ANSWER_TIMEOUT_MS */
 };
 
 struct api_reply {

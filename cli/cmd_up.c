@@ -19,7 +19,8 @@ struct up_options {
 	const char *listen, *tls_cert, *tls_key, *log_level, *log_format, *name;
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
-	struct option_list executors;
+	const char *tools_dir, *tools_ca_file;
+	struct option_list executors, tools_allow;
 	bool embedded;
 };
 
@@ -48,6 +49,14 @@ static const struct option_spec up_specs[] = {
 		  "calls of a script to the backend, a minute; 0: any"),
 	UP_OPTION("rate-tools", 0, OPTION_STRING, rate_tools, "RATE/BURST",
 		  "60/10", "tool actions of a script, a minute; 0: any"),
+	UP_OPTION("tools-dir", 0, OPTION_STRING, tools_dir, "DIR", NULL,
+		  "files of tools; default: DATA/tools"),
+	UP_OPTION("tools-allow", 0, OPTION_LIST, tools_allow,
+		  "HOST|CIDR[:PORT]", NULL,
+		  "where tools may connect to beside the public internet; "
+		  "repeatable"),
+	UP_OPTION("tools-ca-file", 0, OPTION_STRING, tools_ca_file, "FILE",
+		  NULL, "whom tools trust, instead of the system's list; PEM"),
 	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
 		  "error, warn, info or debug"),
 	UP_OPTION("log-format", 0, OPTION_STRING, log_format, "FORMAT",
@@ -144,6 +153,9 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.rate_tools = o->rate_tools,
 		.slots = o->slots,
 		.executors = &o->executors,
+		.tools_dir = o->tools_dir,
+		.tools_ca_file = o->tools_ca_file,
+		.tools_allow = &o->tools_allow,
 		.embedded = o->embedded,
 	};
 	_cleanup_close_ int lock_fd = -1;
@@ -169,6 +181,7 @@ static void up_free_options(void *options)
 	struct up_options *o = options;
 
 	free(o->executors.items);
+	free(o->tools_allow.items);
 }
 
 const struct command command_up = {

@@ -23,7 +23,7 @@
 #define UP_RECONNECT_MAX_MS 50
 #define UP_ORCHESTRATOR_STOP_MS 20000
 #define UP_BACKEND_STOP_MS 10000
-#define UP_ARGS_MAX 64
+#define UP_ARGS_MAX 640 /* --tools-allow may be there 256 times */
 
 enum up_state { UP_STARTING, UP_READY, UP_STOPPING };
 
@@ -160,6 +160,10 @@ static int up_prepare_children(struct up *u)
 	up_add(&u->backend, "--tls-key", c->tls_key);
 	up_add(&u->backend, "--rate-forward", c->rate_forward);
 	up_add(&u->backend, "--rate-tools", c->rate_tools);
+	up_add(&u->backend, "--tools-dir", c->tools_dir);
+	up_add(&u->backend, "--tools-ca-file", c->tools_ca_file);
+	for (size_t i = 0; i < c->tools_allow->n; i++)
+		up_add(&u->backend, "--tools-allow", c->tools_allow->items[i]);
 	r = up_prepare(u, o, "cronium-orchestrator", UP_ORCHESTRATOR_STOP_MS);
 	if (r < 0)
 		return r;

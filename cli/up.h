@@ -22,6 +22,8 @@ struct up_config {
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const struct option_list *executors;
+	const char *tools_dir, *tools_ca_file;
+	const struct option_list *tools_allow;
 	bool embedded; /* ends when nobody needs it */
 	int listen_fd; /* RUN/up.sock; taken */
 };

@@ -18,7 +18,8 @@ PACKAGES_RUN=(
 PACKAGES_TEST=(
 	python3-pytest python3-pytest-timeout python3-pytest-xdist
 	python3-h2 python3-cryptography python3-yaml python3-requests
-	python3-httpx python3-jwt python3-jsonschema nghttp2-client
+	python3-httpx python3-jwt python3-jsonschema python3-aiosmtpd
+	nghttp2-client
 	mypy python3-pip python3-setuptools python3-venv python3-wheel
 )
 

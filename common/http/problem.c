@@ -49,6 +49,7 @@ const char *http_status_phrase(int status)
 		{ 421, "Misdirected Request" },
 		{ 422, "Unprocessable Content" },
 		{ 423, "Locked" },
+		{ 424, "Failed Dependency" },
 		{ 425, "Too Early" },
 		{ 428, "Precondition Required" },
 		{ 429, "Too Many Requests" },

@@ -1,0 +1,483 @@
+/* Tools: what there is, and calls of them by people and by scripts. */
+#include <errno.h>
+#include <string.h>
+
+#include "backend/api.h"
+#include "backend/api_handlers.h"
+#include "backend/json_span.h"
+#include "backend/live.h"
+#include "backend/tool_call.h"
+#include "backend/tool_native.h"
+#include "backend/tool_registry.h"
+#include "backend/tool_reply.h"
+#include "backend/tool_schema.h"
+#include "backend/tool_violations.h"
+#include "backend/tools.h"
+#include "common/json.h"
+
+/* Scripts and inputs of jobs that are started. */
+#define API_TOOL_BODY_BYTES (16 * 1024 * 1024)
+#define API_TOOL_FILE_BYTES 256
+
+static void reply_tool(struct api_call *call, const struct tool_reply *reply)
+{
+	const struct http_header headers[] = {
+		{ "content-type", reply->status == 200
+					  ? "application/json"
+					  : "application/problem+json" },
+		{ "cache-control", "no-store" },
+	};
+
+	api_reply(call, reply->status, headers, ARRAY_SIZE(headers),
+		  reply->body.data, reply->body.len);
+}
+
+static void refuse_violations(struct api_call *call, const char *code,
+			      const char *what, const struct tool_violations *v)
+{
+	_cleanup_json_ json_t *members = json_pack("{s:O?}", "violations",
+						   v->list);
+	_cleanup_(buf_deinit) struct buf text = { 0 };
+	struct tool_reply reply = { 0 };
+
+	if (!members || tool_violations_text(v, &text) || !buf_cstr(&text)) {
+		api_start(call, -ENOMEM);
+		return;
+	}
+	tool_reply_problem(&reply, 422, code, call->trace_id, members, "%s: %s",
+			   what, (char *)text.data);
+	reply_tool(call, &reply);
+	tool_reply_deinit(&reply);
+}
+
+/* --- calls --------------------------------------------------------------- */
+
+/* What a body asks for. */
+struct tool_ask {
+	json_t *body; /* the object */
+	const char *tool, *action;
+	const json_t *params;
+	bool dry_run;
+	const char *key;  /* Idempotency-Key, or NULL */
+	const char *text; /* of the body */
+	size_t len;
+};
+
+static void ask_deinit(struct tool_ask *ask)
+{
+	json_decref(ask->body);
+}
+
+/* False: answered. */
+static bool ask_parse(struct api_call *call, struct tool_ask *ask,
+		      const uint8_t *body, size_t len)
+{
+	const json_t *dry_run;
+	const char *name;
+	json_t *v;
+
+	*ask = (struct tool_ask){ .text = (const char *)body, .len = len };
+	ask->body = api_body_object(call, body, len);
+	if (!ask->body)
+		return false;
+	json_object_foreach(ask->body, name, v)
+		if (strcmp(name, "tool") && strcmp(name, "action") &&
+		    strcmp(name, "params") && strcmp(name, "dry_run")) {
+			api_problem(call, 400, "invalid_request",
+				    "%.80s is not a known member; there are "
+				    "tool, action, params and dry_run",
+				    name);
+			return false;
+		}
+	ask->tool = json_get_str(ask->body, "tool", NULL);
+	ask->action = json_get_str(ask->body, "action", NULL);
+	ask->params = json_object_get(ask->body, "params");
+	dry_run = json_object_get(ask->body, "dry_run");
+	ask->dry_run = json_is_true(dry_run);
+	if (dry_run && !json_is_boolean(dry_run)) {
+		api_problem(call, 400, "invalid_request",
+			    "dry_run must be true or false");
+		return false;
+	}
+	return api_idempotency_key(call, &ask->key);
+}
+
+static void ask_native(struct api_call *call, const struct tool_ask *ask)
+{
+	struct tool_native_request request = {
+		.action = tool_native_find(call->b->tools->native, ask->action),
+		.params = ask->params,
+		.idempotency_key = ask->key,
+		.dry_run = ask->dry_run,
+	};
+	_cleanup_json_ json_t *none = json_object();
+	struct json_span params, input;
+
+	if (!request.action) {
+		api_problem(call, 404, "action_not_found",
+			    TOOL_NATIVE_NAME " has no action %.80s; it has "
+					     "call-workflow and call-agent",
+			    ask->action);
+		return;
+	}
+	if (!request.params)
+		request.params = none;
+	if (json_object_get(request.params, "input")) {
+		if (!json_span_find(ask->text, ask->len, "params", &params) ||
+		    !json_span_find(ask->text + params.start, params.len,
+				    "input", &input)) {
+			api_problem(call, 400, "invalid_json",
+				    "the members params and input must be "
+				    "written without escapes");
+			return;
+		}
+		request.input = ask->text + params.start + input.start;
+		request.input_len = input.len;
+	}
+	tool_native_call(call, &request);
+}
+
+static void ask_start(struct api_call *call, const struct tool_ask *ask,
+		      struct tool_entry *entry,
+		      const struct tool_action *action)
+{
+	struct tool_call_request request = {
+		.entry = entry,
+		.action = action,
+		.given = ask->params,
+		.idempotency_key = ask->key,
+		.dry_run = ask->dry_run,
+	};
+	_cleanup_json_ json_t *none = json_object();
+	struct tool_violations v = { 0 };
+	int r;
+
+	if (!request.given)
+		request.given = none;
+	r = tool_schema_check(action->params, request.given, &v,
+			      &request.params);
+	if (r == TOOL_E_INVALID)
+		refuse_violations(call, "invalid_params",
+				  "the parameters do not fit", &v);
+	else if (r)
+		api_start(call, -ENOMEM);
+	else
+		tool_call_start(call->b->tools, call, &request);
+	json_decref(request.params);
+	tool_violations_deinit(&v);
+}
+
+/* The same for people and scripts, once it is known that they may. */
+static void ask_run(struct api_call *call, const struct tool_ask *ask)
+{
+	const struct tool_action *action = NULL;
+	struct tool_entry *entry;
+
+	if (!strcmp(ask->tool, TOOL_NATIVE_NAME)) {
+		ask_native(call, ask);
+		return;
+	}
+	entry = tool_registry_find(tools_registry(call->b->tools), ask->tool);
+	if (entry && entry->tool)
+		action = tool_action_find(entry->tool, ask->action);
+	if (!entry)
+		api_problem(call, 404, "tool_not_found",
+			    "there is no tool %.80s; see: cronium tools list",
+			    ask->tool);
+	else if (!entry->tool)
+		api_problem(call, 404, "tool_not_found",
+			    "the file of the tool %.80s has a problem; see: "
+			    "cronium tools show %.80s",
+			    ask->tool, ask->tool);
+	else if (!action)
+		api_problem(call, 404, "action_not_found",
+			    "%.80s has no action %.80s; see: cronium tools "
+			    "show %.80s",
+			    ask->tool, ask->action, ask->tool);
+	else if (ask->len > TOOLS_PARAMS_MAX_BYTES)
+		api_problem(call, 413, "too_large",
+			    "the parameters have %zu bytes; the limit is %d",
+			    ask->len, TOOLS_PARAMS_MAX_BYTES);
+	else
+		ask_start(call, ask, entry, action);
+}
+
+static bool ask_allowed(struct api_call *call, const struct tool_ask *ask)
+{
+	const struct token_claims *claims = &call->caller.token->claims;
+	_cleanup_(buf_deinit) struct buf name = { 0 };
+
+	if (!ask->tool || !ask->action) {
+		api_problem(call, 400, "invalid_request",
+			    "tool and action are needed, both strings");
+		return false;
+	}
+	if (buf_printf(&name, "%s/%s", ask->tool, ask->action) ||
+	    !buf_cstr(&name)) {
+		api_start(call, -ENOMEM);
+		return false;
+	}
+	if (token_may_call(claims, (char *)name.data))
+		return true;
+	auth_audit_refusal(call->b->auth, call, "tool.call",
+			   tool_registry_find(call->b->tools->registry,
+					      ask->tool)
+				   ? (char *)name.data
+				   : "unknown",
+			   "tool_forbidden");
+	api_problem(call, 403, "tool_forbidden",
+		    "this job may not call %.160s: it is not in its \"tools\"",
+		    (char *)name.data);
+	return false;
+}
+
+static void on_execute_body(struct http_exchange *ex, const uint8_t *body,
+			    size_t len, void *data)
+{
+	struct tool_ask ask;
+
+	if (ask_parse(data, &ask, body, len) && ask_allowed(data, &ask))
+		ask_run(data, &ask);
+	ask_deinit(&ask);
+}
+
+API_HANDLER(api_tool_execute)
+{
+	struct api_call *call = ctx;
+
+	if (call->caller.token->claims.scopes & TOKEN_SCOPE_TOOLS) {
+		http_exchange_collect(ex, API_TOOL_BODY_BYTES, on_execute_body);
+		return;
+	}
+	auth_audit_refusal(call->b->auth, call, "tools", "tools", "forbidden");
+	api_problem(call, 403, "forbidden", "the token does not allow tools");
+}
+
+static void on_try_body(struct http_exchange *ex, const uint8_t *body,
+			size_t len, void *data)
+{
+	struct api_call *call = data;
+	struct tool_ask ask;
+
+	if (ask_parse(call, &ask, body, len)) {
+		ask.tool = api_param(call, "tool");
+		ask.action = api_param(call, "action");
+		ask_run(call, &ask);
+	}
+	ask_deinit(&ask);
+}
+
+API_HANDLER(api_tool_try)
+{
+	http_exchange_collect(ex, API_TOOL_BODY_BYTES, on_try_body);
+}
+
+/* --- lists --------------------------------------------------------------- */
+
+static json_t *entry_actions(const struct tool_entry *e)
+{
+	json_t *actions = json_array();
+
+	for (size_t i = 0; e->tool && i < e->tool->n_actions; i++)
+		json_array_append_new(actions,
+				      json_string(e->tool->actions[i].name));
+	return actions;
+}
+
+static json_t *entry_json(const struct tool_entry *e, json_t *actions)
+{
+	return json_pack("{s:s,s:s?,s:s,s:s?,s:o}", "name", e->name, "summary",
+			 e->tool ? e->tool->summary : NULL, "source", e->source,
+			 "problem", e->problem, "actions", actions);
+}
+
+API_HANDLER(api_tool_list)
+{
+	struct api_call *call = ctx;
+	struct tool_registry *registry = tools_registry(call->b->tools);
+	json_t *list = json_array();
+	const struct tool_entry *e;
+
+	json_array_append_new(list, tool_native_describe(call->b->tools->native,
+							 false));
+	for (size_t i = 0; (e = tool_registry_at(registry, i)); i++)
+		json_array_append_new(list, entry_json(e, entry_actions(e)));
+	api_reply_json(call, 200, json_pack("{s:o}", "tools", list));
+}
+
+/* --- one in full ----------------------------------------------------------- */
+
+/* Reads which of its secrets are there, one after the other. */
+struct tool_show {
+	struct tool_entry *entry;
+	json_t *credentials;
+	size_t next;
+};
+
+static void show_next(struct api_call *call);
+
+static void on_show_end(struct api_call *call)
+{
+	struct tool_show *s = call->state;
+
+	if (!s)
+		return;
+	tool_entry_unref(s->entry);
+	json_decref(s->credentials);
+	free(s);
+}
+
+static const char *idempotent_name(enum tool_idempotent i)
+{
+	switch (i) {
+	case TOOL_IDEMPOTENT_YES:
+		return "yes";
+	case TOOL_IDEMPOTENT_METHOD:
+		return "by method";
+	default:
+		return "no";
+	}
+}
+
+static json_t *show_actions(const struct tool_entry *e)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; e->tool && i < e->tool->n_actions; i++) {
+		const struct tool_action *a = &e->tool->actions[i];
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s,s:s?,s:s,s:I,s:O?}", "name", a->name,
+				  "summary", a->summary, "idempotent",
+				  idempotent_name(a->idempotent), "timeout_ms",
+				  (json_int_t)a->timeout_ms, "params",
+				  a->params_source));
+	}
+	return list;
+}
+
+static void show_finish(struct api_call *call)
+{
+	struct tool_show *s = call->state;
+	json_t *o = entry_json(s->entry, show_actions(s->entry));
+
+	if (o)
+		json_object_set(o, "credentials", s->credentials);
+	api_reply_json(call, 200, o);
+}
+
+static json_t *reference_text(const struct tool_reference *r)
+{
+	_cleanup_(buf_deinit) struct buf text = { 0 };
+	int e = buf_append_str(&text, "params");
+
+	for (size_t i = 0; !e && i < r->n_names; i++)
+		e = buf_printf(&text, ".%s", r->names[i]);
+	return e ? NULL : json_stringn((char *)text.data, text.len);
+}
+
+static void show_add(struct api_call *call, json_t *present)
+{
+	struct tool_show *s = call->state;
+	const struct tool_credential *c =
+		&s->entry->tool->credentials[s->next++];
+
+	json_array_append_new(
+		s->credentials,
+		json_pack("{s:s,s:s?,s:s?,s:b,s:o,s:o}", "name", c->name,
+			  "secret", c->secret, "summary", c->summary,
+			  "optional", c->optional, "from",
+			  c->secret ? json_null() : reference_text(&c->from),
+			  "present", present));
+	show_next(call);
+}
+
+/* Only whether it is there: the list does not decrypt. */
+static void on_secret(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *call = ctx;
+	struct tool_show *s = call->state;
+	const char *key = s->entry->tool->credentials[s->next].secret;
+	bool present = !r && result->variables.n &&
+		       !strcmp(result->variables.items[0].key, key) &&
+		       result->variables.items[0].secret;
+
+	if (r)
+		api_store_problem(call, r, result, "variables");
+	else
+		show_add(call, json_boolean(present));
+}
+
+static void show_next(struct api_call *call)
+{
+	struct tool_show *s = call->state;
+	const struct tool *t = s->entry->tool;
+	struct store_variable_query query = { .limit = 1 };
+
+	if (!t || s->next == t->n_credentials) {
+		show_finish(call);
+		return;
+	}
+	query.prefix = t->credentials[s->next].secret;
+	if (query.prefix)
+		api_start(call, store_variable_list(call->b->store, &query,
+						    api_done(call, on_secret)));
+	else
+		show_add(call, json_null());
+}
+
+API_HANDLER(api_tool_get)
+{
+	struct api_call *call = ctx;
+	const char *name = api_param(call, "tool");
+	struct tool_entry *e =
+		tool_registry_find(tools_registry(call->b->tools), name);
+	struct tool_show *s;
+
+	if (!strcmp(name, TOOL_NATIVE_NAME)) {
+		api_reply_json(call, 200,
+			       tool_native_describe(call->b->tools->native,
+						    true));
+		return;
+	}
+	if (!e) {
+		api_problem(call, 404, "tool_not_found",
+			    "there is no tool %.80s", name);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		api_start(call, -ENOMEM);
+		return;
+	}
+	s->entry = tool_entry_ref(e);
+	s->credentials = json_array();
+	call->state = s;
+	call->on_end = on_show_end;
+	show_next(call);
+}
+
+/* --- a file that is not installed yet ---------------------------------------- */
+
+static void on_check_body(struct http_exchange *ex, const uint8_t *body,
+			  size_t len, void *data)
+{
+	struct api_call *call = data;
+	char file[API_TOOL_FILE_BYTES];
+	struct tool_entry *e;
+
+	if (!api_query_str(call, "file", file, sizeof(file)))
+		return;
+	e = tool_entry_load(file, file, body, len);
+	if (!e)
+		api_start(call, -ENOMEM);
+	else
+		api_reply_json(call, 200, entry_json(e, show_actions(e)));
+	tool_entry_unref(e);
+}
+
+API_HANDLER(api_tool_check)
+{
+	http_exchange_collect(ex, TOOL_REGISTRY_FILE_MAX_BYTES, on_check_body);
+}

@@ -1,0 +1,540 @@
+#include "backend/tool_native.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/api.h"
+#include "backend/follow.h"
+#include "backend/job_change.h"
+#include "backend/job_submission.h"
+#include "backend/job_submit.h"
+#include "backend/live.h"
+#include "backend/orphans.h"
+#include "backend/pattern_subset.h"
+#include "backend/tool_reply.h"
+#include "backend/tool_schema.h"
+#include "backend/tool_violations.h"
+#include "common/json.h"
+
+#define NATIVE_ACTIONS 2
+#define NATIVE_KEY_BYTES (API_IDEMPOTENCY_KEY_MAX_BYTES + 96)
+
+/* ---------------------------------------------------------- what there is */
+
+/* clang-format off */
+#define NATIVE_STRINGS "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
+#define NATIVE_PARAMS \
+	"\"script\":{\"type\":\"object\",\"required\":[\"content\"]," \
+	"\"additionalProperties\":false,\"properties\":{" \
+	"\"name\":{\"type\":\"string\"}," \
+	"\"content\":{\"type\":\"string\",\"minLength\":1}}}," \
+	"\"input\":true," \
+	"\"runtime\":{\"type\":\"string\"}," \
+	"\"args\":" NATIVE_STRINGS "," \
+	"\"vars_read\":" NATIVE_STRINGS "," \
+	"\"vars_write\":" NATIVE_STRINGS "," \
+	"\"tools\":" NATIVE_STRINGS "," \
+	"\"timeout_ms\":{\"type\":\"integer\",\"minimum\":0}," \
+	"\"wait\":{\"type\":\"boolean\",\"default\":false}," \
+	"\"labels\":{\"type\":\"object\"," \
+	"\"additionalProperties\":{\"type\":\"string\"}}"
+#define NATIVE_SCHEMA(required, more) \
+	"{\"type\":\"object\",\"additionalProperties\":false," \
+	"\"required\":[\"script\"" required "]," \
+	"\"properties\":{" NATIVE_PARAMS more "}}"
+/* clang-format on */
+
+static const struct {
+	const char *name, *summary, *schema;
+} native_actions[NATIVE_ACTIONS] = {
+	{ "call-workflow", "Runs a script as a job of its own",
+	  NATIVE_SCHEMA("", "") },
+	{ "call-agent", "Runs a script as a job of one orchestrator",
+	  NATIVE_SCHEMA(",\"agent\"", ",\"agent\":{\"type\":\"string\"}") },
+};
+
+struct tool_native_action {
+	const char *name, *summary;
+	json_t *source;
+	struct tool_schema *params;
+};
+
+struct tool_native {
+	struct tool_native_action actions[NATIVE_ACTIONS];
+};
+
+static int native_compile(struct tool_native_action *a, size_t i)
+{
+	struct tool_violations v = { 0 };
+	struct tool_path path;
+	int r;
+
+	a->name = native_actions[i].name;
+	a->summary = native_actions[i].summary;
+	a->source = json_loads(native_actions[i].schema, 0, NULL);
+	if (!a->source)
+		return -ENOMEM;
+	tool_path_init(&path, "");
+	r = tool_schema_compile(a->source, &path, &v, &a->params);
+	tool_violations_deinit(&v);
+	return r > 0 ? -EINVAL : r;
+}
+
+int tool_native_new(struct tool_native **out)
+{
+	struct tool_native *n = calloc(1, sizeof(*n));
+	int r = n ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < NATIVE_ACTIONS; i++)
+		r = native_compile(&n->actions[i], i);
+	if (r)
+		tool_native_free(n);
+	else
+		*out = n;
+	return r;
+}
+
+void tool_native_free(struct tool_native *n)
+{
+	if (!n)
+		return;
+	for (size_t i = 0; i < NATIVE_ACTIONS; i++) {
+		tool_schema_free(n->actions[i].params);
+		json_decref(n->actions[i].source);
+	}
+	free(n);
+}
+
+const struct tool_native_action *tool_native_find(const struct tool_native *n,
+						  const char *name)
+{
+	for (size_t i = 0; i < NATIVE_ACTIONS; i++)
+		if (!strcmp(n->actions[i].name, name))
+			return &n->actions[i];
+	return NULL;
+}
+
+static json_t *native_describe_action(const struct tool_native_action *a,
+				      bool full)
+{
+	if (!full)
+		return json_string(a->name);
+	return json_pack("{s:s,s:s,s:O,s:b}", "name", a->name, "summary",
+			 a->summary, "params", a->source, "idempotent", 1);
+}
+
+json_t *tool_native_describe(const struct tool_native *n, bool full)
+{
+	json_t *actions = json_array();
+
+	for (size_t i = 0; i < NATIVE_ACTIONS; i++)
+		if (json_array_append_new(actions,
+					  native_describe_action(&n->actions[i],
+								 full))) {
+			json_decref(actions);
+			return NULL;
+		}
+	return json_pack("{s:s,s:s,s:s,s:n,s:o}", "name", TOOL_NATIVE_NAME,
+			 "summary", "Jobs that a job starts", "source",
+			 "built in", "problem", "actions", actions);
+}
+
+/* ---------------------------------------------------------------- a call */
+
+struct native_call {
+	struct api_call *api;
+	const struct tool_native_action *action;
+	json_t *params;
+	struct buf input; /* as it was written; len 0: none */
+	char key[NATIVE_KEY_BYTES], target[64];
+	bool has_key, wait, dry_run;
+	struct follower follower;
+	char job[ID_MAX_BYTES];
+};
+
+static void on_api_end(struct api_call *api)
+{
+	struct native_call *n = api->state;
+
+	if (!n)
+		return;
+	follow_remove(api->b->follow, &n->follower);
+	json_decref(n->params);
+	buf_deinit_secret(&n->input);
+	free(n);
+}
+
+static const struct token_claims *claims_of(const struct native_call *n)
+{
+	const struct live_token *t = n->api->caller.token;
+
+	return t ? &t->claims : NULL;
+}
+
+static void native_refuse(struct native_call *n, const json_t *violations)
+{
+	struct tool_reply reply = { 0 };
+	struct tool_violations v = { .list = (json_t *)violations,
+				     .found = json_array_size(violations) };
+	_cleanup_(buf_deinit) struct buf text = { 0 };
+	_cleanup_json_ json_t *members = json_pack("{s:O}", "violations",
+						   violations);
+	const struct http_header headers[] = {
+		{ "content-type", "application/problem+json" },
+		{ "cache-control", "no-store" },
+	};
+
+	if (!members || tool_violations_text(&v, &text) || !buf_cstr(&text)) {
+		api_start(n->api, -ENOMEM);
+		return;
+	}
+	tool_reply_problem(&reply, 422, "invalid_params", n->api->trace_id,
+			   members, "%s cannot be called so: %s", n->target,
+			   (char *)text.data);
+	api_reply(n->api, reply.status, headers, ARRAY_SIZE(headers),
+		  reply.body.data, reply.body.len);
+	tool_reply_deinit(&reply);
+}
+
+static void native_refuse_text(struct native_call *n, const char *text)
+{
+	struct tool_violations v = { 0 };
+
+	tool_violations_add(&v, "", "%s", text);
+	if (v.list)
+		native_refuse(n, v.list);
+	else
+		api_start(n->api, -ENOMEM);
+	tool_violations_deinit(&v);
+}
+
+/* --------------------------------------------------------------- the result */
+
+/* The output is what the child has set, byte for byte. */
+static void native_reply(struct native_call *n, const struct store_job *job,
+			 const struct store_blob *output)
+{
+	static const struct http_header headers[] = {
+		{ "content-type", "application/json" },
+		{ "cache-control", "no-store" },
+	};
+	_cleanup_(buf_deinit) struct buf body = { 0 };
+	char exit_code[16] = "null";
+	int r;
+
+	if (job->has_exit_code)
+		snprintf(exit_code, sizeof(exit_code), "%d", job->exit_code);
+	r = buf_printf(&body, "{\"job\":\"%s\",\"state\":\"%s\"", job->id,
+		       job_state_name(job->state));
+	if (!r && n->wait)
+		r = buf_printf(&body,
+			       ",\"exit_code\":%s,\"output\":", exit_code);
+	if (!r && n->wait && output)
+		r = buf_append(&body, output->data, output->len);
+	else if (!r && n->wait)
+		r = buf_append_str(&body, "null");
+	if (!r)
+		r = buf_append_str(&body, "}");
+	if (r)
+		api_start(n->api, r);
+	else
+		api_reply(n->api, 200, headers, ARRAY_SIZE(headers), body.data,
+			  body.len);
+}
+
+static void on_output(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *api = ctx;
+
+	if (r == 0)
+		native_reply(api->state, &result->job, &result->blob);
+	else if (r == STORE_E_NOT_FOUND && result->job.id)
+		native_reply(api->state, &result->job, NULL);
+	else
+		api_store_problem(api, r, result, "job");
+}
+
+static void native_read(struct native_call *n)
+{
+	api_start(n->api, store_job_read(n->api->b->store, n->job, STORE_OUTPUT,
+					 api_done(n->api, on_output)));
+}
+
+static void on_followed(struct follower *f, const struct follow_event *ev)
+{
+	struct native_call *n =
+		(struct native_call *)((char *)f -
+				       offsetof(struct native_call, follower));
+
+	if (!ev->stop && !ev->ended)
+		return;
+	follow_remove(n->api->b->follow, f);
+	if (ev->ended)
+		native_read(n);
+	else
+		api_problem(n->api, 503, "backend_stopping",
+			    "%s is under way, and the backend is being "
+			    "stopped; ask again with the same "
+			    "Idempotency-Key",
+			    n->job);
+}
+
+static void native_submitted(struct native_call *n,
+			     const struct store_result *result)
+{
+	snprintf(n->job, sizeof(n->job), "%s", result->job.id);
+	if (!n->wait)
+		native_reply(n, &result->job, NULL);
+	else if (job_state_ended(result->job.state))
+		native_read(n);
+	else if (follow_add(n->api->b->follow, n->job, &n->follower))
+		api_start(n->api, -ENOMEM);
+}
+
+static void on_submitted(struct backend *b, struct api_call *api, int r,
+			 const struct store_result *result)
+{
+	if (r == 0 && !result->repeated)
+		job_changed(b, &result->job);
+	if (r == 0 && result->job.parent)
+		orphans_note(b, result->job.parent);
+	if (!api)
+		return;
+	if (r == 0)
+		native_submitted(api->state, result);
+	else if (r == STORE_E_FAMILY)
+		api_problem(api, 409, "too_many_jobs", "%s", result->message);
+	else
+		api_store_problem(api, r, result, "job");
+}
+
+/* ------------------------------------------------------------ the submission */
+
+/* What the parent may do, where nothing less is asked for. */
+static int inherit_patterns(json_t *members, const char *name,
+			    const struct token_patterns *own)
+{
+	json_t *list;
+
+	if (json_object_get(members, name))
+		return 0;
+	list = json_array();
+	for (size_t i = 0; i < own->n; i++)
+		if (json_array_append_new(list, json_string(own->items[i]))) {
+			json_decref(list);
+			return -ENOMEM;
+		}
+	return json_object_set_new(members, name, list) ? -ENOMEM : 0;
+}
+
+static void check_patterns(const json_t *members, const char *name,
+			   const struct token_patterns *own,
+			   struct tool_violations *v)
+{
+	const json_t *list = json_object_get(members, name);
+	char path[64];
+	json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, item) {
+		if (pattern_within_any(json_string_value(item), own))
+			continue;
+		snprintf(path, sizeof(path), "/%s/%zu", name, i);
+		tool_violations_add(v, path,
+				    "\"%s\" is more than this job itself may "
+				    "do",
+				    json_string_value(item));
+	}
+}
+
+/* False: answered. */
+static bool native_narrow(struct native_call *n, json_t *members)
+{
+	const struct token_claims *c = claims_of(n);
+	const struct {
+		const char *name;
+		const struct token_patterns *own;
+	} lists[] = {
+		{ "vars_read", &c->vars_read },
+		{ "vars_write", &c->vars_write },
+		{ "tools", &c->tools },
+	};
+	struct tool_violations v = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(lists); i++) {
+		check_patterns(members, lists[i].name, lists[i].own, &v);
+		r = inherit_patterns(members, lists[i].name, lists[i].own);
+	}
+	if (!r && c->read_only)
+		r = json_object_set_new(members, "read_only", json_true());
+	if (r || v.error)
+		api_start(n->api, -ENOMEM);
+	else if (v.found)
+		native_refuse(n, v.list);
+	else {
+		tool_violations_deinit(&v);
+		return true;
+	}
+	tool_violations_deinit(&v);
+	return false;
+}
+
+/* The body of the POST /v1/jobs that this amounts to. */
+static int native_body(const struct native_call *n, const json_t *members,
+		       struct buf *out)
+{
+	_cleanup_(buf_deinit) struct buf rest = { 0 };
+	int r = json_append(&rest, members);
+
+	if (!r && n->input.len) {
+		r = buf_append_str(out, "{\"input\":");
+		if (!r)
+			r = buf_append(out, n->input.data, n->input.len);
+		if (!r)
+			r = buf_append_str(out, ",");
+		if (!r)
+			buf_consume(&rest, 1);
+	}
+	return r ? r : buf_append(out, rest.data, rest.len);
+}
+
+static void native_submit(struct native_call *n, const struct job_submission *s)
+{
+	const struct token_claims *c = claims_of(n);
+	struct api_call *api = n->api;
+	const struct job_submit_options options = {
+		.idempotency_key = n->has_key ? n->key : NULL,
+		.trace_id = api->trace_id,
+		.parent = c ? c->subject : NULL,
+		.max_children = TOOL_NATIVE_CHILDREN_MAX,
+		.max_depth = TOOL_NATIVE_DEPTH_MAX,
+		.bound = c && n->wait,
+		.audit = api_audit(api, "tool.call", n->target),
+	};
+	struct store_done done;
+
+	if (n->dry_run)
+		api_reply_json(api, 200,
+			       json_pack("{s:b,s:O}", "dry_run", 1, "job",
+					 s->spec));
+	else if (api_done_always(api, on_submitted, &done))
+		api_start(api, job_submit(api->b, s, &options, done));
+}
+
+static void native_parse(struct native_call *n, const json_t *members)
+{
+	const struct job_submission_limits limits = {
+		.script_bytes = BACKEND_SCRIPT_MAX_BYTES,
+		.input_bytes = n->api->b->config->max_input_bytes,
+	};
+	_cleanup_(buf_deinit_secret) struct buf body = { 0 };
+	_cleanup_(buf_deinit) struct buf why = { 0 };
+	struct job_submission s = { 0 };
+	int r = native_body(n, members, &body);
+
+	if (!r)
+		r = job_submission_parse_json(&s, body.data, body.len, &limits,
+					      &why);
+	if (!r)
+		native_submit(n, &s);
+	else if (r < 0 || !buf_cstr(&why))
+		api_start(n->api, -ENOMEM);
+	else if (r == JOB_SUBMISSION_E_TOO_LARGE)
+		api_problem(n->api, 413, "too_large", "%s", (char *)why.data);
+	else
+		native_refuse_text(n, (char *)why.data);
+	job_submission_deinit(&s);
+}
+
+/* parent: the specification of the caller's job, or NULL. */
+static void native_prepare(struct native_call *n, const json_t *parent)
+{
+	_cleanup_json_ json_t *members = json_copy(n->params);
+
+	if (!members) {
+		api_start(n->api, -ENOMEM);
+		return;
+	}
+	json_object_del(members, "wait");
+	json_object_del(members, "input");
+	if (json_get_bool(parent, "dry_run", false) &&
+	    json_object_set_new(members, "dry_run", json_true())) {
+		api_start(n->api, -ENOMEM);
+		return;
+	}
+	if (!parent || native_narrow(n, members))
+		native_parse(n, members);
+}
+
+static void on_parent(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *api = ctx;
+	_cleanup_json_ json_t *spec = NULL;
+
+	if (r) {
+		api_store_problem(api, r, result, "execution");
+		return;
+	}
+	spec = json_loadb(result->job.spec.data, result->job.spec.len, 0, NULL);
+	if (spec)
+		native_prepare(api->state, spec);
+	else
+		api_start(api, -ENOMEM);
+}
+
+/* Keys of different callers, and of POST /v1/jobs, do not clash. */
+static void native_set_key(struct native_call *n, const char *key)
+{
+	n->has_key = key;
+	if (key)
+		snprintf(n->key, sizeof(n->key), "tool %s %s",
+			 n->api->caller.who, key);
+}
+
+static int native_fill(struct native_call *n,
+		       const struct tool_native_request *request)
+{
+	n->action = request->action;
+	n->dry_run = request->dry_run;
+	n->wait = json_get_bool(request->params, "wait", false);
+	n->follower.on_event = on_followed;
+	snprintf(n->target, sizeof(n->target), TOOL_NATIVE_NAME "/%s",
+		 request->action->name);
+	native_set_key(n, request->idempotency_key);
+	n->params = json_incref((json_t *)request->params);
+	return request->input ? buf_append(&n->input, request->input,
+					   request->input_len)
+			      : 0;
+}
+
+void tool_native_call(struct api_call *api,
+		      const struct tool_native_request *request)
+{
+	struct native_call *n = calloc(1, sizeof(*n));
+	struct tool_violations v = { 0 };
+	int r;
+
+	if (!n) {
+		api_start(api, -ENOMEM);
+		return;
+	}
+	n->api = api;
+	api->state = n;
+	api->on_end = on_api_end;
+	r = native_fill(n, request);
+	if (!r)
+		r = tool_schema_check(n->action->params, n->params, &v, NULL);
+	if (r == TOOL_E_INVALID)
+		native_refuse(n, v.list);
+	else if (r)
+		api_start(api, -ENOMEM);
+	else if (!api->caller.token)
+		native_prepare(n, NULL);
+	else
+		api_start(api, store_execution_get(api->b->store,
+						   claims_of(n)->subject,
+						   api_done(api, on_parent)));
+	tool_violations_deinit(&v);
+}

@@ -1,0 +1,347 @@
+/* cronium tools: list, show, check, run. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/api.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "common/percent.h"
+
+#define TOOLS_PARAMS_MAX_BYTES (16 * 1024 * 1024)
+#define TOOLS_FILE_MAX_BYTES (1024 * 1024)
+#define TOOLS_COLUMNS 4
+#define TOOLS_RUN_TIMEOUT_MS (60 * 60 * 1000) /* tries and pauses together */
+
+struct tools_options {
+	struct cli_globals globals;
+	const char *params;
+	bool dry_run;
+};
+
+#define TOOLS_OPTION(name, letter, type, field, arg, initial, help)      \
+	CLI_OPTION(name, letter, type, struct tools_options, field, arg, \
+		   initial, help)
+
+static const struct option_spec tools_specs[] = {
+	TOOLS_OPTION("params", 'p', OPTION_STRING, params, "JSON|@FILE|-", "{}",
+		     "run: the action's parameters; - is stdin"),
+	TOOLS_OPTION("dry-run", 'n', OPTION_FLAG, dry_run, NULL, NULL,
+		     "run: show what would be sent, and send nothing"),
+	CLI_SERVER_OPTIONS,
+};
+
+/* --- list ---------------------------------------------------------------- */
+
+static void tools_row(const json_t *t, struct output_cell *cells)
+{
+	const json_t *actions = json_object_get(t, "actions");
+	const char *problem = json_get_str(t, "problem", NULL);
+	size_t size = sizeof(cells->text), len = 0;
+
+	snprintf(cells[0].text, size, "%s", json_get_str(t, "name", "?"));
+	for (size_t i = 0; i < json_array_size(actions) && len < size; i++)
+		len += (size_t)snprintf(
+			cells[1].text + len, size - len, "%s%s", i ? ", " : "",
+			json_string_value(json_array_get(actions, i)));
+	snprintf(cells[2].text, size, "%s", json_get_str(t, "source", "?"));
+	snprintf(cells[3].text, size, "%s",
+		 problem ? problem : json_get_str(t, "summary", ""));
+	cells[3].colour = problem ? OUTPUT_RED : NULL;
+}
+
+static int tools_list(struct api *api, const struct tools_options *o,
+		      char **words)
+{
+	static const char *const heads[TOOLS_COLUMNS] = { "NAME", "ACTIONS",
+							  "SOURCE", "SUMMARY" };
+	_cleanup_json_ json_t *list = api_get_json(api, "/v1/tools",
+						   "list the tools");
+	const json_t *tools = json_object_get(list, "tools");
+	size_t n = json_array_size(tools);
+	_cleanup_free_ struct output_cell *cells = calloc(n * TOOLS_COLUMNS + 1,
+							  sizeof(*cells));
+
+	if (!list || !cells)
+		return CLI_FAILED;
+	if (o->globals.json) {
+		output_json(list);
+		return CLI_OK;
+	}
+	for (size_t i = 0; i < n; i++)
+		tools_row(json_array_get(tools, i), &cells[i * TOOLS_COLUMNS]);
+	output_table(heads, TOOLS_COLUMNS, cells, n);
+	return CLI_OK;
+}
+
+/* --- show, check ----------------------------------------------------------- */
+
+static void tools_print_credential(const json_t *c)
+{
+	const json_t *present = json_object_get(c, "present");
+	const char *secret = json_get_str(c, "secret", NULL);
+
+	if (!secret)
+		printf("  credential %s: the secret that %s names\n",
+		       json_get_str(c, "name", "?"),
+		       json_get_str(c, "from", "?"));
+	else
+		printf("  credential %s: the secret %s%s%s\n",
+		       json_get_str(c, "name", "?"), secret,
+		       json_is_true(present) ? ", which is set"
+					     : ", which is not set",
+		       json_get_bool(c, "optional", false) ? " (optional)"
+							   : "");
+}
+
+static void tools_print_params(const json_t *schema)
+{
+	const json_t *properties = json_object_get(schema, "properties");
+	const json_t *required = json_object_get(schema, "required");
+	const char *name;
+	json_t *p;
+
+	json_object_foreach((json_t *)properties, name, p) {
+		const char *type = json_get_str(p, "type", "");
+		bool needed = false;
+
+		for (size_t i = 0; i < json_array_size(required); i++)
+			needed |= !strcmp(name,
+					  json_string_value(
+						  json_array_get(required, i)));
+		printf("    %s%s%s%s%s%s\n", name, *type ? ": " : "", type,
+		       needed ? ", needed" : "",
+		       json_get_str(p, "description", NULL) ? "; " : "",
+		       json_get_str(p, "description", ""));
+	}
+}
+
+static void tools_print(const json_t *tool)
+{
+	const json_t *actions = json_object_get(tool, "actions");
+	const json_t *credentials = json_object_get(tool, "credentials");
+	const char *summary = json_get_str(tool, "summary", NULL);
+	size_t i;
+	json_t *v;
+
+	printf("%s (%s)%s%s\n", json_get_str(tool, "name", "?"),
+	       json_get_str(tool, "source", "?"), summary ? ": " : "",
+	       summary ? summary : "");
+	json_array_foreach((json_t *)credentials, i, v)
+		tools_print_credential(v);
+	json_array_foreach((json_t *)actions, i, v) {
+		summary = json_get_str(v, "summary", NULL);
+		printf("  %s%s%s\n", json_get_str(v, "name", "?"),
+		       summary ? ": " : "", summary ? summary : "");
+		tools_print_params(json_object_get(v, "params"));
+	}
+}
+
+/* A tool with a problem is a failure. */
+static int tools_tell(const struct tools_options *o, const json_t *tool)
+{
+	const char *problem = json_get_str(tool, "problem", NULL);
+
+	if (o->globals.json)
+		output_json(tool);
+	else if (!problem)
+		tools_print(tool);
+	if (problem)
+		output_error("%s: %s", json_get_str(tool, "source", "?"),
+			     problem);
+	return problem ? CLI_FAILED : CLI_OK;
+}
+
+static int tools_show(struct api *api, const struct tools_options *o,
+		      char **words)
+{
+	_cleanup_(buf_deinit) struct buf path = { 0 };
+	_cleanup_json_ json_t *tool = NULL;
+
+	if (!buf_append_str(&path, "/v1/tools/") &&
+	    !percent_append(&path, words[0]) && buf_cstr(&path))
+		tool = api_get_json(api, (char *)path.data, "show the tool");
+	return tool ? tools_tell(o, tool) : CLI_FAILED;
+}
+
+/* All of a file; 0, or negative after a message. */
+static int tools_read(const char *path, size_t max, struct buf *out)
+{
+	bool is_stdin = !strcmp(path, "-");
+	_cleanup_close_ int opened = is_stdin
+					     ? -1
+					     : open(path, O_RDONLY | O_CLOEXEC);
+	int fd = is_stdin ? STDIN_FILENO : opened;
+	int r = fd < 0 ? -errno : file_read_all(fd, max, out);
+
+	if (r < 0)
+		output_error("cannot read %s: %s", is_stdin ? "stdin" : path,
+			     r == -EFBIG ? "it is too large" : strerror(-r));
+	return r;
+}
+
+static int tools_check(struct api *api, const struct tools_options *o,
+		       char **words)
+{
+	const char *slash = strrchr(words[0], '/');
+	_cleanup_(buf_deinit) struct buf text = { 0 }, path = { 0 };
+	struct api_request request = { .method = "POST",
+				       .content_type = "text/plain" };
+	_cleanup_json_ json_t *tool = NULL;
+
+	if (tools_read(words[0], TOOLS_FILE_MAX_BYTES, &text))
+		return CLI_USAGE;
+	if (buf_append_str(&path, "/v1/tools/check?file=") ||
+	    percent_append(&path, slash ? slash + 1 : words[0]) ||
+	    !buf_cstr(&path))
+		return CLI_FAILED;
+	request.path = (char *)path.data;
+	request.body = text.data;
+	request.body_len = text.len;
+	tool = api_call_json(api, &request, "check the file");
+	return tool ? tools_tell(o, tool) : CLI_FAILED;
+}
+
+/* --- run -------------------------------------------------------------------- */
+
+/* The parameters as they were written. 0, or negative after a message. */
+static int tools_params(const struct tools_options *o, struct buf *out)
+{
+	size_t at;
+	int r;
+
+	if (!strcmp(o->params, "-"))
+		r = tools_read("-", TOOLS_PARAMS_MAX_BYTES, out);
+	else if (o->params[0] == '@')
+		r = tools_read(o->params + 1, TOOLS_PARAMS_MAX_BYTES, out);
+	else
+		r = buf_append_str(out, o->params);
+	if (!r && json_check(out->data, out->len, &at)) {
+		output_error("--params is not JSON: byte %zu", at);
+		r = -EINVAL;
+	}
+	return r;
+}
+
+static int tools_body(const struct tools_options *o, struct buf *out)
+{
+	_cleanup_(buf_deinit_secret) struct buf params = { 0 };
+	int r = tools_params(o, &params);
+
+	if (!r)
+		r = buf_append_str(out, "{\"params\":");
+	if (!r)
+		r = buf_append(out, params.data, params.len);
+	return r ? r
+		 : buf_printf(out, ",\"dry_run\":%s}",
+			      o->dry_run ? "true" : "false");
+}
+
+/* "TOOL/ACTION", or both as words. 0, or negative after a message. */
+static int tools_path(char **words, struct buf *path)
+{
+	char *slash = strchr(words[0], '/');
+	const char *action = words[1];
+
+	if (!action && slash) {
+		*slash = '\0';
+		action = slash + 1;
+	}
+	if (!action) {
+		output_error("%s: an action is needed, such as %s/ACTION",
+			     words[0], words[0]);
+		return -EINVAL;
+	}
+	if (buf_append_str(path, "/v1/tools/") ||
+	    percent_append(path, words[0]) || buf_append_str(path, "/") ||
+	    percent_append(path, action) || !buf_cstr(path))
+		return -ENOMEM;
+	return 0;
+}
+
+static int tools_run_action(struct api *api, const struct tools_options *o,
+			    char **words)
+{
+	_cleanup_(buf_deinit_secret) struct buf body = { 0 };
+	_cleanup_(buf_deinit) struct buf path = { 0 };
+	struct api_request request = {
+		.method = "POST",
+		.content_type = "application/json",
+		.timeout_ms = TOOLS_RUN_TIMEOUT_MS,
+	};
+	struct api_reply reply;
+	int exit_code = CLI_FAILED;
+
+	if (tools_body(o, &body) || tools_path(words, &path))
+		return CLI_USAGE;
+	request.path = (char *)path.data;
+	request.body = body.data;
+	request.body_len = body.len;
+	if (!api_call(api, &request, &reply))
+		api_explain(api, &reply, "run the action");
+	else if (!buf_append_str(&reply.body, "\n") &&
+		 output_bytes(STDOUT_FILENO, reply.body.data, reply.body.len) ==
+			 0)
+		exit_code = CLI_OK;
+	api_reply_deinit(&reply);
+	return exit_code;
+}
+
+/* --- the command --------------------------------------------------------- */
+
+static const struct tools_verb {
+	const char *name;
+	size_t words_min, words_max;
+	int (*run)(struct api *api, const struct tools_options *o,
+		   char **words);
+} tools_verbs[] = {
+	{ "list", 0, 0, tools_list },
+	{ "show", 1, 1, tools_show },
+	{ "check", 1, 1, tools_check },
+	{ "run", 1, 2, tools_run_action },
+};
+
+static int tools_run(const void *options, char **words, size_t n_words)
+{
+	const struct tools_options *o = options;
+	const struct tools_verb *verb = NULL;
+	struct api api;
+	char *args[2] = { NULL, NULL };
+	int exit_code;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tools_verbs); i++)
+		if (!strcmp(words[0], tools_verbs[i].name) &&
+		    n_words - 1 >= tools_verbs[i].words_min &&
+		    n_words - 1 <= tools_verbs[i].words_max)
+			verb = &tools_verbs[i];
+	for (size_t i = 1; i < n_words && i <= ARRAY_SIZE(args); i++)
+		args[i - 1] = words[i];
+	if (!verb) {
+		output_error("usage: cronium tools list | show NAME | check "
+			     "FILE | run TOOL/ACTION");
+		return CLI_USAGE;
+	}
+	if (api_open(&api, &o->globals) < 0)
+		return CLI_FAILED;
+	exit_code = verb->run(&api, o, args);
+	api_close(&api);
+	return exit_code;
+}
+
+const struct command command_tools = {
+	.name = "tools",
+	.words = "list | show NAME | check FILE | run TOOL/ACTION",
+	.summary = "What scripts can call outside, and trying it",
+	.details = "run prints the action's result, JSON. check says what is "
+		   "wrong with a tool's file\nbefore it is put into the "
+		   "server's directory of tools (docs/tools.md).\n",
+	.options = tools_specs,
+	.n_options = ARRAY_SIZE(tools_specs),
+	.options_bytes = sizeof(struct tools_options),
+	.words_min = 1,
+	.words_max = 3,
+	.run = tools_run,
+};
