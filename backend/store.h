@@ -338,8 +338,9 @@ struct store_stream_append {
 };
 /*
  * result->stream_append, result->job.id. All or nothing; records that were
- * stored before are dropped. STORE_E_STREAM_GAP and STORE_E_STREAM_ENDED with
- * result->stream_append.next; STORE_E_ENDED: the execution has; STORE_E_LIMIT;
+ * stored before are dropped, where they are others STORE_E_CONFLICT. This one,
+ * STORE_E_STREAM_GAP and STORE_E_STREAM_ENDED with result->stream_append.next;
+ * STORE_E_ENDED: the execution has, or the job of an input; STORE_E_LIMIT;
  * STORE_E_NOT_FOUND; STORE_E_KEY_REUSED. Neither records nor end: only says
  * where the stream stands.
  */

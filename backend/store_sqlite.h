@@ -5,7 +5,7 @@
  *   store_sqlite.c           threads, group commit
  *   store_sqlite_schema.c    tables
  *   store_sqlite_db.c        statements and errors
- *   store_sqlite_{job,family,queue,log,stream,variable,change,runtime,tool,audit}.c
+ *   store_sqlite_{job,family,queue,log,stream,sweep,variable,change,runtime,tool,audit}.c
  *   operations
  *
  * An operation may be run again after its transaction was rolled back. It

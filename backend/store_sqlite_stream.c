@@ -230,6 +230,59 @@ static struct stream_new stream_take_new(const struct store_stream_append *a,
 	return new;
 }
 
+/* Whether the stream has these bytes from that record on; they are whole
+ * lines, and there are as many. */
+static int stream_compare(struct db *db, const struct stream *s, int64_t from,
+			  const char *data, size_t len, bool *same)
+{
+	int64_t seen;
+	sqlite3_stmt *row;
+	int r = db_query(db,
+			 "SELECT first, data FROM stream_chunks "
+			 "WHERE job = ?1 AND kind = ?2 AND first >= (SELECT "
+			 "max(first) FROM stream_chunks WHERE job = ?1 AND "
+			 "kind = ?2 AND first <= ?3) ORDER BY first",
+			 DB_ARGS(db_int(s->job), db_int(s->kind), db_int(from)),
+			 &row);
+
+	*same = true;
+	for (; r == 0 && len && *same; r = db_next(db, row)) {
+		int64_t first = sqlite3_column_int64(row, 0);
+		const char *stored = sqlite3_column_blob(row, 1);
+		size_t n = (size_t)sqlite3_column_bytes(row, 1), skip;
+
+		if (!stored)
+			return -ENOMEM;
+		skip = lines_skip(stored, n, MAX(from - first, 0), &seen);
+		n = MIN(n - skip, len);
+		*same = !memcmp(stored + skip, data, n);
+		data += n;
+		len -= n;
+	}
+	return MIN(r, 0);
+}
+
+/* What was stored before is dropped where it is the same. */
+static int stream_check_repeat(struct db *db, struct store_call *call,
+			       const struct stream *s,
+			       const struct stream_new *new)
+{
+	const struct store_stream_append *a = call->request;
+	bool same;
+	int r;
+
+	if (a->from < 0 || new->n == a->n)
+		return 0;
+	r = stream_compare(db, s, a->from, a->records.data,
+			   a->records.len - new->len, &same);
+	if (r < 0 || same)
+		return r;
+	return store_call_fail(call, STORE_E_CONFLICT,
+			       "there are other records from %lld on, %lld in "
+			       "all: somebody else writes, too",
+			       (long long)a->from, (long long)s->records);
+}
+
 static int stream_check(struct store_call *call, const struct stream *s,
 			const struct stream_new *new)
 {
@@ -245,6 +298,12 @@ static int stream_check(struct store_call *call, const struct stream *s,
 				       "the input stream of %s is the output "
 				       "of %s",
 				       s->id, s->input_from);
+	if (s->kind == STORE_STREAM_INPUT && job_state_ended(s->job_state) &&
+	    (a->n || a->end))
+		return store_call_fail(call, STORE_E_ENDED,
+				       "job %s has ended, and its input with "
+				       "it",
+				       s->id);
 	if (new->n && stream_state(s) != STORE_STREAM_OPEN)
 		return store_call_fail(call, STORE_E_STREAM_ENDED,
 				       "the stream has ended after %lld "
@@ -316,6 +375,8 @@ int sqlite_stream_append(struct db *db, struct store_call *call)
 		return r;
 	new = stream_take_new(a, &s);
 	r = stream_check(call, &s, &new);
+	if (r == 0)
+		r = stream_check_repeat(db, call, &s, &new);
 	/* To end what has ended is no change, of a job's own accord either. */
 	if (r || (!new.n && (!a->end || stream_state(&s) != STORE_STREAM_OPEN)))
 		return r;
@@ -474,76 +535,4 @@ int sqlite_stream_get(struct db *db, struct store_call *call)
 		r = stream_describe(db, call, request->id, STORE_STREAM_OUTPUT,
 				    &call->result.streams.output);
 	return r;
-}
-
-/* ------------------------------------------------------------------- sweep */
-
-/* Removes the first chunks; STORE_E_NOT_FOUND when none was left. */
-static int sweep_chunks(struct db *db, int64_t job, int kind)
-{
-	int64_t bytes = 0, last = -1;
-	sqlite3_stmt *row;
-	int r = db_query(db,
-			 "SELECT first, length(data) FROM stream_chunks "
-			 "WHERE job = ?1 AND kind = ?2 ORDER BY first "
-			 "LIMIT ?3",
-			 DB_ARGS(db_int(job), db_int(kind),
-				 db_int(STORE_STREAM_SWEEP_ROWS)),
-			 &row);
-
-	for (; r == 0 && bytes < STORE_STREAM_SWEEP_BYTES;
-	     r = db_next(db, row)) {
-		last = sqlite3_column_int64(row, 0);
-		bytes += sqlite3_column_int64(row, 1);
-	}
-	if (r < 0 || last < 0)
-		return r;
-	return db_exec(db,
-		       "DELETE FROM stream_chunks WHERE job = ?1 AND "
-		       "kind = ?2 AND first <= ?3",
-		       DB_ARGS(db_int(job), db_int(kind), db_int(last)));
-}
-
-/* As sweep_chunks(), of the keys. */
-static int sweep_keys(struct db *db, int64_t job, int kind)
-{
-	int r = db_exec(db,
-			"DELETE FROM stream_keys WHERE job = ?1 AND kind = ?2 "
-			"AND key IN (SELECT key FROM stream_keys WHERE "
-			"job = ?1 AND kind = ?2 LIMIT ?3)",
-			DB_ARGS(db_int(job), db_int(kind),
-				db_int(STORE_STREAM_SWEEP_ROWS)));
-
-	if (r < 0)
-		return r;
-	return sqlite3_changes(db->handle) ? 0 : STORE_E_NOT_FOUND;
-}
-
-int sqlite_stream_sweep(struct db *db, struct store_call *call)
-{
-	int64_t job;
-	sqlite3_stmt *row;
-	int kind;
-	int r = db_query(db,
-			 "SELECT s.job, s.kind FROM streams s JOIN jobs j ON "
-			 "j.seq = s.job WHERE s.swept = 0 AND j.state >= ?1 "
-			 "LIMIT 1",
-			 DB_ARGS(db_int(JOB_SUCCEEDED)), &row);
-
-	if (r)
-		return MIN(r, 0);
-	job = sqlite3_column_int64(row, 0);
-	kind = sqlite3_column_int(row, 1);
-	call->result.more = true;
-	r = STORE_E_NOT_FOUND;
-	if (kind == STORE_STREAM_INPUT)
-		r = sweep_chunks(db, job, kind);
-	if (r == STORE_E_NOT_FOUND)
-		r = sweep_keys(db, job, kind);
-	if (r != STORE_E_NOT_FOUND)
-		return r;
-	return db_exec(db,
-		       "UPDATE streams SET swept = 1 WHERE job = ?1 AND "
-		       "kind = ?2",
-		       DB_ARGS(db_int(job), db_int(kind)));
 }

@@ -52,6 +52,12 @@ static void append_reply(struct append *a, int r,
 				 "records are missing before %lld: the stream "
 				 "goes on with record %lld",
 				 (long long)a->from, (long long)next);
+	else if (r == STORE_E_CONFLICT)
+		api_problem_with(call, 409, "stream_conflict", "next", next,
+				 "nothing was stored: %s", result->message);
+	else if (r == STORE_E_ENDED && !a->options.execution)
+		api_problem_with(call, 409, "job_ended", "next", next,
+				 "nothing was stored: %s", result->message);
 	else if (r == STORE_E_STREAM_ENDED)
 		api_problem_with(call, 409, "stream_ended", "next", next,
 				 "nothing more can be appended: %s",
@@ -105,7 +111,8 @@ static void append_store(struct append *a)
 		.records = { a->lines.text.data, a->lines.text.len },
 		.n = a->lines.n,
 		.end = a->end,
-		.limit_bytes = (int64_t)a->b->config->max_stream_bytes,
+		.limit_bytes = (int64_t)MIN(a->b->config->max_stream_bytes,
+					    (uint64_t)INT64_MAX),
 		.audit = append_audit(a),
 	};
 	const struct store_done done = { NULL, on_stored, a };

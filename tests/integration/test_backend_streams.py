@@ -185,6 +185,16 @@ def test_repeats_and_gaps(job):
     assert numbers(text) == list(range(8)) and proper
 
 
+def test_two_who_write_by_number(job):
+    """One of them is told, and its records are not silently dropped."""
+    assert job.send(b"1\n2\n", "?from=0").json == {"next": 2}
+    for body in (b"1\n3\n", b"9\n", b"1\n20\n3\n"):
+        reply = job.send(body, "?from=0")
+        assert (reply.status, reply.code, reply.json["next"]) == (
+            409, "stream_conflict", 2)
+    assert job.send(b"2\n3\n", "?from=1").json == {"next": 3}
+
+
 def test_concurrent_appends_without_a_number(job):
     def write(w):
         for i in range(50):
@@ -382,8 +392,11 @@ def test_input_none_and_the_input_of_a_job_that_has_ended(backend, agent):
     assert reading.take(len(records(0, 3))) == records(0, 3)
     other.end()
     assert reading.rest() == (b"", False)
-    reply = other.send(b"1\n")
-    assert (reply.status, reply.code) == (409, "stream_ended")
+    for body, query in ((b"1\n", ""), (records(2, 1), "?from=2"),
+                        (None, "?end=1")):
+        reply = other.send(body, query)
+        assert (reply.status, reply.code) == (409, "job_ended")
+    assert other.send(None).json == {"next": 3}
 
 
 def chunks_of_inputs(backend):

@@ -196,15 +196,42 @@ static void test_repeats_and_gaps(void **state)
 	assert_int_equal(append(f, output("0\n1\n2\n", 0), &reply), 0);
 	assert_int_equal(reply.result.stream_append.next, 3);
 	assert_false(reply.result.stream_append.stored);
-	assert_int_equal(append(f, output("x\n3\n", 2), &reply), 0);
+	assert_int_equal(append(f, output("2\n3\n", 2), &reply), 0);
 	assert_int_equal(reply.result.stream_append.next, 4);
 	assert_true(reply.result.stream_append.stored);
-	assert_int_equal(append_ok(f, output("y\n", 1)), 4);
+	assert_int_equal(append_ok(f, output("1\n", 1)), 4);
+	assert_int_equal(append_ok(f, output("1\n2\n3\n", 1)), 4);
 	assert_int_equal(append(f, output("5\n", 5), &reply),
 			 STORE_E_STREAM_GAP);
 	assert_int_equal(reply.result.stream_append.next, 4);
 	assert_int_equal(append(f, output("", 5), &reply), STORE_E_STREAM_GAP);
 	assert_string_equal(text_of(f, OUT, 0, 100, &reply), "0\n1\n2\n3\n");
+}
+
+/* Of two who write by number one is told. */
+static void test_conflicts(void **state)
+{
+	static const char *const others[] = {
+		"1x\n",
+		"12\n3x\n",
+		"12\n",
+		"x\n3\n4\n5\n",
+	};
+	struct store_fixture *f = *state;
+	struct reply reply;
+
+	begin(f);
+	append_ok(f, output("0\n1\n", -1));
+	append_ok(f, output("2\n3\n", -1));
+	append_ok(f, output("4\n", -1));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		assert_int_equal(append(f, output(others[i], 1), &reply),
+				 STORE_E_CONFLICT);
+		assert_int_equal(reply.result.stream_append.next, 5);
+	}
+	assert_int_equal(append_ok(f, output("1\n2\n3\n4\n5\n", 1)), 6);
+	assert_string_equal(text_of(f, OUT, 0, 100, &reply),
+			    "0\n1\n2\n3\n4\n5\n");
 }
 
 static void test_idempotency_keys(void **state)
@@ -232,6 +259,7 @@ static void test_idempotency_keys(void **state)
 	assert_int_equal(append(f, a, &reply), STORE_E_KEY_REUSED);
 	a.end = false;
 	a.from = 3; /* then the number counts, not the key */
+	assert_int_equal(append_ok(f, a), 5);
 	assert_int_equal(append_ok(f, a), 5);
 	assert_string_equal(text_of(f, OUT, 0, 100, &reply), "1\n2\n3\n1\n2\n");
 	assert_string_equal(text_of(f, IN, 0, 100, &reply), "x\n");
@@ -467,6 +495,8 @@ static void test_sweep(void **state)
 	assert_string_equal(text_of(f, OUT, 0, 100, &reply), "1\n");
 	check_state(f, STORE_STREAM_ENDED, STORE_STREAM_ENDED);
 	assert_int_equal(streams_of(f, "job_1").streams.input.records, 16);
+	assert_int_equal(append(f, input("1\n", 15), &reply), STORE_E_ENDED);
+	assert_int_equal(append_ok(f, input("", -1)), 16);
 }
 
 /* ---------------------------------------------------------- faults */
@@ -538,6 +568,7 @@ int main(void)
 		T(test_append_and_read),
 		T(test_pieces),
 		T(test_repeats_and_gaps),
+		T(test_conflicts),
 		T(test_idempotency_keys),
 		T(test_limit),
 		T(test_ended),
