@@ -60,6 +60,20 @@ actions:
 """
 
 
+WORLDS = []  # of the test that runs
+
+
+@pytest.fixture(autouse=True)
+def no_world_stays():
+    """Ends what a failed test has left."""
+    yield
+    while WORLDS:
+        world = WORLDS.pop()
+        world.target.release.set()
+        if world.backend.process.poll() is None:
+            world.backend.kill()
+
+
 class World:
     """A backend with tools, the target that they call, and a job."""
 
@@ -75,6 +89,7 @@ class World:
                        *options)
         self.backend = Backend(str(directory), "--tools-dir", str(tools),
                                *options)
+        WORLDS.append(self)
         self.agent = self.backend.agent(slots=100)
         self.sidecar = None
         self.start_job()
@@ -592,7 +607,6 @@ def test_nobody_listens(tmp_path):
     reply = world.call("probe", "once", {"path": "echo"}, key="k")
     assert reply.status == 424 and reply.code == "tool_failed", reply
     assert "not known" not in reply.json["detail"]
-    world.target.server.serve_forever = None
     assert world.backend.stop() == 0
 
 
