@@ -361,10 +361,11 @@ static int schema_adopt_key(struct db *db)
 	if (r == 0) /* digests of the old key mean nothing to the new one */
 		r = db_exec(db, "DELETE FROM repeats", DB_NO_ARGS);
 	if (r == 0) /* of secrets that were deleted since */
-		r = db_exec(db,
-			    "UPDATE variable_changes SET kept = 0, value = NULL "
-			    "WHERE secret AND value IS NOT NULL",
-			    DB_NO_ARGS);
+		r = db_exec(
+			db,
+			"UPDATE variable_changes SET kept = 0, value = NULL "
+			"WHERE secret AND value IS NOT NULL",
+			DB_NO_ARGS);
 	if (r == 0)
 		r = db_exec(db,
 			    "INSERT OR REPLACE INTO meta VALUES ('key_check', "
