@@ -45,8 +45,8 @@ npm_install() {
 npm_ensure() {
 	local dir new
 	dir=$(npm_dir)
-	[ ! -x "$dir/bin/bun" ] || return 0
 	have npm || packages_install npm
+	[ ! -x "$dir/bin/bun" ] || return 0
 	mkdir -p "${dir%/*}"
 	new=$(mktemp -d "${dir%/*}/new.XXXXXX")
 	npm_install "$new"

@@ -144,7 +144,7 @@ class Cronium {
 
   /** The records of the input stream, from a number on: an async iterable. */
   streamInput(options) {
-    const given = typeof options === "number" ? { from: options } : options;
+    const given = typeof options === "object" ? options : { from: options };
     return new RecordStream(() => this.#connect(), given);
   }
 

@@ -87,12 +87,14 @@ export type Change<T = Json> = ChangeState<T> & {
 };
 
 /** Whether the runtime reaches the backend: what happens while not comes late. */
-export interface ConnectionState {
-  readonly type: "disconnected" | "connected";
-  readonly key: string;
-  /** Why, where it is disconnected. */
-  readonly reason?: string;
-}
+export type ConnectionState =
+  | {
+      readonly type: "disconnected";
+      readonly key: string;
+      /** Why, in words. */
+      readonly reason?: string;
+    }
+  | { readonly type: "connected"; readonly key: string; readonly reason?: never };
 
 export interface SubscribeOptions extends SignalOptions {
   /** The version that is known: all changes after it. Default: a snapshot first. */

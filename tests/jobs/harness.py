@@ -11,6 +11,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
+# Bun, as ./dev setup installs it; what is not there fails the jobs with it.
+PATH = subprocess.run(
+    ["bash", "-euc",
+     '. "$0/tools/lib.sh"; . "$0/tools/npm.sh"; echo "$(npm_dir)/bin:$PATH"',
+     ROOT], check=True, capture_output=True, text=True).stdout.strip()
 READY_TIMEOUT_S = 60
 RUN_TIMEOUT_S = 180
 ENDS = ("succeeded", "failed", "timed_out", "cancelled", "lost")
@@ -63,6 +68,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "PATH": PATH},
             )
         self.wait_ready()
 

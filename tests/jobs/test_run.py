@@ -10,7 +10,8 @@ from harness import ROOT
 PYTHON = "import cronium\n"
 
 
-@pytest.mark.parametrize("example", ["hello.py", "hello.js", "hello.sh"])
+@pytest.mark.parametrize("example", ["hello.py", "hello.js", "hello.sh",
+                                     "hello.ts"])
 def test_examples(server, executor, example):
     result = server.cronium(
         "run", "--executor", executor, ROOT / "examples" / example,
