@@ -89,7 +89,8 @@ def key(compose):
     return compose.key()
 
 
-@pytest.mark.parametrize("example", ["hello.py", "hello.js", "hello.sh"])
+@pytest.mark.parametrize("example", ["hello.py", "hello.js", "hello.sh",
+                                     "hello.ts"])
 def test_run_on_the_host(compose, key, example):
     done = compose.cronium(
         key, "run", str(ROOT / "examples" / example), "--input",
