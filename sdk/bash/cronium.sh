@@ -580,15 +580,16 @@ $version"} --speed-limit 1 --speed-time "$_CRONIUM_WATCH_SILENCE_S" || return
 # Prints what comes of one request; sets code, curl's, status, reply,
 # retry_after, count, and advances next or version.
 _cronium_read() {
-	local summary parts
+	local summary parts feed
 	{
 		summary=$(
+			exec {feed}< <(exec curl "${curl[@]}" -H @<(printf \
+				'Authorization: Bearer %s\n' \
+				"$CRONIUM_EXECUTION_TOKEN") 2>/dev/null)
 			jq -nrR --unbuffered --arg kind "$kind" \
 				--argjson states "$states" --argjson left "$left" \
-				--argjson again "$again" "$_CRONIUM_READ" 2>&1 >&3 \
-				< <(exec curl "${curl[@]}" -H @<(printf \
-					'Authorization: Bearer %s\n' \
-					"$CRONIUM_EXECUTION_TOKEN") 2>/dev/null)
+				--argjson again "$again" "$_CRONIUM_READ" \
+				2>&1 >&3 <&"$feed"
 			kill "$!" 2>/dev/null # nobody reads it any more
 		)
 	} 3>&1

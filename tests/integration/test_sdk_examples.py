@@ -9,6 +9,7 @@ import npm_tools
 import pytest
 import sdk_drivers as sdk
 from backend_process import Backend
+from scripted_runtime import ScriptedRuntime
 from sidecar_harness import Sidecar
 from tap import tapped
 
@@ -51,7 +52,7 @@ COMMANDS = {".py": "python3", ".js": "node", ".mjs": "node", ".sh": "bash",
 
 
 # Those that do something together with others have tests of their own.
-TOGETHER = {"enrich.py", "follow.py"}
+TOGETHER = {"enrich.py", "follow.py", "notify.sh"}
 
 
 def test_no_example_is_forgotten():
@@ -59,17 +60,17 @@ def test_no_example_is_forgotten():
 
 
 @contextlib.contextmanager
-def running(tmp_path, name, given):
+def running(tmp_path, name, given, *options):
     """The example in a job: its process, the backend and the job's id."""
-    backend = Backend(str(tmp_path))
+    backend = Backend(str(tmp_path), *options)
     job = backend.submit(input=given)
     agent = backend.agent()
     claim = agent.claim()
     agent.started(claim)
     with Sidecar.of(tmp_path, backend, claim) as sidecar, tapped(sidecar):
         process = subprocess.Popen(
-            [COMMANDS[os.path.splitext(name)[1]], "-u", EXAMPLES / name],
-            env=sdk.environment_of(sidecar), text=True,
+            [COMMANDS[os.path.splitext(name)[1]], EXAMPLES / name],
+            env=sdk.environment_of(sidecar, PYTHONUNBUFFERED="1"), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         yield process, backend, job
         assert process.returncode == 0
@@ -98,6 +99,26 @@ def test_enrich(tmp_path):
         lines = backend.admin.get(place).body.splitlines()
         assert [json.loads(line) for line in lines] == [
             {"n": n, "square": n * n} for n in range(3)]
+
+
+@pytest.mark.parametrize("send", [False, True])
+def test_notify(tmp_path, send):
+    """It sends only where it is told to."""
+    with ScriptedRuntime(lambda r: r.reply(200, "ok")) as hook:
+        given = {"url": f"{hook.url}/ops", "text": "done", "send": send}
+        with running(tmp_path, "notify.sh", given, "--tools-allow",
+                     "127.0.0.1") as (process, backend, job):
+            _, err = process.communicate(timeout=sdk.TIMEOUT_S)
+            assert process.returncode == 0, err
+            output = output_of(backend, job)
+    if send:
+        (request,) = hook.requests
+        assert json.loads(request.body) == {"text": "done"}
+        assert output == {"status": 200, "body": "ok"}
+    else:
+        assert not hook.requests
+        assert output["dry_run"] and output["request"]["body"] == {
+            "text": "done"}
 
 
 def test_follow(tmp_path):

@@ -7,7 +7,6 @@ import pytest
 import requests
 import sdk_drivers
 import vector_case
-from backend_process import Backend
 from openapi_check import OpenAPI, events_of, lines_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -20,9 +19,9 @@ all_clients = pytest.mark.parametrize("client", sdk_drivers.CLIENTS)
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory):
-    b = Backend(str(tmp_path_factory.mktemp("backend")))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
+    directory = tmp_path_factory.mktemp("backend")
+    with vector_case.backend_with_tool(directory) as b:
+        yield b
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +150,8 @@ def test_http(tmp_path, backend, document, case):
 
 
 def test_every_operation_has_a_vector(document):
-    requests = [
-        step["request"] for file in vector_case.VECTORS.glob("*.json")
-        for case in json.loads(file.read_text(encoding="utf-8"))
-        for step in vector_case.steps_of(case)]
+    requests = [step["request"] for case in CASES
+                for step in vector_case.steps_of(case)]
     made = {document.operation_id(r["method"], r["path"]) for r in requests}
     assert made - {None} == document.operations()
 

@@ -5,18 +5,70 @@ import contextlib
 import json
 import pathlib
 
-from backend_process import quote
+from backend_process import Backend, quote
+from scripted_runtime import ScriptedRuntime
 from sidecar_harness import Sidecar
 from tap import tapped
 
 VECTORS = pathlib.Path(__file__).parents[2] / "sdk" / "vectors"
-FILES = "runtime", "streams", "changes"
 CASES = [
-    case for name in FILES for case in json.loads(
-        (VECTORS / f"{name}.json").read_text(encoding="utf-8"))]
+    case for file in sorted(VECTORS.glob("*.json"))
+    for case in json.loads(file.read_text(encoding="utf-8"))]
 # Members of a setup that are no members of the job.
 NOT_THE_JOB = {"variables", "secrets", "input_records", "input_ends",
                "input_broken", "limits"}
+
+
+TOOL = """
+name: vectors
+summary: What the vectors call.
+actions:
+  echo:
+    params:
+      type: object
+      required: [text]
+      properties:
+        text: {{type: string}}
+        times: {{type: integer, default: 1}}
+    request:
+      url: {url}/echo
+      json: '{{{{params}}}}'
+  refuse:
+    request:
+      method: POST
+      url: {url}/refuse
+    retry: {{max_elapsed_ms: 0}}
+"""
+
+
+class Target:
+    """Where the tool's requests go to."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def answer(self, request):
+        if request.path == "/refuse":
+            request.reply(500, "never")
+            return
+        self.calls += 1
+        params = json.loads(request.body)
+        request.reply(200, {"text": params["text"] * params["times"],
+                            "calls": self.calls})
+
+
+@contextlib.contextmanager
+def backend_with_tool(directory):
+    """A backend that has the tool of the vectors."""
+    target = Target()
+    with ScriptedRuntime(target.answer) as server:
+        tools = pathlib.Path(directory) / "data" / "tools"
+        tools.mkdir(parents=True)
+        (tools / "vectors.yaml").write_text(TOOL.format(url=server.url))
+        backend = Backend(str(directory), "--tools-allow", "127.0.0.1")
+        backend.target = target
+        yield backend
+        assert backend.stop() == 0, "".join(backend.log)
 
 
 def as_lines(records):
@@ -88,6 +140,7 @@ def _check_end(backend, job, case):
 def job(tmp_path, backend, case):
     """The case's job in a sidecar with a tap; what it leaves is checked."""
     setup = case["setup"]
+    backend.target.calls = 0
     _store_only(backend, setup)
     agent = backend.agent()
     _submit(backend, agent, setup)
