@@ -39,7 +39,7 @@ struct api_call {
 	const struct http_route *route;
 	struct http_params params;
 	struct auth_caller caller;
-	char trace_id[HTTP_TRACE_BYTES];
+	char trace_id[TRACE_BYTES];
 	struct store_owner owner;    /* its store operations end with it */
 	struct api_pending *pending; /* and the one that does not */
 	/* The handler's own. on_end (may be NULL) is called once before the

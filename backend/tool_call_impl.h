@@ -42,7 +42,7 @@ struct tool_call {
 	bool dry_run;
 
 	/* Who asks. */
-	char who[64], trace_id[HTTP_TRACE_BYTES];
+	char who[64], trace_id[TRACE_BYTES];
 	struct live_token *token;      /* NULL: an administrator */
 	char key[TOOL_CALL_KEY_BYTES]; /* EXECUTION, newline, key; "": none */
 	/* Given, or made: the same for every try. */

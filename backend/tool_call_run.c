@@ -310,7 +310,7 @@ static void on_sent(const struct tool_sent *sent, void *ctx)
 
 static void call_send(struct tool_call *c)
 {
-	char traceparent[HTTP_TRACEPARENT_BYTES];
+	char traceparent[TRACE_PARENT_BYTES];
 	const struct tool_send_options options = {
 		.timeout_ms = c->action->timeout_ms,
 		.redirects = c->action->follow_redirects,
@@ -320,7 +320,7 @@ static void call_send(struct tool_call *c)
 	};
 	int r;
 
-	http_traceparent(c->trace_id, traceparent);
+	trace_parent(c->trace_id, traceparent);
 	tool_call_set_state(c, TOOL_CALL_SENDING);
 	if (!c->tries++)
 		c->first_try_ms = clock_mono_ms();

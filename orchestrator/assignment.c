@@ -227,6 +227,7 @@ int assignment_for_runner(const struct assignment *a,
 		.execution = a->execution,
 		.job = a->job,
 		.token = a->runtime_token,
+		.trace = a->trace,
 	};
 	json_t *argv, *env;
 

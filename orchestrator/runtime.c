@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/trace.h"
 #include "orchestrator/executor.h"
 
 #define RUNTIME_PATH \
@@ -90,6 +91,19 @@ static int runtime_prepend(json_t *env, const char *name, const char *dir,
 	return json_object_set_new(env, name, json_string(value));
 }
 
+/* What the script's calls, here and elsewhere, belong to; unless the user says
+ * that it is something else. */
+static int runtime_set_trace(json_t *env, const char *trace)
+{
+	char parent[TRACE_PARENT_BYTES];
+
+	if (!trace || !trace_id_valid(trace) ||
+	    json_object_get(env, "TRACEPARENT"))
+		return 0;
+	trace_parent(trace, parent);
+	return json_object_set_new(env, "TRACEPARENT", json_string(parent));
+}
+
 json_t *runtime_env(const struct runtime *rt,
 		    const struct executor_place *place,
 		    const struct runtime_identity *who, const json_t *env)
@@ -115,6 +129,7 @@ json_t *runtime_env(const struct runtime *rt,
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		r |= json_object_set_new(out, own[i][0],
 					 json_string(own[i][1]));
+	r |= runtime_set_trace(out, who->trace);
 	if (!r)
 		return out;
 	json_decref(out);

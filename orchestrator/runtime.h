@@ -40,6 +40,7 @@ struct runtime_identity {
 	const char *execution;
 	const char *job;
 	const char *token; /* aud=runtime */
+	const char *trace; /* of the job; NULL for none */
 };
 
 /*

@@ -69,7 +69,7 @@ static int take_context(const json_t *o, struct assignment *out)
 	const json_t *context = json_object_get(o, "context");
 	const char *trace = json_get_str(context, "trace_id", "");
 
-	if (http_trace_id_valid(trace))
+	if (trace_id_valid(trace))
 		memcpy(out->trace, trace, sizeof(out->trace));
 	return context ? json_append(&out->context, context)
 		       : buf_append_str(&out->context, "{}");

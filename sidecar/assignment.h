@@ -14,11 +14,11 @@
 
 struct assignment {
 	char *execution, *job, *issuer;
-	char *backend_token;          /* wiped when freed */
-	char *public_key;             /* PEM */
-	struct buf context;           /* the reply of GET /context */
-	char trace[HTTP_TRACE_BYTES]; /* its trace_id; "" for none */
-	struct buf input;             /* one JSON value, or nothing */
+	char *backend_token;     /* wiped when freed */
+	char *public_key;        /* PEM */
+	struct buf context;      /* the reply of GET /context */
+	char trace[TRACE_BYTES]; /* its trace_id; "" for none */
+	struct buf input;        /* one JSON value, or nothing */
 	uint64_t input_bytes;
 	uint64_t cache_ttl_ms, cache_bytes;
 	uint64_t output_bytes, value_bytes; /* limits of one body */

@@ -73,7 +73,7 @@ static int send_entry(struct audit *a, size_t reason)
 {
 	static const struct backend_call_ops ops = { .on_done = on_done };
 	_cleanup_(buf_deinit) struct buf body = { 0 };
-	char traceparent[HTTP_TRACEPARENT_BYTES];
+	char traceparent[TRACE_PARENT_BYTES];
 	const struct backend_header headers[] = {
 		{ "traceparent", traceparent },
 		{ "content-type", "application/json" },
@@ -91,7 +91,7 @@ static int send_entry(struct audit *a, size_t reason)
 
 	if (r)
 		return r;
-	http_traceparent(a->entries[reason].trace, traceparent);
+	trace_parent(a->entries[reason].trace, traceparent);
 	req.body = body.data;
 	req.body_len = body.len;
 	return backend_client_call(a->execution->backend, &req, &ops, a,

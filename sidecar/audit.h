@@ -23,7 +23,7 @@ struct request;
 
 struct audit_entry {
 	bool waits;
-	char trace[HTTP_TRACE_BYTES];
+	char trace[TRACE_BYTES];
 	char target[AUDIT_TARGET_BYTES]; /* "" for none */
 };
 

@@ -246,8 +246,7 @@ static int call(struct change_stream *s)
 		.on_data = on_data,
 		.on_done = on_done,
 	};
-	char path[FORWARD_PATH_BYTES] = PATH,
-	     traceparent[HTTP_TRACEPARENT_BYTES];
+	char path[FORWARD_PATH_BYTES] = PATH, traceparent[TRACE_PARENT_BYTES];
 	const struct backend_header headers[] = {
 		{ "traceparent", traceparent },
 		{ "accept", FRAME_CONTENT_TYPE },
@@ -261,7 +260,7 @@ static int call(struct change_stream *s)
 	};
 	char *p = path + strlen(path);
 
-	http_traceparent(s->trace, traceparent);
+	trace_parent(s->trace, traceparent);
 	if (s->key) {
 		p = stpcpy(p, "?key=");
 		p += percent_encode(s->key, p);
@@ -323,7 +322,7 @@ void change_stream_init(struct change_stream *s, struct execution *x,
 	if (trace)
 		memcpy(s->trace, trace, sizeof(s->trace));
 	else
-		http_trace_new(s->trace);
+		trace_new(s->trace);
 	event_assign(&s->timer, x->base, -1, 0, on_timer, s);
 	event_assign(&s->turn, x->base, -1, 0, on_turn, s);
 }

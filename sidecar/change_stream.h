@@ -75,7 +75,7 @@ struct change_stream {
 	const struct change_stream_ops *ops;
 	enum change_stream_state state;
 	const char *key; /* NULL: all; the owner's */
-	char trace[HTTP_TRACE_BYTES];
+	char trace[TRACE_BYTES];
 	struct backend_call *call; /* ASKING, OPEN */
 	struct event timer;        /* silence, or the pause */
 	struct event turn;         /* after change_stream_release() */

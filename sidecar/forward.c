@@ -67,7 +67,7 @@ int forward_start(struct forward *f, struct execution *x,
 {
 	static const struct backend_call_ops ops = { .on_done = on_done };
 	char path[FORWARD_PATH_BYTES + sizeof(BASE_PATH)];
-	char fresh[ID_MAX_BYTES], traceparent[HTTP_TRACEPARENT_BYTES];
+	char fresh[ID_MAX_BYTES], traceparent[TRACE_PARENT_BYTES];
 	struct header_list headers = { .n = 0 };
 	struct backend_request call = {
 		.method = req->method,
@@ -82,7 +82,7 @@ int forward_start(struct forward *f, struct execution *x,
 
 	memcpy(path, BASE_PATH, sizeof(BASE_PATH));
 	strncat(path, req->path, FORWARD_PATH_BYTES);
-	http_traceparent(req->trace, traceparent);
+	trace_parent(req->trace, traceparent);
 	add(&headers, "traceparent", traceparent);
 	for (size_t i = 0; req->origin && i < ARRAY_SIZE(passed_on); i++)
 		add(&headers, passed_on[i],

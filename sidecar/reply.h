@@ -21,7 +21,7 @@ struct reply {
 	struct metrics *metrics;
 	enum metrics_class class;
 	uint64_t started_us;
-	char trace[HTTP_TRACE_BYTES];
+	char trace[TRACE_BYTES];
 };
 
 /* Takes the trace id of the request's traceparent, else trace (the job's),

@@ -45,7 +45,7 @@ struct stream_batch {
 struct stream_append {
 	enum stream_append_state state;
 	struct execution *execution;
-	char trace[HTTP_TRACE_BYTES];
+	char trace[TRACE_BYTES];
 	struct buf lines; /* whole lines */
 	struct stream_batch batch;
 	char key[STREAM_KEY_BYTES];

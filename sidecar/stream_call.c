@@ -111,7 +111,7 @@ void stream_headers_fill(struct stream_headers *h, const char *trace,
 			 const char *key, bool has_body)
 {
 	h->n = 0;
-	http_traceparent(trace, h->traceparent);
+	trace_parent(trace, h->traceparent);
 	h->items[h->n++] = (struct backend_header){ "traceparent",
 						    h->traceparent };
 	if (key)

@@ -39,7 +39,7 @@ bool stream_options_read(struct request *req, struct stream_options *out);
 struct stream_headers {
 	struct backend_header items[STREAM_HEADERS_MAX];
 	size_t n;
-	char traceparent[HTTP_TRACEPARENT_BYTES];
+	char traceparent[TRACE_PARENT_BYTES];
 };
 
 /* key: the Idempotency-Key, NULL for none; must stay. */

@@ -104,7 +104,7 @@ static void problem_respond(struct http_exchange *ex, int status,
 {
 	_cleanup_(buf_deinit) struct buf body = { 0 };
 	struct http_header headers[2 + PROBLEM_HEADERS_MAX];
-	char own[HTTP_TRACE_BYTES];
+	char own[TRACE_BYTES];
 
 	if (!trace_id) {
 		http_trace_id(http_exchange_request(ex), own);

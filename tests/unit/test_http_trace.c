@@ -13,8 +13,7 @@
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define OWN "11111111111111111111111111111111"
 
-static void ask(const char *traceparent, const char *own,
-		char out[HTTP_TRACE_BYTES])
+static void ask(const char *traceparent, const char *own, char out[TRACE_BYTES])
 {
 	const struct http_header header = { "traceparent", traceparent };
 	const struct http_request req = {
@@ -27,7 +26,7 @@ static void ask(const char *traceparent, const char *own,
 
 static void test_given(void **state)
 {
-	char id[HTTP_TRACE_BYTES];
+	char id[TRACE_BYTES];
 
 	ask("00-" TRACE "-b7ad6b7169203331-01", NULL, id);
 	assert_string_equal(id, TRACE);
@@ -51,13 +50,13 @@ static void test_not_given(void **state)
 		"00-00000000000000000000000000000000-b7ad6b7169203331-01",
 		"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
 	};
-	char id[HTTP_TRACE_BYTES], last[HTTP_TRACE_BYTES] = "";
+	char id[TRACE_BYTES], last[TRACE_BYTES] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		ask(bad[i], OWN, id);
 		assert_string_equal(id, OWN);
 		ask(bad[i], NULL, id);
-		assert_true(http_trace_id_valid(id));
+		assert_true(trace_id_valid(id));
 		assert_string_not_equal(id, last);
 		memcpy(last, id, sizeof(last));
 	}
@@ -65,23 +64,23 @@ static void test_not_given(void **state)
 
 static void test_valid(void **state)
 {
-	assert_true(http_trace_id_valid(TRACE));
-	assert_false(http_trace_id_valid(""));
-	assert_false(http_trace_id_valid(TRACE "0"));
-	assert_false(http_trace_id_valid("0af7651916cd43dd8448eb211c80319"));
-	assert_false(http_trace_id_valid("0af7651916cd43dd8448eb211c80319C"));
-	assert_false(http_trace_id_valid("00000000000000000000000000000000"));
+	assert_true(trace_id_valid(TRACE));
+	assert_false(trace_id_valid(""));
+	assert_false(trace_id_valid(TRACE "0"));
+	assert_false(trace_id_valid("0af7651916cd43dd8448eb211c80319"));
+	assert_false(trace_id_valid("0af7651916cd43dd8448eb211c80319C"));
+	assert_false(trace_id_valid("00000000000000000000000000000000"));
 }
 
 /* What we send is what we take; each has a span of its own. */
 static void test_child_span(void **state)
 {
-	char out[HTTP_TRACEPARENT_BYTES], last[HTTP_TRACEPARENT_BYTES] = "";
-	char id[HTTP_TRACE_BYTES];
+	char out[TRACE_PARENT_BYTES], last[TRACE_PARENT_BYTES] = "";
+	char id[TRACE_BYTES];
 
 	for (int i = 0; i < 1000; i++) {
-		http_traceparent(TRACE, out);
-		assert_int_equal(strlen(out), HTTP_TRACEPARENT_BYTES - 1);
+		trace_parent(TRACE, out);
+		assert_int_equal(strlen(out), TRACE_PARENT_BYTES - 1);
 		assert_memory_equal(out, "00-" TRACE "-", 36);
 		assert_string_equal(out + 52, "-01");
 		assert_int_equal(strspn(out + 36, "0123456789abcdef"), 16);

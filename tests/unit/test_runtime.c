@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "common/json.h"
+#include "common/trace.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
 
@@ -139,6 +140,24 @@ static void test_env_standalone(void **state)
 	assert_null(runtime_program("perl"));
 }
 
+static void test_trace(void **state)
+{
+	struct runtime_identity traced = who;
+	_cleanup_json_ json_t *none = NULL, *own = NULL, *users = NULL;
+	_cleanup_json_ json_t *env = json_pack("{s:s}", "TRACEPARENT", "mine");
+	const char *parent;
+
+	none = runtime_env(runtime_find("bash"), &bare, &traced, NULL);
+	assert_null(json_object_get(none, "TRACEPARENT"));
+	traced.trace = "0123456789abcdef0123456789abcdef";
+	own = runtime_env(runtime_find("bash"), &bare, &traced, NULL);
+	parent = json_get_str(own, "TRACEPARENT", "");
+	assert_string_equal(trace_find(parent) ? "found" : "", "found");
+	assert_memory_equal(trace_find(parent), traced.trace, 32);
+	users = runtime_env(runtime_find("bash"), &bare, &traced, env);
+	assert_string_equal(json_get_str(users, "TRACEPARENT", ""), "mine");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +167,7 @@ int main(void)
 		cmocka_unit_test(test_env_ours_wins),
 		cmocka_unit_test(test_env_sdk),
 		cmocka_unit_test(test_env_standalone),
+		cmocka_unit_test(test_trace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
