@@ -75,11 +75,21 @@ during() {
 	done < <(jq -c --argjson n "$2" '.during[]? | select(.after == $n)' <<<"$1")
 }
 
+# kill_tree PID: a process and all that it has started, if they are there.
+kill_tree() {
+	local child
+	for child in $(ps -o pid= --ppid "$1"); do
+		kill_tree "$child"
+	done
+	kill "$1" 2>/dev/null || :
+}
+
 # subscribe STEP ARG...: the first events, with all the members they may have.
 subscribe() {
-	local events event count=0 code=0
+	local events event count=0 code=0 subscriber
 	events=$(jq '.events | length' <<<"$1")
 	exec {told}< <(cronium_subscribe "${@:2}" --count "$events" || echo "$?")
+	subscriber=$!
 	while [ "$count" -lt "$events" ] && IFS= read -r event <&"$told"; do
 		if [[ $event != \{* ]]; then
 			code=$event
@@ -92,6 +102,7 @@ subscribe() {
 		[ "$code" = 0 ] || break
 	done
 	exec {told}<&-
+	[ "$code" = 0 ] || kill_tree "$subscriber"
 	return "$code"
 }
 
