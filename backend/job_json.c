@@ -104,14 +104,14 @@ json_t *job_context_json(const struct store_job *job)
 						 0, NULL);
 	int64_t deadline_ms = job_deadline_ms(job, spec);
 
-	return json_pack("{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b,s:o,s:o}", "job",
-			 job->id, "execution", job->execution, "name",
-			 job->name, "event", "attempt",
-			 (json_int_t)job->attempt, "trigger", "api", "executor",
-			 job->executor, "deadline_ms",
-			 deadline_ms ? json_integer(deadline_ms) : json_null(),
-			 "labels", labels_json(job), "session", "dry_run",
-			 json_get_bool(spec, "dry_run", false), "parent",
-			 string_or_null(job->parent), "trace_id",
-			 string_or_null(job->trace_id));
+	return json_pack(
+		"{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b,s:o,s:o}", "job",
+		job->id, "execution", job->execution, "name", job->name,
+		"event", "attempt", (json_int_t)job->attempt, "trigger", "api",
+		"executor", job->executor, "deadline_ms",
+		deadline_ms ? json_integer(deadline_ms) : json_null(), "labels",
+		labels_json(job), "session", "dry_run",
+		json_get_bool(spec, "dry_run", false), "parent",
+		string_or_null(job->parent), "trace_id",
+		string_or_null(job->trace_id));
 }
