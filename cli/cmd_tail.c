@@ -152,6 +152,9 @@ static void on_done(struct backend_call *call, const struct backend_response *r,
 
 	if (t->over)
 		return;
+	/* A stream may be silent for as long as it likes. */
+	if (t->status == 200)
+		t->heard_ms = clock_mono_ms();
 	if (r->error)
 		tail_again(t, r->detail);
 	else if (t->status == 200)
@@ -186,6 +189,7 @@ static void tail_start(struct tail *t)
 		.retry = BACKEND_RETRY_SAFE,
 	};
 
+	t->status = 0;
 	snprintf(path, sizeof(path),
 		 "/v1/jobs/%s/output/stream?from=%" PRIu64 "%s", t->id, t->next,
 		 t->options->no_follow ? "" : "&follow=1");

@@ -226,6 +226,9 @@ static void follow_on_done(struct backend_call *call,
 		follow_finish(f, FOLLOW_REFUSED);
 		return;
 	}
+	/* A script may be silent for as long as it likes. */
+	if (f->status == 200)
+		f->seen_ms = clock_mono_ms();
 	if (clock_mono_ms() - f->seen_ms > FOLLOW_PATIENCE_MS) {
 		output_error("lost the server while %s was under way: %s; "
 			     "the job may still run: `cronium job %s` tells",
@@ -261,6 +264,7 @@ static void follow_start(struct follow *f)
 		.retry = BACKEND_RETRY_SAFE,
 	};
 
+	f->status = 0;
 	snprintf(path, sizeof(path),
 		 "/v1/jobs/%.128s/logs?follow=1&offset=%" PRIu64, f->id,
 		 f->offset);

@@ -35,9 +35,9 @@ struct stream_send {
 	struct event *again;    /* one more step, from the loop */
 	struct buf data;        /* read and not acknowledged */
 	size_t sending;         /* bytes of data in the append under way */
-	uint64_t next;          /* number of the first record in data */
+	char key[ID_MAX_BYTES]; /* of the append under way, however repeated */
 	uint64_t acknowledged;  /* records of ours */
-	uint64_t heard_ms;      /* when the server last answered */
+	uint64_t heard_ms;      /* the server's answer, or our first asking */
 	bool eof, ending;       /* ending: the append under way is the last */
 	bool warned;
 };
@@ -91,12 +91,6 @@ static void send_refused(struct stream_send *s, int status, const json_t *o)
 		send_finish(s, STREAM_SEND_LEFT);
 		return;
 	}
-	/* Somebody else sends as well: after theirs, then. */
-	if (!strcmp(code, "stream_conflict")) {
-		s->next = (uint64_t)json_get_int(o, "next", 0);
-		send_call(s);
-		return;
-	}
 	snprintf(reply.detail, sizeof(reply.detail), "%s",
 		 json_get_str(o, "detail", "the server refuses it"));
 	snprintf(doing, sizeof(doing), "send to %s", s->id);
@@ -122,15 +116,11 @@ static size_t send_count_lines(const uint8_t *data, size_t len)
 	return n;
 }
 
-static void send_acknowledged(struct stream_send *s, const json_t *o)
+static void send_acknowledged(struct stream_send *s)
 {
-	uint64_t next = (uint64_t)json_get_int(o, "next", -1);
-	uint64_t sent = send_count_lines(s->data.data, s->sending);
-
 	s->heard_ms = clock_mono_ms();
 	s->warned = false;
-	s->next = next;
-	s->acknowledged += sent;
+	s->acknowledged += send_count_lines(s->data.data, s->sending);
 	buf_consume(&s->data, s->sending);
 	s->sending = 0;
 	if (s->ending) {
@@ -170,7 +160,7 @@ static void send_on_done(struct backend_call *call,
 	}
 	o = json_parse_object(r->body, r->body_len, NULL, 0);
 	if (r->status == 200)
-		send_acknowledged(s, o);
+		send_acknowledged(s);
 	else if (r->status != 503)
 		send_refused(s, r->status, o);
 	else if (strcmp(json_get_str(o, "code", ""), "stream_full") != 0)
@@ -183,13 +173,16 @@ static void send_on_done(struct backend_call *call,
 
 /* --- asking and appending ------------------------------------------------ */
 
+/* Without numbers: whoever else sends, what he sends stays beside ours, also
+ * where it is the same. */
 static void send_call(struct stream_send *s)
 {
 	static const struct backend_call_ops ops = { .on_done = send_on_done };
-	static const struct backend_header headers[] = {
+	const struct backend_header headers[] = {
 		{ "content-type", "application/x-ndjson" },
+		{ "idempotency-key", s->key },
 	};
-	char path[192], from[48] = "";
+	char path[192];
 	const struct backend_request req = {
 		.method = "POST",
 		.path = path,
@@ -202,10 +195,8 @@ static void send_call(struct stream_send *s)
 		.retry = BACKEND_RETRY_UNSENT, /* we come again ourselves */
 	};
 
-	if (s->state == SEND_SENDING)
-		snprintf(from, sizeof(from), "?from=%" PRIu64 "%s", s->next,
-			 s->ending && !s->options.keep_open ? "&end=1" : "");
-	snprintf(path, sizeof(path), "/v1/jobs/%s/input/stream%s", s->id, from);
+	snprintf(path, sizeof(path), "/v1/jobs/%s/input/stream%s", s->id,
+		 s->ending && !s->options.keep_open ? "?end=1" : "");
 	if (backend_client_call(s->api->client, &req, &ops, s, &s->call) < 0) {
 		output_error("out of memory");
 		send_finish(s, STREAM_SEND_FAILED);
@@ -288,12 +279,14 @@ static void send_step(struct stream_send *s)
 		output_error("record %" PRIu64
 			     " is larger than the %d MiB that "
 			     "are accepted: one JSON value a line is expected",
-			     s->next, STREAM_SEND_MAX_BYTES >> 20);
+			     s->acknowledged, STREAM_SEND_MAX_BYTES >> 20);
 		send_finish(s, STREAM_SEND_FAILED);
 	} else if (!s->sending && s->options.keep_open) {
 		send_finish(s, STREAM_SEND_DONE);
 	} else {
 		send_set_state(s, SEND_SENDING);
+		id_new("send", s->key);
+		s->heard_ms = clock_mono_ms();
 		send_call(s);
 	}
 }
@@ -350,6 +343,7 @@ int stream_send_new(struct stream_send **out, struct api *api,
 	snprintf(s->id, sizeof(s->id), "%s", options->id);
 	s->options.id = s->id;
 	s->heard_ms = clock_mono_ms();
+	id_new("send", s->key);
 	s->again = event_new(api->base, -1, 0, send_on_again, s);
 	if (!s->again)
 		return -ENOMEM;

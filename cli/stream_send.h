@@ -1,12 +1,12 @@
 /*
  * Sends records, one JSON value a line, from a descriptor to a job's input
  * stream: one append at a time, read no faster than the server takes them, and
- * repeated with the same number until it has.
+ * repeated with the same Idempotency-Key until it has.
  *
  *   ASKING ──▶ READING ◀──▶ SENDING ──▶ OVER
  *      └───────────┴─────────────────────▲
  *
- * ASKING:  where the stream stands.
+ * ASKING:  whether there is such a stream.
  * READING: waits for whole lines.
  * SENDING: an append is under way; what can be read is read meanwhile.
  * OVER:    everything is acknowledged, or it cannot be; see the end.
