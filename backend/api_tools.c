@@ -57,6 +57,7 @@ struct tool_ask {
 	json_t *body; /* the object */
 	const char *tool, *action;
 	const json_t *params;
+	const char *params_name; /* "params", or "config" as it was called */
 	bool dry_run;
 	const char *key;  /* Idempotency-Key, or NULL */
 	const char *text; /* of the body */
@@ -68,37 +69,62 @@ static void ask_deinit(struct tool_ask *ask)
 	json_decref(ask->body);
 }
 
-/* False: answered. */
-static bool ask_parse(struct api_call *call, struct tool_ask *ask,
-		      const uint8_t *body, size_t len)
+static bool ask_member_known(const char *name)
 {
-	const json_t *dry_run;
+	static const char *const known[] = { "tool", "action", "params",
+					     "config", "dry_run" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(name, known[i]))
+			return true;
+	return false;
+}
+
+/* False: answered. */
+static bool ask_check(struct api_call *call, json_t *body)
+{
+	const json_t *dry_run = json_object_get(body, "dry_run");
 	const char *name;
 	json_t *v;
 
-	*ask = (struct tool_ask){ .text = (const char *)body, .len = len };
-	ask->body = api_body_object(call, body, len);
-	if (!ask->body)
+	json_object_foreach(body, name, v) {
+		if (ask_member_known(name))
+			continue;
+		api_problem(call, 400, "invalid_request",
+			    "%.80s is not a known member; there are tool, "
+			    "action, params and dry_run",
+			    name);
 		return false;
-	json_object_foreach(ask->body, name, v)
-		if (strcmp(name, "tool") && strcmp(name, "action") &&
-		    strcmp(name, "params") && strcmp(name, "dry_run")) {
-			api_problem(call, 400, "invalid_request",
-				    "%.80s is not a known member; there are "
-				    "tool, action, params and dry_run",
-				    name);
-			return false;
-		}
-	ask->tool = json_get_str(ask->body, "tool", NULL);
-	ask->action = json_get_str(ask->body, "action", NULL);
-	ask->params = json_object_get(ask->body, "params");
-	dry_run = json_object_get(ask->body, "dry_run");
-	ask->dry_run = json_is_true(dry_run);
+	}
+	if (json_object_get(body, "params") &&
+	    json_object_get(body, "config")) {
+		api_problem(call, 400, "invalid_request",
+			    "params and config are two names of one member: "
+			    "give one of them");
+		return false;
+	}
 	if (dry_run && !json_is_boolean(dry_run)) {
 		api_problem(call, 400, "invalid_request",
 			    "dry_run must be true or false");
 		return false;
 	}
+	return true;
+}
+
+/* False: answered. */
+static bool ask_parse(struct api_call *call, struct tool_ask *ask,
+		      const uint8_t *body, size_t len)
+{
+	*ask = (struct tool_ask){ .text = (const char *)body, .len = len };
+	ask->body = api_body_object(call, body, len);
+	if (!ask->body || !ask_check(call, ask->body))
+		return false;
+	ask->tool = json_get_str(ask->body, "tool", NULL);
+	ask->action = json_get_str(ask->body, "action", NULL);
+	ask->params_name = json_object_get(ask->body, "config") ? "config"
+								: "params";
+	ask->params = json_object_get(ask->body, ask->params_name);
+	ask->dry_run = json_get_bool(ask->body, "dry_run", false);
 	return api_idempotency_key(call, &ask->key);
 }
 
@@ -123,12 +149,14 @@ static void ask_native(struct api_call *call, const struct tool_ask *ask)
 	if (!request.params)
 		request.params = none;
 	if (json_object_get(request.params, "input")) {
-		if (!json_span_find(ask->text, ask->len, "params", &params) ||
+		if (!json_span_find(ask->text, ask->len, ask->params_name,
+				    &params) ||
 		    !json_span_find(ask->text + params.start, params.len,
 				    "input", &input)) {
 			api_problem(call, 400, "invalid_json",
-				    "the members params and input must be "
-				    "written without escapes");
+				    "the members %s and input must be "
+				    "written without escapes",
+				    ask->params_name);
 			return;
 		}
 		request.input = ask->text + params.start + input.start;

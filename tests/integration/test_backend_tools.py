@@ -1015,3 +1015,13 @@ def test_the_command(world, tmp_path):
     assert done.returncode == 1 and "actions" in done.stderr, done
     done = cronium(world, "tools", "check", str(world.tools / "probe.yaml"))
     assert done.returncode == 0, done
+
+
+def test_params_are_called_config_as_well(world):
+    params = world.params({"path": "echo", "note": "hi"})
+    body = {"tool": "probe", "action": "once", "config": params}
+    reply = world.sidecar.call("POST", EXECUTE, body, {})
+    assert reply.status == 200
+    assert json.loads(reply.json["body"]) == {"note": "hi"}
+    reply = world.sidecar.call("POST", EXECUTE, {**body, "params": params}, {})
+    assert reply.status == 400 and reply.code == "invalid_request"
