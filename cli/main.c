@@ -11,7 +11,7 @@ static const struct command *const commands[] = {
 	&command_run,    &command_submit, &command_send,  &command_tail,
 	&command_jobs,   &command_job,    &command_logs,  &command_cancel,
 	&command_vars,   &command_tools,  &command_audit, &command_up,
-	&command_doctor,
+	&command_doctor, &command_dev,
 };
 
 static void main_help(void)
@@ -77,8 +77,8 @@ static int main_run(const struct command *c, int argc, char **argv)
 		output_error("out of memory");
 		return CLI_FAILED;
 	}
-	if (options_parse(c->options, c->n_options, argc, argv, false, options,
-			  &first, err, sizeof(err)) < 0) {
+	if (options_parse(c->options, c->n_options, argc, argv, c->words_any,
+			  options, &first, err, sizeof(err)) < 0) {
 		output_error("%s", err);
 		exit_code = CLI_USAGE;
 	} else if (((struct cli_globals *)options)->help) {

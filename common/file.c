@@ -1,9 +1,11 @@
 #include "common/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,4 +67,32 @@ int file_make_dirs(const char *dir, mode_t mode)
 			return -errno;
 	}
 	return 0;
+}
+
+static int file_fill(int fd, const void *data, size_t len, mode_t mode)
+{
+	int r = file_write_all(fd, data, len);
+
+	if (r < 0)
+		return r;
+	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_replace(const char *path, const void *data, size_t len, mode_t mode)
+{
+	char temporary[PATH_MAX];
+	int fd, r = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+
+	if (r < 0 || (size_t)r >= sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = file_fill(fd, data, len, mode);
+	close(fd);
+	if (!r && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(temporary);
+	return r;
 }

@@ -17,3 +17,9 @@ int file_write_all(int fd, const void *data, size_t len) MUST_CHECK;
 /* mkdir -p; what is made has this mode, less the umask. 0, -ENAMETOOLONG or
  * negative errno. */
 int file_make_dirs(const char *dir, mode_t mode) MUST_CHECK;
+
+/* Writes a new file beside it and renames that, so that nobody sees half of
+ * it; the new one has this mode, whatever the umask. 0, -ENAMETOOLONG or
+ * negative errno, and then nothing has changed. */
+int file_replace(const char *path, const void *data, size_t len,
+		 mode_t mode) MUST_CHECK;

@@ -70,7 +70,7 @@ def step(call, *args):
     return {"call": call, "args": args}
 
 
-def _command(directory, client, file):
+def command(directory, client, file):
     interpreter, driver, *args = CLIENTS[client]
     place = DRIVERS
     if driver in ("driver.cjs", "driver.mjs"):
@@ -83,7 +83,7 @@ def run(directory, client, steps, env):
     file = directory / "steps.json"
     file.write_text(json.dumps(steps), encoding="utf-8")
     return subprocess.run(
-        _command(directory, client, file), env=env, capture_output=True,
+        command(directory, client, file), env=env, capture_output=True,
         text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
 
 
@@ -99,7 +99,7 @@ def start(directory, client, steps, env):
     file = directory / "steps.fifo"
     os.mkfifo(file)
     process = subprocess.Popen(
-        _command(directory, client, file), env=env, text=True,
+        command(directory, client, file), env=env, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE)
     process.fifo, process.steps = file, steps

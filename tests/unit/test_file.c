@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,11 +59,37 @@ static void test_make_dirs(void **state)
 	rmdir(dir);
 }
 
+static void test_replace(void **state)
+{
+	char dir[] = "/tmp/test-file-XXXXXX", path[64], none[64];
+	struct buf text = { 0 };
+	struct stat st;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a", dir);
+	snprintf(none, sizeof(none), "%s/none/a", dir);
+	assert_int_equal(file_replace(path, "one", 3, 0600), 0);
+	assert_int_equal(file_replace(path, "two", 3, 0754), 0);
+	assert_int_equal(file_replace(none, "x", 1, 0600), -ENOENT);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0754);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(file_read_all(fd, 10, &text), 0);
+	close(fd);
+	assert_string_equal(buf_cstr(&text), "two");
+	buf_deinit(&text);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0); /* nothing else is left in it */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_write_then_read),
 		cmocka_unit_test(test_make_dirs),
+		cmocka_unit_test(test_replace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
