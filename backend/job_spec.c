@@ -46,27 +46,6 @@ static void spec_violation(struct job_spec_check *c, const char *member,
 			      member, text);
 }
 
-/* "a string" …: what a value is, for messages. */
-static const char *spec_type_name(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "a string";
-	case JSON_INTEGER:
-	case JSON_REAL:
-		return "a number";
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return "a boolean";
-	default:
-		return "null";
-	}
-}
-
 static bool has_control(const char *s)
 {
 	for (; *s; s++)
@@ -95,7 +74,7 @@ static void check_choice(struct job_spec_check *c,
 			       accepted, json_string_value(v));
 	else
 		spec_violation(c, m->name, "must be one of %s, not %s",
-			       accepted, spec_type_name(v));
+			       accepted, json_type_name(v));
 }
 
 static void check_number(struct job_spec_check *c,
@@ -103,7 +82,7 @@ static void check_number(struct job_spec_check *c,
 {
 	if (!json_is_number(v))
 		spec_violation(c, m->name, "must be a number, not %s",
-			       spec_type_name(v));
+			       json_type_name(v));
 	else if (!(json_number_value(v) >= m->min &&
 		   json_number_value(v) <= m->max))
 		spec_violation(c, m->name, "must be %.10g to %.10g, not %.10g",
@@ -125,7 +104,7 @@ static void check_bool(struct job_spec_check *c,
 {
 	if (!json_is_boolean(v))
 		spec_violation(c, m->name, "must be true or false, not %s",
-			       spec_type_name(v));
+			       json_type_name(v));
 }
 
 /* One line of text of at most max bytes; an empty one is as good as none. */
@@ -134,7 +113,7 @@ static void check_text(struct job_spec_check *c,
 {
 	if (!json_is_string(v))
 		spec_violation(c, m->name, "must be a string, not %s",
-			       spec_type_name(v));
+			       json_type_name(v));
 	else if (json_string_length(v) > (size_t)m->max)
 		spec_violation(c, m->name,
 			       "must be at most %.0f bytes, not %zu", m->max,
@@ -181,14 +160,14 @@ static void check_args(struct job_spec_check *c,
 	if (!json_is_array(v)) {
 		spec_violation(c, m->name,
 			       "must be an array of strings, not %s",
-			       spec_type_name(v));
+			       json_type_name(v));
 		return;
 	}
 	json_array_foreach(v, i, item) {
 		if (!json_is_string(item))
 			spec_violation(c, m->name,
 				       "item %zu must be a string, not %s", i,
-				       spec_type_name(item));
+				       json_type_name(item));
 		else
 			total += json_string_length(item) + 1;
 	}
@@ -224,7 +203,7 @@ static void check_env_entry(struct job_spec_check *c, const char *name,
 			       name);
 	if (!json_is_string(v))
 		spec_violation(c, "env", "\"%.40s\" must be a string, not %s",
-			       name, spec_type_name(v));
+			       name, json_type_name(v));
 }
 
 static void check_env(struct job_spec_check *c, const struct job_spec_member *m,
@@ -237,7 +216,7 @@ static void check_env(struct job_spec_check *c, const struct job_spec_member *m,
 	if (!json_is_object(v)) {
 		spec_violation(c, m->name,
 			       "must be an object of strings, not %s",
-			       spec_type_name(v));
+			       json_type_name(v));
 		return;
 	}
 	json_object_foreach((json_t *)v, name, item) {
@@ -286,7 +265,7 @@ static void check_patterns(struct job_spec_check *c,
 	if (!json_is_array(v)) {
 		spec_violation(c, m->name,
 			       "must be an array of patterns, not %s",
-			       spec_type_name(v));
+			       json_type_name(v));
 		return;
 	}
 	json_array_foreach(v, i, item) {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "backend/tool_file_impl.h"
-#include "backend/tool_json.h"
 #include "backend/tool_reference.h"
 #include "backend/tool_schema.h"
 #include "common/json.h"
@@ -119,7 +118,7 @@ static bool tool_file_members(struct tool_reader *r, const json_t *v,
 {
 	if (!json_is_object(v))
 		tool_reader_say(r, "must be an object, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 	else if (json_object_size(v) > max)
 		tool_reader_say(r, "must have at most %zu members, not %zu",
 				max, json_object_size(v));

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "backend/tool_file_impl.h"
-#include "backend/tool_json.h"
 #include "backend/tool_reference.h"
 #include "backend/tool_schema.h"
 #include "common/json.h"
@@ -67,7 +66,7 @@ static void tool_action_read_params(struct tool_reader *r, const json_t *source,
 
 	if (v && !json_is_object(v))
 		tool_reader_say(r, "must be an object, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 	else
 		a->params_source = tool_params_source(r, v);
 	if (a->params_source && !r->error)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backend/tool_file_impl.h"
-#include "backend/tool_json.h"
+#include "common/json.h"
 
 #define TOOL_STATUS_MIN 100
 #define TOOL_STATUS_MAX 599
@@ -55,7 +55,7 @@ bool tool_reader_object(struct tool_reader *r, const json_t *v,
 
 	if (!json_is_object(v)) {
 		tool_reader_say(r, "must be an object, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 		return false;
 	}
 	json_object_foreach((json_t *)v, name, member) {
@@ -86,7 +86,7 @@ char *tool_reader_line(struct tool_reader *r, const json_t *object,
 		return NULL;
 	if (!json_is_string(v))
 		tool_reader_say(r, "must be a string, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 	else if (json_string_length(v) == 0 ||
 		 json_string_length(v) > max_bytes)
 		tool_reader_say(r, "must have 1 to %zu bytes, not %zu",
@@ -110,7 +110,7 @@ bool tool_reader_bool(struct tool_reader *r, const json_t *object,
 		return def;
 	if (!json_is_boolean(v))
 		tool_reader_say(r, "must be true or false, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 	tool_reader_leave(r, before);
 	return json_is_true(v);
 }
@@ -126,7 +126,7 @@ int64_t tool_reader_int(struct tool_reader *r, const json_t *object,
 		return def;
 	if (!json_is_integer(v))
 		tool_reader_say(r, "must be a whole number, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 	else if (json_integer_value(v) < min || json_integer_value(v) > max)
 		tool_reader_say(r, "must be %lld to %lld, not %lld",
 				(long long)min, (long long)max,

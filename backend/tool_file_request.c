@@ -4,11 +4,11 @@
 #include <strings.h>
 
 #include "backend/tool_file_impl.h"
-#include "backend/tool_json.h"
 #include "backend/tool_reference.h"
 #include "backend/tool_request.h"
 #include "backend/tool_request_check.h"
 #include "backend/tool_schema.h"
+#include "common/json.h"
 
 void tool_request_deinit(struct tool_request *q)
 {
@@ -39,7 +39,7 @@ static void tool_request_read_condition(struct tool_reader *r, const json_t *v,
 
 	if (!json_is_string(v)) {
 		tool_reader_say(r, "must be a string, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 		return;
 	}
 	e = tool_reference_parse(json_string_value(v), json_string_length(v),
@@ -89,7 +89,7 @@ static void tool_request_need_string(struct tool_reader *r,
 		tool_reader_say(r, "is required");
 	else if (!json_is_string(v))
 		tool_reader_say(r, "must be a string, not %s",
-				tool_json_type(v));
+				json_type_name(v));
 	tool_path_pop(&r->path, before);
 }
 
@@ -329,7 +329,7 @@ void tool_request_read(struct tool_reader *r, const json_t *source,
 
 	if (!json_is_object(source)) {
 		tool_reader_say(r, "must be an object, not %s",
-				tool_json_type(source));
+				json_type_name(source));
 		return;
 	}
 	tool_request_read_when(r, source, out);

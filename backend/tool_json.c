@@ -88,26 +88,6 @@ bool tool_json_equal(const json_t *a, const json_t *b)
 	return tool_equal_to(a, b, TOOL_JSON_DEPTH_MAX + 1);
 }
 
-const char *tool_json_type(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "a string";
-	case JSON_INTEGER:
-	case JSON_REAL:
-		return "a number";
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return "a boolean";
-	default:
-		return "null";
-	}
-}
-
 /* The fewest digits that give the same number; "1.0", not "1". */
 static int tool_append_real(struct buf *out, double d)
 {

@@ -18,8 +18,5 @@ bool tool_json_equal(const json_t *a, const json_t *b);
 /* <0, 0, >0; exact, also between integers and reals. */
 int tool_json_compare_numbers(const json_t *a, const json_t *b);
 
-/* "a string", "null", …: for messages. */
-const char *tool_json_type(const json_t *v);
-
 /* Compact. 0, -ENOMEM, or -EINVAL for what is nested too deep. */
 int tool_json_append(struct buf *out, const json_t *v) MUST_CHECK;

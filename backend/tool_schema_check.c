@@ -48,7 +48,7 @@ static void tool_excerpt(const json_t *v, char out[TOOL_EXCERPT_BYTES])
 {
 	struct buf text = { 0 };
 
-	snprintf(out, TOOL_EXCERPT_BYTES, "%s", tool_json_type(v));
+	snprintf(out, TOOL_EXCERPT_BYTES, "%s", json_type_name(v));
 	if (!json_is_object(v) && !json_is_array(v) &&
 	    tool_json_append(&text, v) == 0 && text.len < 60)
 		snprintf(out, TOOL_EXCERPT_BYTES, "%.*s", (int)text.len,
@@ -122,7 +122,7 @@ static bool tool_check_type(struct tool_check *c, const struct tool_schema *s,
 	tool_types_text(s->types, want, sizeof(want));
 	tool_excerpt(v, got);
 	tool_say(c, "must be %s, not %s", want,
-		 json_is_real(v) ? got : tool_json_type(v));
+		 json_is_real(v) ? got : json_type_name(v));
 	return false;
 }
 

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "backend/tool_format.h"
-#include "backend/tool_json.h"
 #include "backend/tool_pattern.h"
 #include "backend/tool_schema.h"
 #include "backend/tool_schema_impl.h"
 #include "backend/tool_violations.h"
+#include "common/json.h"
 
 /* One schema that is being compiled; those within it share the rest. */
 struct tool_schema_compile {
@@ -30,7 +30,7 @@ static void tool_schema_expected(struct tool_schema_compile *c,
 				 const char *what, const json_t *v)
 {
 	tool_violations_add(c->violations, c->path->text, "must be %s, not %s",
-			    what, tool_json_type(v));
+			    what, json_type_name(v));
 }
 
 static void *tool_schema_alloc(struct tool_schema_compile *c, size_t n,
@@ -247,7 +247,7 @@ static void tool_read_format(struct tool_schema_compile *c, const json_t *v)
 		tool_violations_add(c->violations, c->path->text,
 				    "must be one of " TOOL_FORMAT_NAMES
 				    ", not %.40s",
-				    name ? name : tool_json_type(v));
+				    name ? name : json_type_name(v));
 }
 
 /* --- arrays -------------------------------------------------------------- */

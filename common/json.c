@@ -151,6 +151,26 @@ bool json_get_bool(const json_t *o, const char *key, bool def)
 	return json_is_boolean(v) ? json_is_true(v) : def;
 }
 
+const char *json_type_name(const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "a string";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "a boolean";
+	default:
+		return "null";
+	}
+}
+
 static int json_append_piece(const char *data, size_t len, void *ctx)
 {
 	return buf_append(ctx, data, len);

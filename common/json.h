@@ -35,6 +35,9 @@ const char *json_get_str(const json_t *o, const char *key, const char *def);
 int64_t json_get_int(const json_t *o, const char *key, int64_t def);
 bool json_get_bool(const json_t *o, const char *key, bool def);
 
+/* "a string", "null", …: what a value is, for messages. */
+const char *json_type_name(const json_t *v);
+
 /* Appends the compact form. 0 or -ENOMEM. */
 int json_append(struct buf *b, const json_t *value) MUST_CHECK;
 /* Appends s as a JSON string with its quotes; invalid UTF-8 is replaced. */

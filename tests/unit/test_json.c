@@ -117,6 +117,26 @@ static void test_append_string(void **state)
 	buf_deinit(&b);
 }
 
+static void test_type_name(void **state)
+{
+	static const struct {
+		const char *json, *name;
+	} cases[] = {
+		{ "{}", "an object" },    { "[]", "an array" },
+		{ "\"\"", "a string" },   { "1", "a number" },
+		{ "1.5", "a number" },    { "true", "a boolean" },
+		{ "false", "a boolean" }, { "null", "null" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *v = json_loads(cases[i].json, JSON_DECODE_ANY, NULL);
+
+		assert_non_null(v);
+		assert_string_equal(json_type_name(v), cases[i].name);
+		json_decref(v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_check_depth),
 		cmocka_unit_test(test_own_objects),
 		cmocka_unit_test(test_append_string),
+		cmocka_unit_test(test_type_name),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
