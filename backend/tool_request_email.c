@@ -37,9 +37,11 @@ static void tool_check_address(struct tool_rendering *r,
 {
 	const char *start;
 	size_t len;
+	bool valid = tool_rendering_masked(r, text)
+			     ? !tool_header_value_problem(text)
+			     : tool_email_address(text, &start, &len);
 
-	if (!tool_rendering_masked(r, text) &&
-	    !tool_email_address(text, &start, &len))
+	if (!valid)
 		tool_rendering_refuse(r, t, what,
 				      "must be an email address: a@b.org or "
 				      "Name <a@b.org>");
@@ -105,8 +107,10 @@ static void tool_render_server(struct tool_rendering *r, struct tool_email *e)
 	e->server = tool_rendering_text(r, t);
 	if (!e->server && !r->error)
 		tool_rendering_refuse(r, t, "the server", "is absent");
-	if (e->server && !tool_rendering_masked(r, e->server))
-		problem = tool_server_problem(e->server);
+	if (e->server)
+		problem = tool_rendering_masked(r, e->server)
+				  ? tool_header_value_problem(e->server)
+				  : tool_server_problem(e->server);
 	if (problem)
 		tool_rendering_refuse(r, t, "the server", problem);
 	e->username = tool_render_line(r, r->request->username,

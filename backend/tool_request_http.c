@@ -327,7 +327,7 @@ static void tool_render_url(struct tool_rendering *r)
 	const struct tool_template *t = r->request->url;
 	struct tool_path place;
 	bool whole = tool_template_source(t, &place);
-	const char *problem = NULL;
+	const char *problem;
 
 	r->out->url = tool_rendering_text(r, t);
 	if (!r->out->url) {
@@ -336,8 +336,9 @@ static void tool_render_url(struct tool_rendering *r)
 		return;
 	}
 	r->out->url[strcspn(r->out->url, "#")] = '\0';
-	if (!tool_rendering_masked(r, r->out->url))
-		problem = tool_url_problem(r->out->url, whole);
+	problem = tool_rendering_masked(r, r->out->url)
+			  ? tool_header_value_problem(r->out->url)
+			  : tool_url_problem(r->out->url, whole);
 	if (problem)
 		tool_rendering_refuse(r, t, "the URL", problem);
 	else
