@@ -60,9 +60,13 @@ static enum match match_path(const char *pattern, const char *path,
 
 	params->n = 0;
 	while (*pattern == '/' && *path == '/') {
-		size_t pattern_len = segment_span(++pattern);
-		size_t len = segment_span(++path);
+		size_t pattern_len, len;
 
+		/* Most routes end here: no need to see how long both are. */
+		if (*++pattern != *++path && *pattern != '{')
+			return MATCH_NO;
+		pattern_len = segment_span(pattern);
+		len = segment_span(path);
 		m = match_segment(pattern, pattern_len, path, len, params);
 		if (m == MATCH_NO)
 			return m;
