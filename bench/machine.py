@@ -24,7 +24,11 @@ SERVER_CORE, LOAD_CORE = CORES[-1], CORES[0]
 
 
 class Skip(Exception):
-    """A group that cannot run here, and why."""
+    """Why a group cannot run here, or all of it but these rows."""
+
+    def __init__(self, why, rows=()):
+        super().__init__(why)
+        self.rows = rows
 
 
 @dataclasses.dataclass
@@ -33,6 +37,7 @@ class Settings:
     seconds: float  # of load
     repeats: int    # of what takes milliseconds
     jobs: int       # of a batch
+    stream_mb: int  # of a stream that is long
     directory: pathlib.Path
 
 
@@ -96,12 +101,20 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def pss_mb(pid):
-    with open(f"/proc/{pid}/smaps_rollup") as f:
+def _mb(pid, name, key):
+    with open(f"/proc/{pid}/{name}") as f:
         for line in f:
-            if line.startswith("Pss:"):
+            if line.startswith(key):
                 return int(line.split()[1]) / 1024
-    raise RuntimeError(f"no Pss of process {pid}")
+    raise RuntimeError(f"no {key} of process {pid}")
+
+
+def pss_mb(pid):
+    return _mb(pid, "smaps_rollup", "Pss:")
+
+
+def peak_rss_mb(pid):
+    return _mb(pid, "status", "VmHWM:")
 
 
 def free_port():

@@ -1,7 +1,13 @@
 """The servers that the sidecar is measured against, with one worker each and
 nothing switched on that costs time."""
 
+import socket
+import tempfile
+import threading
+
 import machine
+
+PAGE_BYTES = 1 << 20  # of records that Redis is asked for at a time
 
 # The same bytes as bench_upstream.c tells.
 VALUE = '"a value of fifty bytes, as a key or an URL would be"'
@@ -68,6 +74,8 @@ class Nginx(Peer):
         port = machine.free_port()
         super().__init__(port, [*machine.pin(machine.SERVER_CORE),
                                 *nginx_argv(directory, port)])
+        # The master listens before it has a worker.
+        machine.wait_until(self.children, "nginx's worker")
 
     @property
     def worker(self):
@@ -97,3 +105,89 @@ class Nghttpx(Peer):
             "--workers=1", "--single-process", "--errorlog-file=/dev/null",
             f"--frontend=127.0.0.1,{port};no-tls",
             f"--backend=unix:{backend};;proto=h2"])
+
+
+class Redis(Peer):
+    """What it is told is in its file, synced, before it answers."""
+
+    name = "redis"
+    key = b"stream"
+
+    def __init__(self, directory):
+        machine.need("redis-server")
+        port = machine.free_port()
+        data = tempfile.mkdtemp(dir=directory)
+        super().__init__(port, [
+            "redis-server", "--port", port, "--bind", "127.0.0.1",
+            "--dir", data, "--save", "", "--appendonly", "yes",
+            "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0",
+            "--loglevel", "warning"])
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port),
+                                        machine.TIMEOUT_S)
+
+    @staticmethod
+    def command(*words):
+        return b"*%d\r\n" % len(words) + b"".join(
+            b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+
+    def _call(self, s, *words):
+        s.sendall(self.command(*words))
+        return s.recv(1 << 16)
+
+    def clear(self):
+        with self.connect() as s:
+            self._call(s, b"FLUSHALL")
+
+    def write(self, records):
+        """Appends them, as many in flight as its buffers take; acknowledged,
+        each of them."""
+        one = self.command(b"XADD", self.key, b"*", b"r",
+                           records.record.rstrip(b"\n"))
+        many = max(1, (1 << 20) // len(one))
+        with self.connect() as s:
+            acknowledged = threading.Thread(
+                target=self._count, args=(s, records.n), daemon=True)
+            acknowledged.start()
+            for first in range(0, records.n, many):
+                s.sendall(one * min(many, records.n - first))
+            acknowledged.join()
+
+    def _count(self, s, n):
+        """An XADD's reply is "$LENGTH\\r\\nID\\r\\n"."""
+        lines = 0
+        while lines < 2 * n:
+            data = s.recv(1 << 20)
+            if not data or data.startswith(b"-"):
+                raise RuntimeError(f"redis does not append: {data[:200]!r}")
+            lines += data.count(b"\n")
+
+    def read(self, records):
+        """All of them in order, whether they are there or still to come."""
+        last, left = b"0-0", records.n
+        page = b"%d" % max(1, PAGE_BYTES // records.size)
+        with self.connect() as s:
+            while left:
+                # The PONG shows where the reply ends, without reading it all.
+                s.sendall(self.command(
+                    b"XREAD", b"COUNT", page, b"BLOCK", b"10000", b"STREAMS",
+                    self.key, last) + self.command(b"PING"))
+                reply = self._until_pong(s)
+                left -= reply.count(self.record_mark)
+                before = reply[:reply.rindex(self.record_mark)]
+                last = before.rstrip().rpartition(b"\n")[2]
+
+    # Stands between the id of a record and its bytes.
+    record_mark = b"*2\r\n$1\r\nr\r\n"
+
+    @staticmethod
+    def _until_pong(s):
+        pieces = [s.recv(1 << 20)]
+        while not pieces[-1].endswith(b"+PONG\r\n"):
+            pieces.append(s.recv(1 << 20))
+            if not pieces[-1]:
+                raise RuntimeError("redis ended")
+            if len(pieces[-1]) < 7:
+                pieces[-2:] = [b"".join(pieces[-2:])]
+        return b"".join(pieces)

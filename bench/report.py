@@ -79,6 +79,9 @@ class Row:
 
     @property
     def ratio(self):
+        """None where the anchor is not above zero."""
+        if self.anchor.median <= 0:
+            return None
         return self.ours.median / self.anchor.median
 
     @property
@@ -102,7 +105,7 @@ class Row:
     def cells(self):
         return [self.what, self.unit, spread(self.ours),
                 f"{self.anchor.name} {spread(self.anchor)}",
-                f"{self.ratio:.2f}×", self.target.text(self.unit),
+                f"{self.ratio:.2f}×" if self.ratio else "–", self.target.text(self.unit),
                 "reached" if self.reached else "NOT REACHED"]
 
 

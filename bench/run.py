@@ -17,14 +17,17 @@ import docker
 import forward
 import machine
 import memory
-import python_sdk
 import reads
 import report
 import sandbox
+import sdk_start
 import sizes
 import start
+import streams
 import submits
 import token_check
+import tools
+import watches
 
 GROUPS = {
     "reads": reads,
@@ -36,10 +39,13 @@ GROUPS = {
     "docker": docker,
     "submits": submits,
     "sizes": sizes,
-    "python": python_sdk,
+    "sdk": sdk_start,
+    "streams": streams,
+    "watches": watches,
+    "tools": tools,
 }
-FULL = dict(rounds=5, seconds=3, repeats=31, jobs=20)
-QUICK = dict(rounds=3, seconds=1, repeats=11, jobs=8)
+FULL = dict(rounds=5, seconds=3, repeats=31, jobs=20, stream_mb=1000)
+QUICK = dict(rounds=3, seconds=1, repeats=11, jobs=8, stream_mb=100)
 RESULTS = pathlib.Path(__file__).parent / "results.json"
 
 
@@ -63,6 +69,7 @@ def measure(names, settings):
         try:
             rows += GROUPS[name].run(settings)
         except machine.Skip as why:
+            rows += why.rows
             skipped[name] = str(why)
         except (OSError, RuntimeError, subprocess.SubprocessError) as why:
             failed[name] = str(why)

@@ -82,9 +82,9 @@ class Server(machine.Program):
 
 
 class Backend(Server):
-    def __init__(self, settings):
+    def __init__(self, settings, *options):
         super().__init__(settings, [machine.BIN / "cronium-backend",
-                                    "--listen", "none"])
+                                    "--listen", "none", *options])
 
 
 class Cronium(Server):

@@ -28,7 +28,7 @@ PACKAGES_LINT=(
 )
 
 PACKAGES_BENCH=(
-	nginx-light haproxy nghttp2-proxy nghttp2-client wrk
+	nginx-light haproxy nghttp2-proxy nghttp2-client wrk redis-server
 )
 
 PACKAGES_ENGINE=(
