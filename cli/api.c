@@ -59,8 +59,7 @@ void api_close(struct api *api)
 
 /* --- one call ------------------------------------------------------------ */
 
-/* application/problem+json: the sentence for people. */
-static void api_read_problem(struct api_reply *reply)
+void api_reply_read_problem(struct api_reply *reply)
 {
 	_cleanup_json_ json_t *o = json_parse_object(reply->body.data,
 						     reply->body.len, NULL, 0);
@@ -99,7 +98,7 @@ static void api_on_done(struct backend_call *call,
 	if (buf_append(&reply->body, r->body, r->body_len) < 0)
 		reply->error = BACKEND_E_MEMORY;
 	if (reply->status / 100 != 2)
-		api_read_problem(reply);
+		api_reply_read_problem(reply);
 }
 
 static size_t api_headers(const struct api_request *request,

@@ -50,6 +50,8 @@ void api_close(struct api *api);
 bool api_call(struct api *api, const struct api_request *request,
 	      struct api_reply *out);
 void api_reply_deinit(struct api_reply *r);
+/* Fills in detail and code from the body, an application/problem+json. */
+void api_reply_read_problem(struct api_reply *r);
 /* An error message for a reply that is not 2xx: "cannot DOING: …". */
 void api_explain(const struct api *api, const struct api_reply *reply,
 		 const char *doing);

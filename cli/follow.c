@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/api.h"
+#include "cli/api_stream.h"
 #include "cli/job_cancel.h"
 #include "cli/job_view.h"
 #include "cli/local.h"
@@ -19,36 +19,25 @@
 #include "common/json.h"
 
 #define FOLLOW_TICK_MS 250
-#define FOLLOW_WARN_MS 3000
-#define FOLLOW_AGAIN_MS 200 /* between two tries to take the stream up */
 
 struct follow {
+	struct api_stream stream;
 	struct api *api;
 	const char *id;
 	const struct follow_options *options;
-	struct backend_call *call;
 	struct frame_decoder decoder;
-	uint64_t offset;  /* payload bytes of the log seen */
-	uint64_t seen_ms; /* when the server last said something */
-	json_t *job;      /* its last state */
-	bool ended;       /* … which is final */
-	bool over;        /* leave the loop, with end */
-	enum follow_end end;
-	bool warned; /* … that the server is away */
+	uint64_t offset; /* payload bytes of the log seen */
+	json_t *job;     /* its last state */
+	bool ended;      /* … which is final */
 	unsigned int interrupts;
-	int status; /* of an HTTP answer that is no stream */
-	struct buf problem;
-	struct event *tick, *again, *hold, *signals[2];
+	struct event *tick, *hold;
 	struct queue_check *check;
 	struct log_frame log; /* with options->json */
 };
 
 static void follow_finish(struct follow *f, enum follow_end end)
 {
-	if (!f->over)
-		f->end = end;
-	f->over = true;
-	event_base_loopbreak(f->api->base);
+	api_stream_finish(&f->stream, end);
 }
 
 /* --- what the job does --------------------------------------------------- */
@@ -149,34 +138,13 @@ static void follow_on_frame(struct follow *f, const struct frame *frame)
 
 /* --- the stream ---------------------------------------------------------- */
 
-static void follow_on_headers(struct backend_call *call,
-			      const struct backend_response *r, void *ctx)
-{
-	struct follow *f = ctx;
-
-	f->status = r->status;
-	f->seen_ms = clock_mono_ms();
-	f->warned = false;
-	frame_decoder_deinit(&f->decoder);
-	f->decoder = (struct frame_decoder){ 0 };
-	buf_clear(&f->problem);
-}
-
-static void follow_on_data(struct backend_call *call, const uint8_t *data,
-			   size_t len, void *ctx)
+static void on_data(void *ctx, const uint8_t *data, size_t len)
 {
 	struct follow *f = ctx;
 	struct frame frame;
-	int r;
+	int r = frame_decoder_feed(&f->decoder, data, len);
 
-	f->seen_ms = clock_mono_ms();
-	if (f->status != 200) {
-		if (buf_append(&f->problem, data, len) < 0)
-			follow_finish(f, FOLLOW_REFUSED);
-		return;
-	}
-	r = frame_decoder_feed(&f->decoder, data, len);
-	while (!r && !f->over) {
+	while (!r && !api_stream_is_over(&f->stream)) {
 		r = frame_decoder_next(&f->decoder, &frame);
 		if (!r)
 			follow_on_frame(f, &frame);
@@ -189,106 +157,50 @@ static void follow_on_data(struct backend_call *call, const uint8_t *data,
 	}
 }
 
-static void follow_explain_status(struct follow *f)
-{
-	_cleanup_json_ json_t *o = json_parse_object(f->problem.data,
-						     f->problem.len, NULL, 0);
-	struct api_reply reply = { .status = f->status };
-	char doing[96];
-
-	snprintf(reply.detail, sizeof(reply.detail), "%s",
-		 json_get_str(o, "detail", "the server refuses it"));
-	snprintf(doing, sizeof(doing), "follow %.60s", f->id);
-	api_explain(f->api, &reply, doing);
-}
-
-static void follow_set_timer(struct event *ev, unsigned int ms)
-{
-	const struct timeval tv = clock_timeval(ms);
-
-	event_add(ev, &tv);
-}
-
-static void follow_on_done(struct backend_call *call,
-			   const struct backend_response *r, void *ctx)
+static bool on_end(void *ctx, bool whole)
 {
 	struct follow *f = ctx;
 
-	f->call = NULL;
-	if (f->over)
-		return;
-	if (f->ended) {
+	if (f->ended)
 		follow_finish(f, FOLLOW_ENDED);
-		return;
-	}
-	if (!r->error && f->status != 200) {
-		follow_explain_status(f);
-		follow_finish(f, FOLLOW_REFUSED);
-		return;
-	}
-	/* A script may be silent for as long as it likes. */
-	if (f->status == 200)
-		f->seen_ms = clock_mono_ms();
-	if (clock_mono_ms() - f->seen_ms > FOLLOW_PATIENCE_MS) {
-		output_error("lost the server while %s was under way: %s; "
-			     "the job may still run: `cronium job %s` tells",
-			     f->id, r->error ? r->detail : "it hung up", f->id);
-		follow_finish(f, FOLLOW_LOST);
-		return;
-	}
-	if (clock_mono_ms() - f->seen_ms > FOLLOW_WARN_MS && !f->warned) {
-		output_warn("the server is away (%s); waiting for it",
-			    r->error ? r->detail : "it hung up");
-		f->warned = true;
-	}
-	output_status("waiting for the server");
-	follow_set_timer(f->again, FOLLOW_AGAIN_MS);
+	else
+		output_status("waiting for the server");
+	return f->ended;
 }
 
-static void follow_start(struct follow *f)
+static void on_lost(void *ctx, const char *why)
 {
-	static const struct backend_call_ops ops = {
-		.on_headers = follow_on_headers,
-		.on_data = follow_on_data,
-		.on_done = follow_on_done,
-	};
-	static const struct backend_header headers[] = {
-		{ "accept", FRAME_CONTENT_TYPE },
-	};
-	char path[256];
-	const struct backend_request req = {
-		.method = "GET",
-		.path = path,
-		.headers = headers,
-		.n_headers = 1,
-		.retry = BACKEND_RETRY_SAFE,
-	};
+	struct follow *f = ctx;
 
-	f->status = 0;
-	snprintf(path, sizeof(path),
-		 "/v1/jobs/%.128s/logs?follow=1&offset=%" PRIu64, f->id,
-		 f->offset);
-	if (backend_client_call(f->api->client, &req, &ops, f, &f->call) < 0) {
-		output_error("out of memory");
-		follow_finish(f, FOLLOW_REFUSED);
-	}
+	output_error("lost the server while %s was under way: %s; the job may "
+		     "still run: `cronium job %s` tells",
+		     f->id, why, f->id);
+	follow_finish(f, FOLLOW_LOST);
 }
 
-static void follow_on_again(evutil_socket_t fd, short what, void *arg)
+static void on_refused(void *ctx, const struct api_reply *reply)
 {
-	follow_start(arg);
+	struct follow *f = ctx;
+	char doing[96];
+
+	snprintf(doing, sizeof(doing), "follow %.60s", f->id);
+	api_explain(f->api, reply, doing);
+	follow_finish(f, FOLLOW_REFUSED);
 }
 
-static void follow_on_tick(evutil_socket_t fd, short what, void *arg)
+static int on_ask(void *ctx, struct buf *path)
 {
-	output_status_tick();
+	struct follow *f = ctx;
+
+	frame_decoder_deinit(&f->decoder);
+	f->decoder = (struct frame_decoder){ 0 };
+	return buf_printf(path, "/v1/jobs/%.128s/logs?follow=1&offset=%" PRIu64,
+			  f->id, f->offset);
 }
 
-/* --- Ctrl-C -------------------------------------------------------------- */
-
-static void follow_on_signal(evutil_socket_t fd, short what, void *arg)
+static void on_interrupt(void *ctx)
 {
-	struct follow *f = arg;
+	struct follow *f = ctx;
 
 	if (!f->options->cancel || f->interrupts++) {
 		follow_finish(f, FOLLOW_LEFT);
@@ -299,8 +211,15 @@ static void follow_on_signal(evutil_socket_t fd, short what, void *arg)
 	follow_show_state(f);
 }
 
+/* --- the terminal, and a server of our own ------------------------------- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	output_status_tick();
+}
+
 /* The server that was started for us says something: it is failing. */
-static void follow_on_hold(evutil_socket_t fd, short what, void *arg)
+static void on_hold(evutil_socket_t fd, short what, void *arg)
 {
 	struct follow *f = arg;
 	char line[512];
@@ -342,76 +261,68 @@ static void follow_on_nobody(void *ctx, const char *why)
 
 static int follow_init(struct follow *f)
 {
+	const struct timeval tick = clock_timeval(FOLLOW_TICK_MS);
 	struct event_base *base = f->api->base;
 
-	f->tick = event_new(base, -1, EV_PERSIST, follow_on_tick, f);
-	f->again = event_new(base, -1, 0, follow_on_again, f);
-	f->signals[0] = evsignal_new(base, SIGINT, follow_on_signal, f);
-	f->signals[1] = evsignal_new(base, SIGTERM, follow_on_signal, f);
-	if (!f->tick || !f->again || !f->signals[0] || !f->signals[1])
-		return -ENOMEM;
+	f->tick = event_new(base, -1, EV_PERSIST, on_tick, f);
 	f->check = queue_check_new(f->api, follow_last_state, follow_on_nobody,
 				   f);
-	if (!f->check)
+	if (!f->tick || !f->check)
 		return -ENOMEM;
-	event_add(f->signals[0], NULL);
-	event_add(f->signals[1], NULL);
 	if (output_is_terminal())
-		follow_set_timer(f->tick, FOLLOW_TICK_MS);
+		event_add(f->tick, &tick);
 	if (!f->api->server.hold.embedded)
 		return 0; /* it may be restarted under us */
 	f->hold = event_new(base, f->api->server.hold.fd, EV_READ | EV_PERSIST,
-			    follow_on_hold, f);
-	if (!f->hold)
-		return -ENOMEM;
-	event_add(f->hold, NULL);
-	return 0;
-}
-
-static void follow_free_event(struct event *ev)
-{
-	if (ev)
-		event_free(ev);
+			    on_hold, f);
+	return f->hold ? event_add(f->hold, NULL) : -ENOMEM;
 }
 
 static void follow_deinit(struct follow *f)
 {
-	if (f->call)
-		backend_call_cancel(f->call);
 	queue_check_free(f->check);
-	follow_free_event(f->tick);
-	follow_free_event(f->again);
-	follow_free_event(f->hold);
-	follow_free_event(f->signals[0]);
-	follow_free_event(f->signals[1]);
+	if (f->tick)
+		event_free(f->tick);
+	if (f->hold)
+		event_free(f->hold);
 	frame_decoder_deinit(&f->decoder);
-	buf_deinit(&f->problem);
 	output_status_clear();
 }
 
 enum follow_end follow_job(struct api *api, const char *id,
 			   const struct follow_options *options, json_t **job)
 {
+	static const struct api_stream_ops ops = {
+		.on_ask = on_ask,
+		.on_data = on_data,
+		.on_end = on_end,
+		.on_lost = on_lost,
+		.on_refused = on_refused,
+		.on_interrupt = on_interrupt,
+	};
 	struct follow f = {
+		.stream = {
+			.api = api,
+			.ops = &ops,
+			.ctx = &f,
+			.accept = FRAME_CONTENT_TYPE,
+		},
 		.api = api,
 		.id = id,
 		.options = options,
-		.seen_ms = clock_mono_ms(),
-		.end = FOLLOW_REFUSED,
 	};
+	enum follow_end end = FOLLOW_REFUSED;
 
 	*job = NULL;
-	if (follow_init(&f) < 0) {
+	if (follow_init(&f) < 0)
 		output_error("out of memory");
-	} else {
-		follow_start(&f);
-		while (!f.over && event_base_dispatch(api->base) == 0)
-			;
-	}
+	else
+		end = (enum follow_end)api_stream_run(&f.stream,
+						      FOLLOW_REFUSED);
 	follow_deinit(&f);
-	if (f.end == FOLLOW_ENDED)
+	if (end == FOLLOW_ENDED)
 		*job = f.job;
 	else
 		json_decref(f.job);
-	return f.end;
+	return end;
 }

@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long the server may be away before we give up. */
-#define FOLLOW_PATIENCE_MS (2 * 60 * 1000)
-
 struct api;
 
 struct follow_options {

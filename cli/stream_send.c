@@ -13,6 +13,7 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/patience.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/id.h"
@@ -20,7 +21,6 @@
 
 #define SEND_READ_BYTES (64 * 1024)
 #define SEND_ATTEMPT_MS 30000 /* the server holds an append for 10 s at most */
-#define SEND_AGAIN_MS 200
 
 enum stream_send_state { SEND_ASKING, SEND_READING, SEND_SENDING, SEND_OVER };
 
@@ -37,9 +37,8 @@ struct stream_send {
 	size_t sending;         /* bytes of data in the append under way */
 	char key[ID_MAX_BYTES]; /* of the append under way, however repeated */
 	uint64_t acknowledged;  /* records of ours */
-	uint64_t heard_ms;      /* the server's answer, or our first asking */
-	bool eof, ending;       /* ending: the append under way is the last */
-	bool warned;
+	struct patience patience;
+	bool eof, ending; /* ending: the append under way is the last */
 };
 
 static void send_step(struct stream_send *s);
@@ -118,8 +117,7 @@ static size_t send_count_lines(const uint8_t *data, size_t len)
 
 static void send_acknowledged(struct stream_send *s)
 {
-	s->heard_ms = clock_mono_ms();
-	s->warned = false;
+	patience_heard(&s->patience);
 	s->acknowledged += send_count_lines(s->data.data, s->sending);
 	buf_consume(&s->data, s->sending);
 	s->sending = 0;
@@ -134,17 +132,14 @@ static void send_acknowledged(struct stream_send *s)
 /* No answer: the same append again, until patience ends. */
 static void send_unanswered(struct stream_send *s, const char *why)
 {
-	if (clock_mono_ms() - s->heard_ms > STREAM_SEND_PATIENCE_MS) {
-		output_error("lost the server while sending to %s: %s; it has "
-			     "acknowledged %" PRIu64 " records",
-			     s->id, why, stream_send_acknowledged(s));
-		send_finish(s, STREAM_SEND_FAILED);
+	if (patience_lasts(&s->patience, why)) {
+		send_again(s, PATIENCE_AGAIN_MS);
 		return;
 	}
-	if (!s->warned)
-		output_warn("the server is away (%s); waiting for it", why);
-	s->warned = true;
-	send_again(s, SEND_AGAIN_MS);
+	output_error("lost the server while sending to %s: %s; it has "
+		     "acknowledged %" PRIu64 " records",
+		     s->id, why, stream_send_acknowledged(s));
+	send_finish(s, STREAM_SEND_FAILED);
 }
 
 static void send_on_done(struct backend_call *call,
@@ -166,8 +161,8 @@ static void send_on_done(struct backend_call *call,
 	else if (strcmp(json_get_str(o, "code", ""), "stream_full") != 0)
 		send_unanswered(s, json_get_str(o, "detail", "it is busy"));
 	else { /* the reader is slow, which is fine */
-		s->heard_ms = clock_mono_ms();
-		send_again(s, SEND_AGAIN_MS);
+		patience_heard(&s->patience);
+		send_again(s, PATIENCE_AGAIN_MS);
 	}
 }
 
@@ -286,7 +281,7 @@ static void send_step(struct stream_send *s)
 	} else {
 		send_set_state(s, SEND_SENDING);
 		id_new("send", s->key);
-		s->heard_ms = clock_mono_ms();
+		patience_heard(&s->patience);
 		send_call(s);
 	}
 }
@@ -342,7 +337,7 @@ int stream_send_new(struct stream_send **out, struct api *api,
 	s->options = *options;
 	snprintf(s->id, sizeof(s->id), "%s", options->id);
 	s->options.id = s->id;
-	s->heard_ms = clock_mono_ms();
+	patience_heard(&s->patience);
 	id_new("send", s->key);
 	s->again = event_new(api->base, -1, 0, send_on_again, s);
 	if (!s->again)

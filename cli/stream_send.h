@@ -20,8 +20,6 @@
 
 /* Of one append, as the server takes them, and so of one record. */
 #define STREAM_SEND_MAX_BYTES (1024 * 1024)
-/* How long the server may be away before we give up. */
-#define STREAM_SEND_PATIENCE_MS (2 * 60 * 1000)
 
 struct api;
 struct stream_send;

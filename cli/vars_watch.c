@@ -1,53 +1,26 @@
 #include "cli/vars_watch.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/api.h"
+#include "cli/api_stream.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "common/clock.h"
 #include "common/frame.h"
 #include "common/json.h"
 #include "common/percent.h"
 
-#define WATCH_AGAIN_MS 200
-#define WATCH_WARN_MS 3000
 #define WATCH_SILENCE_MS (3 * FRAME_HEARTBEAT_MS)
 
 struct watch {
-	struct api *api;
+	struct api_stream stream;
 	const char *key;
 	int64_t version; /* seen so far; negative: none */
-	struct backend_call *call;
 	struct frame_decoder decoder;
 	json_t *change; /* whose VALUE is to come */
-	int status;
-	struct buf problem;
-	uint64_t seen_ms; /* when the server last said something */
-	bool warned, over;
-	int exit_code;
-	struct event *again, *silence, *signals[2];
 };
-
-static void watch_finish(struct watch *w, int exit_code)
-{
-	if (!w->over)
-		w->exit_code = exit_code;
-	w->over = true;
-	event_base_loopbreak(w->api->base);
-}
-
-static void watch_set_timer(struct event *ev, unsigned int ms)
-{
-	const struct timeval tv = clock_timeval(ms);
-
-	event_add(ev, &tv);
-}
 
 /* --- what comes ---------------------------------------------------------- */
 
@@ -86,10 +59,10 @@ static void watch_print(struct watch *w, const json_t *change,
 	buf_deinit_secret(&line);
 	w->version = version;
 	if (r == -EPIPE) {
-		watch_finish(w, CLI_OK);
+		api_stream_finish(&w->stream, CLI_OK);
 	} else if (r < 0) {
 		output_error("cannot write the change: %s", strerror(-r));
-		watch_finish(w, CLI_FAILED);
+		api_stream_finish(&w->stream, CLI_FAILED);
 	}
 }
 
@@ -135,37 +108,13 @@ static void watch_on_frame(struct watch *w, const struct frame *frame)
 
 /* --- the stream ---------------------------------------------------------- */
 
-static void watch_heard(struct watch *w)
-{
-	w->seen_ms = clock_mono_ms();
-	w->warned = false;
-	watch_set_timer(w->silence, WATCH_SILENCE_MS);
-}
-
-static void watch_on_headers(struct backend_call *call,
-			     const struct backend_response *r, void *ctx)
-{
-	struct watch *w = ctx;
-
-	w->status = r->status;
-	watch_heard(w);
-}
-
-static void watch_on_data(struct backend_call *call, const uint8_t *data,
-			  size_t len, void *ctx)
+static void on_data(void *ctx, const uint8_t *data, size_t len)
 {
 	struct watch *w = ctx;
 	struct frame frame;
-	int r;
+	int r = frame_decoder_feed(&w->decoder, data, len);
 
-	watch_heard(w);
-	if (w->status != 200) {
-		if (buf_append(&w->problem, data, len) < 0)
-			watch_finish(w, CLI_FAILED);
-		return;
-	}
-	r = frame_decoder_feed(&w->decoder, data, len);
-	while (!r && !w->over) {
+	while (!r && !api_stream_is_over(&w->stream)) {
 		r = frame_decoder_next(&w->decoder, &frame);
 		if (!r)
 			watch_on_frame(w, &frame);
@@ -173,169 +122,85 @@ static void watch_on_data(struct backend_call *call, const uint8_t *data,
 	if (r == FRAME_E_INVALID || r < 0) {
 		output_error("cannot watch %s: the server's stream is broken",
 			     w->key);
-		watch_finish(w, CLI_FAILED);
+		api_stream_finish(&w->stream, CLI_FAILED);
 	}
 }
 
-static void watch_explain_status(struct watch *w)
+/* A stream of changes has no end. */
+static bool on_end(void *ctx, bool whole)
 {
-	_cleanup_json_ json_t *o = json_parse_object(w->problem.data,
-						     w->problem.len, NULL, 0);
-	struct api_reply reply = { .status = w->status };
-
-	snprintf(reply.detail, sizeof(reply.detail), "%s",
-		 json_get_str(o, "detail", "the server refuses it"));
-	api_explain(w->api, &reply, "watch the variable");
+	return false;
 }
 
-/* The server is away, or the stream broke off. */
-static void watch_again(struct watch *w, const char *why)
-{
-	uint64_t away_ms = clock_mono_ms() - w->seen_ms;
-
-	if (away_ms > VARS_WATCH_PATIENCE_MS) {
-		output_error("lost the server: %s; `cronium vars watch %s "
-			     "--from %" PRId64 "` goes on",
-			     why, w->key, MAX(w->version, 0));
-		watch_finish(w, CLI_FAILED);
-		return;
-	}
-	if (away_ms > WATCH_WARN_MS && !w->warned) {
-		output_warn("the server is away (%s); waiting for it", why);
-		w->warned = true;
-	}
-	watch_set_timer(w->again, WATCH_AGAIN_MS);
-}
-
-static void watch_on_done(struct backend_call *call,
-			  const struct backend_response *r, void *ctx)
+static void on_lost(void *ctx, const char *why)
 {
 	struct watch *w = ctx;
 
-	w->call = NULL;
-	event_del(w->silence);
-	if (w->over)
-		return;
-	if (!r->error && w->status != 200 && w->status != 503) {
-		watch_explain_status(w);
-		watch_finish(w, CLI_FAILED);
-	} else {
-		watch_again(w, r->error ? r->detail : "it hung up");
-	}
+	output_error("lost the server: %s; `cronium vars watch %s --from "
+		     "%" PRId64 "` goes on",
+		     why, w->key, MAX(w->version, 0));
+	api_stream_finish(&w->stream, CLI_FAILED);
 }
 
-/* NULL on ENOMEM. */
-static const char *watch_path(const struct watch *w, struct buf *path)
+static void on_refused(void *ctx, const struct api_reply *reply)
 {
-	if (buf_append_str(path, "/v1/changes?key=") ||
-	    percent_append(path, w->key) ||
-	    (w->version >= 0 && buf_printf(path, "&from=%" PRId64, w->version)))
-		return NULL;
-	return buf_cstr(path);
+	struct watch *w = ctx;
+
+	api_explain(w->stream.api, reply, "watch the variable");
+	api_stream_finish(&w->stream, CLI_FAILED);
 }
 
-static void watch_start(struct watch *w)
+static void on_interrupt(void *ctx)
 {
-	static const struct backend_call_ops ops = {
-		.on_headers = watch_on_headers,
-		.on_data = watch_on_data,
-		.on_done = watch_on_done,
-	};
-	static const struct backend_header accept = { "accept",
-						      FRAME_CONTENT_TYPE };
-	struct buf path = { 0 };
-	struct backend_request req = {
-		.method = "GET",
-		.path = watch_path(w, &path),
-		.headers = &accept,
-		.n_headers = 1,
-		.retry = BACKEND_RETRY_SAFE,
-	};
+	struct watch *w = ctx;
 
-	w->status = 0;
-	buf_clear(&w->problem);
+	api_stream_finish(&w->stream, CLI_CANCELLED);
+}
+
+static void watch_forget(struct watch *w)
+{
 	frame_decoder_deinit(&w->decoder);
 	w->decoder = (struct frame_decoder){ 0 };
 	json_decref(w->change);
 	w->change = NULL;
-	if (!req.path ||
-	    backend_client_call(w->api->client, &req, &ops, w, &w->call) < 0) {
-		output_error("out of memory");
-		watch_finish(w, CLI_FAILED);
-	}
-	buf_deinit(&path);
 }
 
-static void watch_on_again(evutil_socket_t fd, short what, void *arg)
+static int on_ask(void *ctx, struct buf *path)
 {
-	watch_start(arg);
-}
+	struct watch *w = ctx;
+	int r = buf_append_str(path, "/v1/changes?key=");
 
-/* Not even a heartbeat: the connection is dead. */
-static void watch_on_silence(evutil_socket_t fd, short what, void *arg)
-{
-	struct watch *w = arg;
-
-	if (w->call)
-		backend_call_cancel(w->call);
-	w->call = NULL;
-	watch_again(w, "it has fallen silent");
-}
-
-static void watch_on_signal(evutil_socket_t fd, short what, void *arg)
-{
-	watch_finish(arg, CLI_CANCELLED);
-}
-
-/* --- life ---------------------------------------------------------------- */
-
-static int watch_init(struct watch *w)
-{
-	struct event_base *base = w->api->base;
-
-	w->again = evtimer_new(base, watch_on_again, w);
-	w->silence = evtimer_new(base, watch_on_silence, w);
-	w->signals[0] = evsignal_new(base, SIGINT, watch_on_signal, w);
-	w->signals[1] = evsignal_new(base, SIGTERM, watch_on_signal, w);
-	if (!w->again || !w->silence || !w->signals[0] || !w->signals[1])
-		return -ENOMEM;
-	event_add(w->signals[0], NULL);
-	event_add(w->signals[1], NULL);
-	return 0;
-}
-
-static void watch_deinit(struct watch *w)
-{
-	struct event *const events[] = { w->again, w->silence, w->signals[0],
-					 w->signals[1] };
-
-	if (w->call)
-		backend_call_cancel(w->call);
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-		if (events[i])
-			event_free(events[i]);
-	frame_decoder_deinit(&w->decoder);
-	buf_deinit(&w->problem);
-	json_decref(w->change);
+	watch_forget(w);
+	if (!r)
+		r = percent_append(path, w->key);
+	if (!r && w->version >= 0)
+		r = buf_printf(path, "&from=%" PRId64, w->version);
+	return r;
 }
 
 int vars_watch(struct api *api, const char *key, int64_t from)
 {
+	static const struct api_stream_ops ops = {
+		.on_ask = on_ask,
+		.on_data = on_data,
+		.on_end = on_end,
+		.on_lost = on_lost,
+		.on_refused = on_refused,
+		.on_interrupt = on_interrupt,
+	};
 	struct watch w = {
-		.api = api,
+		.stream = {
+			.api = api,
+			.ops = &ops,
+			.ctx = &w,
+			.accept = FRAME_CONTENT_TYPE,
+			.silence_ms = WATCH_SILENCE_MS,
+		},
 		.key = key,
 		.version = from,
-		.seen_ms = clock_mono_ms(),
-		.exit_code = CLI_FAILED,
 	};
+	int exit_code = api_stream_run(&w.stream, CLI_FAILED);
 
-	if (watch_init(&w) < 0) {
-		output_error("out of memory");
-	} else {
-		watch_start(&w);
-		while (!w.over && event_base_dispatch(api->base) == 0)
-			;
-	}
-	watch_deinit(&w);
-	return w.exit_code;
+	watch_forget(&w);
+	return exit_code;
 }

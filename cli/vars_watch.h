@@ -6,9 +6,6 @@
 
 #include <stdint.h>
 
-/* How long the server may be away before we give up. */
-#define VARS_WATCH_PATIENCE_MS (2 * 60 * 1000)
-
 struct api;
 
 /* from: print what came after this version; negative: how it is now, and what
