@@ -1,5 +1,6 @@
 #include "backend/change_stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,28 @@ struct change_stream {
 	struct buf page; /* frames, until the audit entry is written */
 };
 
-static void change_stream_read(struct change_stream *s);
+#define TO(state) (1U << CHANGE_##state)
+
+static UNUSED const unsigned int change_stream_moves[] = {
+	[CHANGE_WAITING] = TO(READING),
+	[CHANGE_READING] = TO(AUDITING) | TO(WAITING) | TO(LIVE) | TO(BLOCKED),
+	[CHANGE_AUDITING] = TO(WAITING) | TO(LIVE) | TO(BLOCKED),
+	[CHANGE_LIVE] = TO(WAITING) | TO(BLOCKED),
+	[CHANGE_BLOCKED] = TO(WAITING) | TO(LIVE),
+};
+
+static void change_stream_set_state(struct change_stream *s,
+				    enum change_stream_state state)
+{
+	assert(change_stream_moves[s->state] & (1U << state));
+	s->state = state;
+}
+
+static void change_stream_read(struct change_stream *s)
+{
+	change_stream_set_state(s, CHANGE_WAITING);
+	change_hub_want_read(s->call->b->changes, &s->watcher);
+}
 
 static void on_call_end(struct api_call *call)
 {
@@ -56,11 +78,11 @@ static bool change_stream_may_read(const struct change_stream *s,
 static void change_stream_next(struct change_stream *s, bool full)
 {
 	if (full)
-		s->state = CHANGE_BLOCKED;
+		change_stream_set_state(s, CHANGE_BLOCKED);
 	else if (s->more || s->version < change_hub_newest(s->call->b->changes))
 		change_stream_read(s);
 	else
-		s->state = CHANGE_LIVE;
+		change_stream_set_state(s, CHANGE_LIVE);
 }
 
 static void change_stream_write_page(struct change_stream *s)
@@ -86,7 +108,7 @@ static void change_stream_push(struct change_stream *s,
 	}
 	s->version = ev->change->version;
 	if (!http_respond_write(s->call->ex, frames->data, frames->len))
-		s->state = CHANGE_BLOCKED;
+		change_stream_set_state(s, CHANGE_BLOCKED);
 }
 
 /* --- reading the store --------------------------------------------------- */
@@ -174,7 +196,7 @@ static void change_stream_audit(struct change_stream *s)
 	struct store_audit entry = api_audit(s->call, "secret.read", s->key);
 	int r;
 
-	s->state = CHANGE_AUDITING;
+	change_stream_set_state(s, CHANGE_AUDITING);
 	entry.result = "ok";
 	r = store_audit_append(s->call->b->store, &entry,
 			       api_done(s->call, on_audited));
@@ -221,19 +243,13 @@ static void on_turn(struct change_watcher *w)
 	};
 	int r;
 
-	s->state = CHANGE_READING;
+	change_stream_set_state(s, CHANGE_READING);
 	r = store_change_list(s->call->b->store, &query,
 			      api_done(s->call, on_changes));
 	if (r && s->started)
 		api_stream_abort(s->call);
 	else
 		api_start(s->call, r);
-}
-
-static void change_stream_read(struct change_stream *s)
-{
-	s->state = CHANGE_WAITING;
-	change_hub_want_read(s->call->b->changes, &s->watcher);
 }
 
 static void on_drain(struct http_exchange *ex, void *data)
@@ -289,7 +305,7 @@ static void change_stream_heartbeat(struct change_stream *s)
 	frame_header_write(frame, FRAME_HEARTBEAT, 0);
 	room = http_respond_write(s->call->ex, frame, sizeof(frame));
 	if (!room && s->state == CHANGE_LIVE)
-		s->state = CHANGE_BLOCKED;
+		change_stream_set_state(s, CHANGE_BLOCKED);
 }
 
 static bool change_stream_expired(const struct change_stream *s)
@@ -376,5 +392,5 @@ void change_stream_start(struct api_call *call, const char *key, int64_t from)
 	call->state = s;
 	call->on_end = on_call_end;
 	http_exchange_on_drain(call->ex, on_drain);
-	change_stream_read(s);
+	change_hub_want_read(call->b->changes, &s->watcher);
 }

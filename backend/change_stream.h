@@ -2,11 +2,16 @@
  * One reader of changes of variables: of all that it may read, without their
  * values, or of one key with them.
  *
- *   WAITING ──(turn)──▶ READING ──▶ AUDITING (a secret's value is in it)
- *      ▲                   │            │
- *      │                   └─────┬──────┘ written
- *      │                         ├──▶ LIVE      caught up: told of each change
- *      └──(drained, or behind)───┴──▶ BLOCKED   the peer is slow
+ *   WAITING ──▶ READING ──▶ AUDITING
+ *                  └──┬────────┘
+ *                     ├──▶ WAITING   there is more to read
+ *                     ├──▶ LIVE ───▶ WAITING (a change to read) | BLOCKED
+ *                     └──▶ BLOCKED ─▶ WAITING | LIVE   the peer has taken it
+ *
+ * WAITING:  for its turn to read from the store; so it begins.
+ * AUDITING: a secret's value was read, which is put on record first.
+ * LIVE:     caught up: each change is written as it is told.
+ * BLOCKED:  the peer is slow.
  *
  * A change is counted by its version: one that was read from the store is not
  * told again, one that was missed is read. What is written live is never a

@@ -1,5 +1,6 @@
 #include "backend/record_stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,24 @@ struct record_stream {
 	bool again;        /* something happened since the read was started */
 };
 
+#define TO(state) (1U << RECORDS_##state)
+
+static UNUSED const unsigned int record_stream_moves[] = {
+	[RECORDS_START] = TO(IDLE) | TO(READING) | TO(BLOCKED) | TO(BREAKING),
+	[RECORDS_IDLE] = TO(READING),
+	[RECORDS_READING] = TO(IDLE) | TO(READING) | TO(BLOCKED) | TO(BREAKING),
+	[RECORDS_BLOCKED] = TO(READING),
+	[RECORDS_BREAKING] = 0,
+};
+
 static void record_stream_read(struct record_stream *s);
+
+static void record_stream_set_state(struct record_stream *s,
+				    enum record_stream_state state)
+{
+	assert(record_stream_moves[s->state] & (1U << state));
+	s->state = state;
+}
 
 static struct stream_hub *hub_of(const struct record_stream *s)
 {
@@ -45,9 +63,9 @@ static void on_end(struct api_call *call)
 
 /* --- going on ------------------------------------------------------------ */
 
-static void record_stream_break(struct record_stream *s)
+/* BREAKING: once the peer has what was written. */
+static void record_stream_try_break(struct record_stream *s)
 {
-	s->state = RECORDS_BREAKING;
 	if (http_respond_flushed(s->call->ex))
 		api_stream_abort(s->call);
 }
@@ -56,14 +74,16 @@ static void record_stream_break(struct record_stream *s)
 static void record_stream_caught_up(struct record_stream *s,
 				    enum store_stream_state state)
 {
-	if (state == STORE_STREAM_BROKEN)
-		record_stream_break(s);
-	else if (state == STORE_STREAM_ENDED || !s->options.follow)
+	if (state == STORE_STREAM_BROKEN) {
+		record_stream_set_state(s, RECORDS_BREAKING);
+		record_stream_try_break(s);
+	} else if (state == STORE_STREAM_ENDED || !s->options.follow) {
 		api_stream_end(s->call);
-	else if (s->again)
+	} else if (s->again) {
 		record_stream_read(s);
-	else
-		s->state = RECORDS_IDLE;
+	} else {
+		record_stream_set_state(s, RECORDS_IDLE);
+	}
 }
 
 static void record_stream_take(struct record_stream *s,
@@ -78,7 +98,7 @@ static void record_stream_take(struct record_stream *s,
 	if (data->len)
 		full = !http_respond_write(s->call->ex, data->data, data->len);
 	if (full) {
-		s->state = RECORDS_BLOCKED;
+		record_stream_set_state(s, RECORDS_BLOCKED);
 		return;
 	}
 	stream_hub_taken(hub_of(s), &s->reader, s->at, s->bytes);
@@ -94,13 +114,11 @@ static void on_drain(struct http_exchange *ex, void *data)
 	struct record_stream *s = call->state;
 
 	if (s->state == RECORDS_BREAKING) {
-		record_stream_break(s);
-		return;
+		record_stream_try_break(s);
+	} else if (s->state == RECORDS_BLOCKED) {
+		stream_hub_taken(hub_of(s), &s->reader, s->at, s->bytes);
+		record_stream_read(s);
 	}
-	if (s->state != RECORDS_BLOCKED)
-		return;
-	stream_hub_taken(hub_of(s), &s->reader, s->at, s->bytes);
-	record_stream_read(s);
 }
 
 static void on_event(struct stream_reader *r, bool stop)
@@ -203,7 +221,7 @@ static int record_stream_query(struct record_stream *s, api_store_fn fn)
 static void record_stream_read(struct record_stream *s)
 {
 	s->again = false;
-	s->state = RECORDS_READING;
+	record_stream_set_state(s, RECORDS_READING);
 	if (record_stream_query(s, on_records))
 		api_stream_abort(s->call);
 }

@@ -1,10 +1,15 @@
 /*
  * One reader of a stream of records:
  *
- *   START ──(first read)──▶ IDLE ◀──(event)──▶ READING ──▶ BLOCKED (peer slow)
- *     │                                           │
- *     └──▶ a problem            (all read: ended) ├──▶ END
- *                                        (broken) └──▶ BREAKING ──▶ ABORT
+ *   START ──▶ READING ◀──▶ IDLE        all was read; something happened
+ *                │    ▲
+ *                │    └────▶ BLOCKED    the peer is slow; it has taken that
+ *                ├──▶ BREAKING          the stream is broken: until the peer
+ *                │                      has what came before
+ *                └──▶ (the body ends)   the stream has ended, or no follow
+ *
+ * START is the first read, which may end in a problem; what it gave is dealt
+ * with as in READING.
  *
  * Nothing is queued for a slow reader but one piece of
  * RECORD_STREAM_READ_BYTES: it goes on from its record in the store when it has

@@ -4,16 +4,15 @@
  * are full the body is not read. So a record that comes alone is sent at once,
  * and many of them together.
  *
- *   RECEIVING ──▶ ENDED     the body's end came
- *       ├───────▶ CUT       the script went away, or the job ends
- *       │           ▲
- *       │           └─(FAILED too)
- *       └───────▶ FAILED    a record is bad, or the backend refused
+ *   RECEIVING ──▶ ENDED ──┐     the body's end came
+ *       ├───────▶ CUT ────┤     the script went away
+ *       └─────────────────┴──▶ FAILED   a record is bad, the backend refused,
+ *                                       or the job ends
  *
  * From each of the three: what was collected is sent, the script is told (if
  * it is there), and the stream freed. What is held is bounded: an append, the
- * next one, a record that goes on, and one piece of the body. Counts as a write of the execution from
- * its beginning on.
+ * next one, a record that goes on, and one piece of the body. It counts as a
+ * write of the execution from its beginning on.
  */
 #pragma once
 
