@@ -263,9 +263,7 @@ static void native_read(struct native_call *n)
 
 static void on_followed(struct follower *f, const struct follow_event *ev)
 {
-	struct native_call *n =
-		(struct native_call *)((char *)f -
-				       offsetof(struct native_call, follower));
+	struct native_call *n = CONTAINER_OF(f, struct native_call, follower);
 
 	if (!ev->stop && !ev->ended)
 		return;

@@ -13,6 +13,10 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* The struct of this type whose member ptr points to. */
+#define CONTAINER_OF(ptr, type, member) \
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
 /*
  * _cleanup_(fn) calls fn(&variable) when the variable goes out of scope.
  * DEFINE_CLEANUP(type, fn) makes fn##p, the form _cleanup_ wants, for a

@@ -10,7 +10,7 @@
 
 static struct changes *changes_of(struct change_stream *s)
 {
-	return (struct changes *)((char *)s - offsetof(struct changes, stream));
+	return CONTAINER_OF(s, struct changes, stream);
 }
 
 /* Whatever was asked for before may be older than what has changed since. */

@@ -158,8 +158,7 @@ static bool has_secret(const struct relay *r, const struct backend_response *a)
 
 static void on_done(struct forward *f, const struct backend_response *a)
 {
-	struct relay *r = (struct relay *)((char *)f -
-					   offsetof(struct relay, forward));
+	struct relay *r = CONTAINER_OF(f, struct relay, forward);
 
 	if (r->spec->on_answer)
 		r->spec->on_answer(r, a);

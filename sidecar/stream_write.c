@@ -63,7 +63,8 @@ static UNUSED bool may_follow(enum stream_write_state from,
 {
 	return from == STREAM_WRITE_RECEIVING
 		       ? to != STREAM_WRITE_RECEIVING
-		       : to == STREAM_WRITE_FAILED || to == STREAM_WRITE_CUT;
+		       : from != STREAM_WRITE_FAILED &&
+				 to == STREAM_WRITE_FAILED;
 }
 
 static void set_state(struct stream_write *w, enum stream_write_state state)
@@ -402,9 +403,7 @@ static void refused(struct stream_write *w, const struct backend_response *r)
 static void on_appended(struct stream_append *a,
 			const struct backend_response *r)
 {
-	struct stream_write *w =
-		(struct stream_write *)((char *)a -
-					offsetof(struct stream_write, append));
+	struct stream_write *w = CONTAINER_OF(a, struct stream_write, append);
 
 	if (r->error != BACKEND_OK || r->status != 200 || !take_next(w, r))
 		refused(w, r);

@@ -273,10 +273,8 @@ static void finish_secret(struct variable_read *r, const void *value,
 
 static void on_answer(struct forward *f, const struct backend_response *a)
 {
-	struct variable_read *r =
-		(struct variable_read *)((char *)f -
-					 offsetof(struct variable_read,
-						  forward));
+	struct variable_read *r = CONTAINER_OF(f, struct variable_read,
+					       forward);
 	const char *etag = backend_response_header(a, "etag");
 
 	if (a->error == BACKEND_OK && a->status == 404)

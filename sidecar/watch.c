@@ -49,7 +49,7 @@ static void set_state(struct watch *w, enum watch_state state)
 
 static struct watch *watch_of(struct change_stream *s)
 {
-	return (struct watch *)((char *)s - offsetof(struct watch, stream));
+	return CONTAINER_OF(s, struct watch, stream);
 }
 
 static void watch_free(struct watch *w)
