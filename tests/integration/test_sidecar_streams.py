@@ -335,7 +335,10 @@ def test_write_and_end(tmp_path):
         assert r.headers["cache-control"] == "no-store"
         assert write(s, b"1\n2\n").json() == {"next": 2}
         assert write(s, b"\n \r\n3\r\n  [4, 5]\t").json() == {"next": 4}
-        assert write(s, b"1\n2\n", "?from=3").json() == {"next": 5}
+        assert write(s, b"[4, 5]\n2\n", "?from=3").json() == {"next": 5}
+        r = write(s, b"1\n2\n", "?from=3")
+        assert (r.status_code, r.json()["code"], r.json()["next"]) == (
+            409, "stream_conflict", 5)
         r = write(s, b"1\n", "?from=6")
         assert (r.status_code, r.json()["code"], r.json()["next"]) == (
             409, "stream_gap", 5)
