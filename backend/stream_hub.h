@@ -77,16 +77,16 @@ void stream_hub_unread(struct stream_hub *h, struct stream_reader *r);
 /* --- writers ------------------------------------------------------------- */
 
 /*
- * 0: *verdict is ADMITTED or FULL; or the writer waits (*waits), which is to
- * be told to stream_hub_expire() in time. -ENOMEM. One that was admitted is to
- * be ended with stream_hub_written().
+ * 0: with *waits the writer waits, and stream_hub_expire() is to be called in
+ * time; without it *verdict says what becomes of it. -ENOMEM. One that was
+ * admitted is to be ended with stream_hub_written().
  */
 int stream_hub_write(struct stream_hub *h, const char *job,
 		     enum store_stream_kind kind, int64_t now_ms,
 		     struct stream_writer *w, enum stream_verdict *verdict,
 		     bool *waits) MUST_CHECK;
-/* What became of it; one that did not ask is fine. bytes: how long the stream is now, -1 where that is not
- * known; grown: readers are told. */
+/* What became of it; one that did not ask is fine. bytes: how long the stream
+ * is now, -1 where that is not known; grown: readers are told. */
 void stream_hub_written(struct stream_hub *h, struct stream_writer *w,
 			int64_t bytes, bool grown);
 /* It waits no longer; one that does not is fine. */
