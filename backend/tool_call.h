@@ -33,9 +33,8 @@ struct tools;
 struct tool_call_request {
 	struct tool_entry *entry;
 	const struct tool_action *action;
-	const json_t
-		*given; /* the parameters as they came: what a key is for */
-	json_t *params; /* checked and filled in */
+	const json_t *given;         /* as they came: what a key is for */
+	json_t *params;              /* checked and filled in */
 	const char *idempotency_key; /* or NULL */
 	bool dry_run;
 };
