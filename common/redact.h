@@ -1,8 +1,8 @@
 /*
  * Masks secrets in a byte stream, also where a secret is cut by a chunk
  * boundary. For each secret its plain, base64 (all three alignments, standard
- * and URL alphabet), percent-encoded and JSON-escaped forms are masked with
- * REDACT_MASK.
+ * and URL alphabet), percent-encoded, JSON-escaped and repr()-quoted forms are
+ * masked with REDACT_MASK.
  *
  * A redactor is shared by the streams of one job; each stream (stdout,
  * stderr) has its own redact_stream, which holds back the few bytes that may

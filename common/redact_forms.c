@@ -78,36 +78,36 @@ static int redact_base64_forms(const struct redact_sink *sink,
 
 /* --- percent-encoding ---------------------------------------------------- */
 
-/* What a library leaves as it is besides letters and digits. */
+/* What a library leaves as it is. */
 struct redact_percent {
-	const char *safe;
-	const char *hex;
-	bool plus; /* a space becomes '+' */
+	const char *safe; /* besides letters and digits; NULL: not even those */
+	bool plus;        /* a space becomes '+' */
 };
 
 static const struct redact_percent redact_percents[] = {
-	{ "-._~", "0123456789ABCDEF", false }, /* RFC 3986 */
-	{ "-._~", "0123456789abcdef", false },
-	{ "-._~/", "0123456789ABCDEF", false },     /* Python's quote */
-	{ "-._~", "0123456789ABCDEF", true },       /* Python's quote_plus */
-	{ "-_.!~*'()", "0123456789ABCDEF", false }, /* encodeURIComponent */
-	{ "-_.*", "0123456789ABCDEF", true },       /* HTML forms */
+	{ "-._~", false },      /* RFC 3986 */
+	{ "-._~/", false },     /* Python's quote */
+	{ "-._~", true },       /* Python's quote_plus */
+	{ "-._~/", true },      /* the same, of a path */
+	{ "-_.!~*'()", false }, /* encodeURIComponent */
+	{ "-_.*", true },       /* HTML forms */
+	{ NULL, false },        /* every byte */
 };
 
-static int redact_percent(const struct redact_percent *how,
+static int redact_percent(const struct redact_percent *how, const char *hex,
 			  const uint8_t *secret, size_t len, struct buf *form)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < len && r == 0; i++) {
 		uint8_t c = secret[i];
-		char escape[3] = { '%', how->hex[c >> 4], how->hex[c & 15] };
+		char escape[3] = { '%', hex[c >> 4], hex[c & 15] };
 		bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
 			     (c >= 'a' && c <= 'z');
 
 		if (how->plus && c == ' ')
 			r = buf_append(form, "+", 1);
-		else if (alnum || (c && strchr(how->safe, c)))
+		else if (how->safe && (alnum || (c && strchr(how->safe, c))))
 			r = buf_append(form, &c, 1);
 		else
 			r = buf_append(form, escape, sizeof(escape));
@@ -119,10 +119,56 @@ static int redact_percent_forms(const struct redact_sink *sink,
 				const uint8_t *secret, size_t len,
 				struct buf *form)
 {
+	static const char *const digits[] = { "0123456789ABCDEF",
+					      "0123456789abcdef" };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(redact_percents) && r == 0; i++) {
-		r = redact_percent(&redact_percents[i], secret, len, form);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(redact_percents) && r == 0; i++) {
+		r = redact_percent(&redact_percents[i / 2], digits[i % 2],
+				   secret, len, form);
+		if (r == 0)
+			r = redact_give(sink, form);
+	}
+	return r;
+}
+
+/* --- in quotes ------------------------------------------------------------ */
+
+/* As Python's repr() and Node's inspect() show a string, where that is not as
+ * JSON does. */
+static int redact_quoted(const uint8_t *secret, size_t len, const char *escaped,
+			 struct buf *form)
+{
+	static const char controls[] = "\n\r\t";
+	static const char letters[] = "nrt";
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		uint8_t c = secret[i];
+		const char *control = c ? strchr(controls, c) : NULL;
+
+		if (control)
+			r = buf_printf(form, "\\%c",
+				       letters[control - controls]);
+		else if (c < ' ' || c == 0x7f)
+			r = buf_printf(form, "\\x%02x", c);
+		else if (strchr(escaped, c))
+			r = buf_printf(form, "\\%c", c);
+		else
+			r = buf_append(form, &c, 1);
+	}
+	return r;
+}
+
+static int redact_quoted_forms(const struct redact_sink *sink,
+			       const uint8_t *secret, size_t len,
+			       struct buf *form)
+{
+	static const char *const escaped[] = { "\\", "\\'" };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(escaped) && r == 0; i++) {
+		r = redact_quoted(secret, len, escaped[i], form);
 		if (r == 0)
 			r = redact_give(sink, form);
 	}
@@ -183,6 +229,8 @@ static int redact_bytes(const struct redact_sink *sink, const void *bytes,
 		r = redact_base64_forms(sink, bytes, len, &form);
 	if (r == 0)
 		r = redact_percent_forms(sink, bytes, len, &form);
+	if (r == 0)
+		r = redact_quoted_forms(sink, bytes, len, &form);
 	return r;
 }
 
@@ -298,6 +346,21 @@ static int redact_tokens(const struct redact_sink *sink, const char *text,
 	return r;
 }
 
+/* Also as it is stored, which a script may print: with other escapes than ours.
+ * The quotes are no part of the secret. */
+static int redact_whole_string(const struct redact_sink *sink,
+			       const json_t *string, const char *text,
+			       size_t len)
+{
+	int r = redact_string(sink, string);
+
+	while (len && *text != '"')
+		text++, len--;
+	while (len && text[len - 1] != '"')
+		len--;
+	return r || len < 2 ? r : sink->add(sink->ctx, text + 1, len - 2);
+}
+
 int redact_forms(const void *value, size_t len,
 		 int (*add)(void *ctx, const uint8_t *bytes, size_t len),
 		 void *ctx)
@@ -309,9 +372,8 @@ int redact_forms(const void *value, size_t len,
 		NULL);
 	int r, r_parts;
 
-	/* A string's own quotes are no part of the secret. */
 	if (json_is_string(parsed))
-		return redact_string(&sink, parsed);
+		return redact_whole_string(&sink, parsed, value, len);
 	r = redact_bytes(&sink, value, len);
 	if (r < 0)
 		return r;

@@ -1,6 +1,7 @@
 /*
- * The forms in which a secret may show: as it is, JSON-escaped, in base64
- * (three alignments, both alphabets), percent-encoded. Pure.
+ * The forms in which a secret may show: as it is, JSON-escaped (as stored, too),
+ * as repr() quotes it, in base64 (three alignments, both alphabets),
+ * percent-encoded. Pure.
  */
 #pragma once
 
