@@ -85,16 +85,16 @@ static void tools_print_credential(const json_t *c)
 	const char *secret = json_get_str(c, "secret", NULL);
 
 	if (!secret)
-		printf("  credential %s: the secret that %s names\n",
-		       json_get_str(c, "name", "?"),
-		       json_get_str(c, "from", "?"));
+		output_text("  credential %s: the secret that %s names\n",
+			    json_get_str(c, "name", "?"),
+			    json_get_str(c, "from", "?"));
 	else
-		printf("  credential %s: the secret %s%s%s\n",
-		       json_get_str(c, "name", "?"), secret,
-		       json_is_true(present) ? ", which is set"
-					     : ", which is not set",
-		       json_get_bool(c, "optional", false) ? " (optional)"
-							   : "");
+		output_text("  credential %s: the secret %s%s%s\n",
+			    json_get_str(c, "name", "?"), secret,
+			    json_is_true(present) ? ", which is set"
+						  : ", which is not set",
+			    json_get_bool(c, "optional", false) ? " (optional)"
+								: "");
 }
 
 static void tools_print_params(const json_t *schema)
@@ -112,10 +112,10 @@ static void tools_print_params(const json_t *schema)
 			needed |= !strcmp(name,
 					  json_string_value(
 						  json_array_get(required, i)));
-		printf("    %s%s%s%s%s%s\n", name, *type ? ": " : "", type,
-		       needed ? ", needed" : "",
-		       json_get_str(p, "description", NULL) ? "; " : "",
-		       json_get_str(p, "description", ""));
+		output_text("    %s%s%s%s%s%s\n", name, *type ? ": " : "", type,
+			    needed ? ", needed" : "",
+			    json_get_str(p, "description", NULL) ? "; " : "",
+			    json_get_str(p, "description", ""));
 	}
 }
 
@@ -127,15 +127,15 @@ static void tools_print(const json_t *tool)
 	size_t i;
 	json_t *v;
 
-	printf("%s (%s)%s%s\n", json_get_str(tool, "name", "?"),
-	       json_get_str(tool, "source", "?"), summary ? ": " : "",
-	       summary ? summary : "");
+	output_text("%s (%s)%s%s\n", json_get_str(tool, "name", "?"),
+		    json_get_str(tool, "source", "?"), summary ? ": " : "",
+		    summary ? summary : "");
 	json_array_foreach((json_t *)credentials, i, v)
 		tools_print_credential(v);
 	json_array_foreach((json_t *)actions, i, v) {
 		summary = json_get_str(v, "summary", NULL);
-		printf("  %s%s%s\n", json_get_str(v, "name", "?"),
-		       summary ? ": " : "", summary ? summary : "");
+		output_text("  %s%s%s\n", json_get_str(v, "name", "?"),
+			    summary ? ": " : "", summary ? summary : "");
 		tools_print_params(json_object_get(v, "params"));
 	}
 }

@@ -44,7 +44,12 @@ static PRINTF_LIKE(3, 0) void output_line(const char *colour,
 					  va_list ap)
 {
 	bool on = output.colour_err && colour;
+	_cleanup_free_ char *text = NULL;
 
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	if (text)
+		output_defuse(text, true);
 	output_status_clear();
 	if (output.mid_line && output.terminal)
 		dprintf(STDERR_FILENO, "\n");
@@ -53,7 +58,7 @@ static PRINTF_LIKE(3, 0) void output_line(const char *colour,
 		dprintf(STDERR_FILENO, "\033[%sm%s", colour, prefix);
 	else
 		dprintf(STDERR_FILENO, "%s", prefix);
-	vdprintf(STDERR_FILENO, fmt, ap);
+	dprintf(STDERR_FILENO, "%s", text ? text : "out of memory");
 	dprintf(STDERR_FILENO, on ? "\033[0m\n" : "\n");
 }
 
@@ -86,6 +91,38 @@ void output_note(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* --- text of others ------------------------------------------------------ */
+
+/* What a terminal would take for an order: C0 and C1 control characters. */
+void output_defuse(char *text, bool lines)
+{
+	unsigned char *p = (unsigned char *)text;
+
+	for (; *p; p++) {
+		if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = '?';
+		else if ((*p < 0x20 && !(lines && strchr("\n\t", *p))) ||
+			 *p == 0x7f)
+			*p = '?';
+	}
+}
+
+void output_text(const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (!text)
+		return;
+	output_defuse(text, true);
+	fputs(text, stdout);
+	free(text);
+}
+
 /* --- the status line ----------------------------------------------------- */
 
 void output_status(const char *fmt, ...)
@@ -98,6 +135,7 @@ void output_status(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	output_defuse(text, false);
 	if (!strcmp(text, output.status))
 		return;
 	output_status_clear();
@@ -217,10 +255,10 @@ void output_table(const char *const *heads, size_t columns,
 	putchar('\n');
 	for (size_t r = 0; r < rows; r++) {
 		for (size_t c = 0; c < columns; c++) {
-			const struct output_cell *cell =
-				&cells[r * columns + c];
+			struct output_cell cell = cells[r * columns + c];
 
-			output_cell(cell->colour, cell->text, widths[c],
+			output_defuse(cell.text, false);
+			output_cell(cell.colour, cell.text, widths[c],
 				    c + 1 == columns);
 		}
 		putchar('\n');

@@ -23,6 +23,13 @@ void output_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* A dim line, on a terminal only. */
 void output_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* On stdout. What others wrote may be in it: see output_defuse(), which all of
+ * the above do as well. */
+void output_text(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* In place: a ? for each byte of a control character, so that no text steers
+ * the terminal. lines: line feeds and tabs stay. */
+void output_defuse(char *text, bool lines);
+
 /* The line at the bottom that says what is waited for, with the seconds once
  * it takes some; on a terminal only. output_status_tick() redraws it. */
 void output_status(const char *fmt, ...) PRINTF_LIKE(1, 2);
