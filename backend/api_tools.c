@@ -230,6 +230,20 @@ static void ask_run(struct api_call *call, const struct tool_ask *ask)
 		ask_start(call, ask, entry, action);
 }
 
+/* Any other name is text of the script's own: it has no place in the audit
+ * log. */
+static bool ask_exists(struct api_call *call, const struct tool_ask *ask)
+{
+	const struct tools *tools = call->b->tools;
+	const struct tool_entry *entry;
+
+	if (!strcmp(ask->tool, TOOL_NATIVE_NAME))
+		return tool_native_find(tools->native, ask->action);
+	entry = tool_registry_find(tools->registry, ask->tool);
+	return entry && entry->tool &&
+	       tool_action_find(entry->tool, ask->action);
+}
+
 static bool ask_allowed(struct api_call *call, const struct tool_ask *ask)
 {
 	const struct token_claims *claims = &call->caller.token->claims;
@@ -248,10 +262,8 @@ static bool ask_allowed(struct api_call *call, const struct tool_ask *ask)
 	if (token_may_call(claims, (char *)name.data))
 		return true;
 	auth_audit_refusal(call->b->auth, call, "tool.call",
-			   tool_registry_find(call->b->tools->registry,
-					      ask->tool)
-				   ? (char *)name.data
-				   : "unknown",
+			   ask_exists(call, ask) ? (char *)name.data
+						 : "unknown",
 			   "tool_forbidden");
 	api_problem(call, 403, "tool_forbidden",
 		    "this job may not call %.160s: it is not in its \"tools\"",

@@ -15,7 +15,7 @@ struct job_submit_options {
 	const char *idempotency_key; /* or NULL; see struct store_job_new */
 	const char *trace_id;
 	const char *parent; /* the execution that starts it, or NULL */
-	int64_t max_children, max_depth;
+	int64_t max_children, max_depth, max_family;
 	bool bound;
 	struct store_audit audit; /* its job, and a target that is NULL, will
 				   * be the new one's id */

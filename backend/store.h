@@ -138,10 +138,11 @@ struct store_job_new {
 	const char *executor;   /* "auto" or the only one that may claim it */
 	const char *want_agent; /* the only agent that may claim it, or NULL */
 	/* The execution that started it, or NULL. STORE_E_ENDED when it has
-	 * ended, STORE_E_FAMILY when it has max_children already, or when
-	 * max_depth jobs would be above the new one. */
+	 * ended, STORE_E_FAMILY when it has max_children already, when
+	 * max_depth jobs would be above the new one, or when there are
+	 * max_family below the topmost of those. */
 	const char *parent;
-	int64_t max_children, max_depth;
+	int64_t max_children, max_depth, max_family;
 	bool bound; /* to its parent: cancelled when that has ended */
 	const char *input_from; /* the job whose output stream is its input
 				 * stream, or NULL; STORE_E_NOT_FOUND where

@@ -4,21 +4,23 @@
 #include "backend/store_sqlite_job.h"
 
 /* How many jobs are above one whose parent is this execution, counted up to
- * max. */
+ * max, and the topmost of those. */
 static int family_depth(struct db *db, struct store_call *call,
-			const char *parent, int64_t max, int64_t *depth)
+			const char *parent, int64_t max, int64_t *depth,
+			int64_t *top)
 {
 	sqlite3_stmt *row;
 	int r = 0;
 
 	for (*depth = 0; parent && *depth < max; (*depth)++) {
 		r = db_query(db,
-			     "SELECT j.parent FROM executions e "
+			     "SELECT j.parent, j.seq FROM executions e "
 			     "JOIN jobs j ON j.seq = e.job WHERE e.id = ?1",
 			     DB_ARGS(db_str(parent)), &row);
 		if (r)
 			break;
 		parent = db_column_str(row, 0, &call->arena);
+		*top = sqlite3_column_int64(row, 1);
 		db_reset(db);
 	}
 	return MIN(r, 0);
@@ -35,11 +37,28 @@ static int family_count(struct db *db, const char *parent, int64_t *n)
 	return MIN(r, 0);
 }
 
+/* How many jobs are below this one, counted up to max. */
+static int family_size(struct db *db, int64_t top, int64_t max, int64_t *n)
+{
+	sqlite3_stmt *row;
+	int r = db_query(db,
+			 "WITH RECURSIVE below(seq) AS (SELECT ?1 UNION ALL "
+			 "SELECT j.seq FROM below b "
+			 "JOIN executions e ON e.job = b.seq "
+			 "JOIN jobs j ON j.parent = e.id LIMIT ?2 + 1) "
+			 "SELECT count(*) - 1 FROM below",
+			 DB_ARGS(db_int(top), db_int(max)), &row);
+
+	if (r == 0)
+		*n = sqlite3_column_int64(row, 0);
+	return MIN(r, 0);
+}
+
 int sqlite_family_check(struct db *db, struct store_call *call,
 			const struct store_job_new *new)
 {
 	struct sqlite_job job;
-	int64_t n = 0, depth = 0;
+	int64_t n = 0, depth = 0, top = 0, all = 0;
 	int r;
 
 	if (!new->parent)
@@ -53,7 +72,9 @@ int sqlite_family_check(struct db *db, struct store_call *call,
 	r = family_count(db, new->parent, &n);
 	if (r == 0)
 		r = family_depth(db, call, new->parent, new->max_depth + 1,
-				 &depth);
+				 &depth, &top);
+	if (r == 0)
+		r = family_size(db, top, new->max_family, &all);
 	if (r == 0 && n >= new->max_children)
 		r = store_call_fail(call, STORE_E_FAMILY,
 				    "this execution has started %lld jobs, "
@@ -64,6 +85,11 @@ int sqlite_family_check(struct db *db, struct store_call *call,
 				    "this job is %lld deep in jobs that jobs "
 				    "have started, which is the limit",
 				    (long long)new->max_depth);
+	else if (r == 0 && all >= new->max_family)
+		r = store_call_fail(call, STORE_E_FAMILY,
+				    "%lld jobs have come of the first job, "
+				    "which is the limit",
+				    (long long)all);
 	return r;
 }
 

@@ -115,6 +115,7 @@ static void tool_call_free(struct tool_call *c)
 	LIST_REMOVE(c, entry);
 	c->tools->n_calls--;
 	json_decref(c->params);
+	buf_deinit(&c->params_text);
 	json_decref(c->credentials);
 	json_decref(c->context);
 	tool_mask_free(c->mask);

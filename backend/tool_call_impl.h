@@ -54,6 +54,7 @@ struct tool_call {
 
 	/* What it takes. */
 	json_t *params, *credentials, *context;
+	struct buf params_text; /* instead of params once it is sent */
 	size_t next_credential;
 	struct tool_mask *mask;
 	struct tool_rendered *rendered;

@@ -75,6 +75,16 @@ static void call_describe(struct tool_call *c)
 	tool_call_end(c);
 }
 
+/* A call may take minutes, and a tree may be a hundred times its text. */
+static int call_pack_params(struct tool_call *c)
+{
+	int r = json_append(&c->params_text, c->params);
+
+	json_decref(c->params);
+	c->params = NULL;
+	return r;
+}
+
 static void call_render(struct tool_call *c)
 {
 	const struct tool_template_values values = {
@@ -99,6 +109,8 @@ static void call_render(struct tool_call *c)
 		call_refuse_memory(c);
 	else if (c->dry_run)
 		call_describe(c);
+	else if (call_pack_params(c))
+		call_refuse_memory(c);
 	else
 		tool_call_begin(c);
 	tool_violations_deinit(&v);

@@ -147,15 +147,19 @@ static json_t *call_response(const struct tool_call *c,
 
 static void call_succeed(struct tool_call *c, const json_t *response)
 {
+	_cleanup_json_ json_t *params =
+		json_loadb((const char *)c->params_text.data,
+			   c->params_text.len, JSON_DECODE_ANY, NULL);
 	const struct tool_template_values values = {
-		.params = c->params,
+		.params = params,
 		.context = c->context,
 		.idempotency_key = c->idempotency_key,
 		.response = response,
 	};
 	_cleanup_json_ json_t *value = NULL, *masked = NULL;
 	struct tool_violations v = { 0 };
-	int r = tool_action_result(c->action, &values, &v, &value);
+	int r = params ? tool_action_result(c->action, &values, &v, &value)
+		       : -ENOMEM;
 
 	if (!r)
 		masked = tool_mask_json(c->mask, value);

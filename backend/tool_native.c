@@ -346,8 +346,25 @@ static void check_patterns(const json_t *members, const char *name,
 	}
 }
 
+/* A child is kept in as its parent is. */
+static int inherit_limits(json_t *members, const json_t *parent)
+{
+	static const char *const names[] = { "executor", "memory_mb", "cpus",
+					     "pids" };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(names); i++) {
+		json_t *v = json_object_get(parent, names[i]);
+
+		if (v && json_object_set(members, names[i], v))
+			r = -ENOMEM;
+	}
+	return r;
+}
+
 /* False: answered. */
-static bool native_narrow(struct native_call *n, json_t *members)
+static bool native_narrow(struct native_call *n, const json_t *parent,
+			  json_t *members)
 {
 	const struct token_claims *c = claims_of(n);
 	const struct {
@@ -359,7 +376,7 @@ static bool native_narrow(struct native_call *n, json_t *members)
 		{ "tools", &c->tools },
 	};
 	struct tool_violations v = { 0 };
-	int r = 0;
+	int r = inherit_limits(members, parent);
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(lists); i++) {
 		check_patterns(members, lists[i].name, lists[i].own, &v);
@@ -408,6 +425,7 @@ static void native_submit(struct native_call *n, const struct job_submission *s)
 		.parent = c ? c->subject : NULL,
 		.max_children = TOOL_NATIVE_CHILDREN_MAX,
 		.max_depth = TOOL_NATIVE_DEPTH_MAX,
+		.max_family = TOOL_NATIVE_FAMILY_MAX,
 		.bound = c && n->wait,
 		.audit = api_audit(api, "tool.call", n->target),
 	};
@@ -432,6 +450,10 @@ static void native_parse(struct native_call *n, const json_t *members)
 	struct job_submission s = { 0 };
 	int r = native_body(n, members, &body);
 
+	/* A child may be waited for long. */
+	json_decref(n->params);
+	n->params = NULL;
+	buf_deinit_secret(&n->input);
 	if (!r)
 		r = job_submission_parse_json(&s, body.data, body.len, &limits,
 					      &why);
@@ -456,13 +478,12 @@ static void native_prepare(struct native_call *n, const json_t *parent)
 		return;
 	}
 	json_object_del(members, "wait");
-	json_object_del(members, "input");
 	if (json_get_bool(parent, "dry_run", false) &&
 	    json_object_set_new(members, "dry_run", json_true())) {
 		api_start(n->api, -ENOMEM);
 		return;
 	}
-	if (!parent || native_narrow(n, members))
+	if (!parent || native_narrow(n, parent, members))
 		native_parse(n, members);
 }
 
@@ -501,7 +522,11 @@ static int native_fill(struct native_call *n,
 	snprintf(n->target, sizeof(n->target), TOOL_NATIVE_NAME "/%s",
 		 request->action->name);
 	native_set_key(n, request->idempotency_key);
-	n->params = json_incref((json_t *)request->params);
+	/* The input goes on as it was written. */
+	n->params = json_copy((json_t *)request->params);
+	if (!n->params)
+		return -ENOMEM;
+	json_object_del(n->params, "input");
 	return request->input ? buf_append(&n->input, request->input,
 					   request->input_len)
 			      : 0;

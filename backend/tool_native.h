@@ -1,8 +1,9 @@
 /*
  * Actions that Cronium does itself: jobs that a job starts. A child is
  * submitted as POST /v1/jobs would, with patterns that are within its
- * parent's, and its parent's read_only and dry_run. It is idempotent by the
- * parent's execution and key: the same call again finds the same child.
+ * parent's, and its parent's read_only, dry_run, executor, memory, cpus and
+ * pids. It is idempotent by the parent's execution and key: the same call
+ * again finds the same child.
  *
  *     parent's job ─▶ submission ─▶ submitted ─▶ reply
  *                                        └─(wait)─▶ follow ─▶ ended ─▶ reply
@@ -21,6 +22,7 @@
 #define TOOL_NATIVE_NAME "cronium"
 #define TOOL_NATIVE_DEPTH_MAX 8      /* jobs above one */
 #define TOOL_NATIVE_CHILDREN_MAX 100 /* of one execution */
+#define TOOL_NATIVE_FAMILY_MAX 1000  /* jobs below the first of them */
 
 struct api_call;
 struct tool_native;

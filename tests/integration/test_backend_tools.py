@@ -662,6 +662,68 @@ def test_audit(world):
     assert "private" not in json.dumps(entries)
 
 
+def test_what_a_script_makes_up_is_not_audited(world):
+    """Neither a terminal's escapes nor a megabyte, sixty times a minute."""
+    sidecar = world.start_job(tools=["probe/once"])
+    for tool, action in (("http", "\x1b]0;x\x07\nok"), ("http", "a" * 500000),
+                         ("\x1b[2J", "x"), ("cronium", "\x1b[2J"),
+                         ("http", "request"), ("cronium", "call-agent")):
+        reply = world.call(tool, action, sidecar=sidecar)
+        assert reply.status == 403 and reply.code == "tool_forbidden", reply
+    # What is stored after them tells that they are.
+    assert sidecar.put("/v1/runtime/variables/k", b"1").status == 201
+    entries = world.backend.admin.get(
+        f"/v1/audit?execution={world.claim.id}").json["entries"]
+    assert [e["target"] for e in entries if e["result"] == "tool_forbidden"
+            ] == ["cronium/call-agent", "http/request"] + ["unknown"] * 4
+
+
+# --- memory -------------------------------------------------------------------------
+
+def anonymous_bytes(pid):
+    with open(f"/proc/{pid}/status") as f:
+        found = dict(line.split(":", 1) for line in f)
+    return int(found["RssAnon"].split()[0]) * 1024
+
+
+def test_calls_under_way_hold_no_trees(world):
+    """A megabyte of {} is a hundred as a tree: not for as long as the target,
+    or a child, takes."""
+    many = "[" + ",".join(["{}"] * 300000) + "]"
+
+    def body(tool, action, params):
+        return (f'{{"tool":"{tool}","action":"{action}","params":'
+                f'{{{params}}}}}').encode()
+
+    def send(key, body):
+        return world.sidecar.call("POST", EXECUTE, body,
+                                  {"Idempotency-Key": key})
+
+    def held():
+        http = body("http", "request", f'"url":"{world.target.url}/hang",'
+                    f'"method":"POST","json":{many}')
+        child = body("cronium", "call-workflow", '"script":{"content":"x",'
+                     f'"name":"x.py"}},"wait":true,"input":{many}')
+        return [pool.submit(send, f"h{i}", http) for i in range(4)] + [
+            pool.submit(send, f"c{i}", child) for i in range(4)]
+
+    pid = world.backend.process.pid
+    # What one of them takes for a moment is the measure.
+    assert send("first", body("http", "request", f'"json":{many},"url":'
+                f'"{world.target.url}/status/204"')).status == 200
+    before = anonymous_bytes(pid)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        calls = held()
+        children = [world.agent.claim() for _ in range(4)]
+        world.target.wait(5)
+        after = anonymous_bytes(pid)
+        for child in children:
+            world.agent.complete(child)
+        world.target.release.set()
+        assert [c.result().status for c in calls[4:]] == [200] * 4
+    assert after - before < 300 << 20, (before, after)
+
+
 # --- webhooks and email -----------------------------------------------------------------
 
 def test_a_signed_webhook(world):
@@ -782,6 +844,15 @@ def test_email_headers_cannot_be_injected(tmp_path, smtp):
 
 def child_params(**more):
     return {"script": {"name": "child.py", "content": "print(2)"}, **more}
+
+
+def test_a_child_is_kept_in_as_its_parent_is(world):
+    limits = {"executor": "docker", "memory_mb": 64, "cpus": 0.5, "pids": 32}
+    sidecar = world.start_job(**limits)
+    assert world.call("cronium", "call-workflow", child_params(),
+                      sidecar=sidecar).status == 200
+    spec = world.agent.claim().assign["spec"]
+    assert {k: spec[k] for k in limits} == limits
 
 
 def test_a_child(world):
@@ -1015,6 +1086,20 @@ def test_the_command(world, tmp_path):
     assert done.returncode == 1 and "actions" in done.stderr, done
     done = cronium(world, "tools", "check", str(world.tools / "probe.yaml"))
     assert done.returncode == 0, done
+
+
+def test_the_command_prints_no_controls_of_others(world, tmp_path):
+    """A tool of somebody else's does not steer the terminal."""
+    (tmp_path / "evil.json").write_text(json.dumps({
+        "name": "evil", "actions": {"x": {
+            "request": {"url": "https://a.example"},
+            "params": {"type": "object", "properties": {
+                "p\x1b[1m": {"type": "string", "description":
+                             "a\x1b]0;owned\x07b\u009b2Jc\x7f\r"}}}}}}))
+    done = cronium(world, "tools", "check", str(tmp_path / "evil.json"))
+    shown = done.stdout + done.stderr
+    assert "owned" in shown, done
+    assert all(c.isprintable() or c == "\n" for c in shown), done
 
 
 def test_params_are_called_config_as_well(world):

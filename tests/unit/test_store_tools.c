@@ -198,6 +198,7 @@ static int submit_child(struct store_fixture *f, const char *id,
 				     .parent = parent,
 				     .max_children = 3,
 				     .max_depth = 2,
+				     .max_family = 4,
 				     .bound = bound,
 				     .spec = STORE_STR("{}"),
 				     .script = STORE_STR("1"),
@@ -232,6 +233,10 @@ static void test_family_limits(void **state)
 	assert_int_equal(submit_child(f, "job_7", "ex_1", false, &reply),
 			 STORE_E_FAMILY);
 	assert_non_null(strstr(reply.result.message, "3 jobs"));
+	/* Neither wide nor deep, but the fifth of all. */
+	assert_int_equal(submit_child(f, "job_10", "ex_2", false, &reply),
+			 STORE_E_FAMILY);
+	assert_non_null(strstr(reply.result.message, "4 jobs have come"));
 	assert_int_equal(complete_execution(f, "ex_2", 1, JOB_FAILED, &reply),
 			 0);
 	assert_int_equal(submit_child(f, "job_8", "ex_2", false, &reply),
