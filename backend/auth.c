@@ -10,6 +10,7 @@
 #include "backend/api.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
+#include "backend/refusals.h"
 #include "common/base64url.h"
 #include "common/clock.h"
 #include "common/id.h"
@@ -134,19 +135,28 @@ static void auth_key_touch(struct auth *a, struct auth_key *k)
 
 /* --- refusals ------------------------------------------------------------ */
 
-/* At most AUTH_REFUSALS_PER_MIN entries: guessing must not fill the disk. */
-void auth_audit_refusal(struct auth *a, const struct api_call *call,
-			const char *action, const char *target,
-			const char *code)
+/* Guessing must not fill the disk. An execution has a minute of its own, so
+ * that it hides nobody else's refusals. */
+static bool auth_may_audit(struct auth *a, const struct store_audit *entry)
 {
 	uint64_t now = clock_mono_ms();
-	struct store_audit entry = api_audit(call, action, target);
 
+	if (entry->execution)
+		return refusals_count(a->b->refusals, entry) == 0;
 	if (now - a->refusals_since_ms > AUTH_MINUTE_MS) {
 		a->refusals_since_ms = now;
 		a->refusals = 0;
 	}
-	if (++a->refusals > AUTH_REFUSALS_PER_MIN)
+	return ++a->refusals <= AUTH_REFUSALS_PER_MIN;
+}
+
+void auth_audit_refusal(struct auth *a, const struct api_call *call,
+			const char *action, const char *target,
+			const char *code)
+{
+	struct store_audit entry = api_audit(call, action, target);
+
+	if (!auth_may_audit(a, &entry))
 		return;
 	entry.who = *call->caller.who ? call->caller.who : "unknown";
 	entry.result = code;

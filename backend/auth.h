@@ -19,7 +19,9 @@
 #define AUTH_KEY_PREFIX "cro_"
 #define AUTH_KEY_TOUCH_MS (60 * 1000) /* last_used is this coarse */
 #define AUTH_KEY_NAME_MAX_BYTES 100
-#define AUTH_REFUSALS_PER_MIN 60 /* audited; the rest is only counted */
+/* Of callers that are no execution; of one, see refusals.h. The rest is not
+ * audited. */
+#define AUTH_REFUSALS_PER_MIN 60
 
 struct api_call;
 struct auth;

@@ -678,6 +678,22 @@ def test_what_a_script_makes_up_is_not_audited(world):
             ] == ["cronium/call-agent", "http/request"] + ["unknown"] * 4
 
 
+def test_refusals_of_one_job_hide_nobody_elses(world):
+    loud, loud_id = world.start_job(tools=["none/*"]), world.claim.id
+    for _ in range(70):
+        assert world.call("http", "request", sidecar=loud).status == 403
+    quiet = world.start_job(tools=["none/*"])
+    assert world.call("http", "request", sidecar=quiet).status == 403
+    assert quiet.put("/v1/runtime/variables/k", b"1").status == 201
+
+    def refused(execution):
+        entries = world.backend.admin.get(
+            f"/v1/audit?limit=200&execution={execution}").json["entries"]
+        return sum(e["result"] == "tool_forbidden" for e in entries)
+
+    assert refused(world.claim.id) == 1 and refused(loud_id) == 60
+
+
 # --- memory -------------------------------------------------------------------------
 
 def anonymous_bytes(pid):
