@@ -1,15 +1,16 @@
 /* Tools: what there is, and calls of them by people and by scripts. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/api.h"
 #include "backend/api_handlers.h"
 #include "backend/json_span.h"
 #include "backend/live.h"
+#include "backend/tool_answer.h"
 #include "backend/tool_call.h"
 #include "backend/tool_native.h"
 #include "backend/tool_registry.h"
-#include "backend/tool_reply.h"
 #include "backend/tool_schema.h"
 #include "backend/tool_violations.h"
 #include "backend/tools.h"
@@ -18,37 +19,6 @@
 /* Scripts and inputs of jobs that are started. */
 #define API_TOOL_BODY_BYTES (16 * 1024 * 1024)
 #define API_TOOL_FILE_BYTES 256
-
-static void reply_tool(struct api_call *call, const struct tool_reply *reply)
-{
-	const struct http_header headers[] = {
-		{ "content-type", reply->status == 200
-					  ? "application/json"
-					  : "application/problem+json" },
-		{ "cache-control", "no-store" },
-	};
-
-	api_reply(call, reply->status, headers, ARRAY_SIZE(headers),
-		  reply->body.data, reply->body.len);
-}
-
-static void refuse_violations(struct api_call *call, const char *code,
-			      const char *what, const struct tool_violations *v)
-{
-	_cleanup_json_ json_t *members = json_pack("{s:O?}", "violations",
-						   v->list);
-	_cleanup_(buf_deinit) struct buf text = { 0 };
-	struct tool_reply reply = { 0 };
-
-	if (!members || tool_violations_text(v, &text) || !buf_cstr(&text)) {
-		api_start(call, -ENOMEM);
-		return;
-	}
-	tool_reply_problem(&reply, 422, code, call->trace_id, members, "%s: %s",
-			   what, (char *)text.data);
-	reply_tool(call, &reply);
-	tool_reply_deinit(&reply);
-}
 
 /* --- calls --------------------------------------------------------------- */
 
@@ -165,6 +135,15 @@ static void ask_native(struct api_call *call, const struct tool_ask *ask)
 	tool_native_call(call, &request);
 }
 
+static void ask_refuse(struct api_call *call, const struct tool_ask *ask,
+		       const struct tool_violations *v)
+{
+	char target[2 * TOOL_NAME_MAX_BYTES + 2];
+
+	snprintf(target, sizeof(target), "%s/%s", ask->tool, ask->action);
+	tool_answer_violations(call, target, v);
+}
+
 static void ask_start(struct api_call *call, const struct tool_ask *ask,
 		      struct tool_entry *entry,
 		      const struct tool_action *action)
@@ -185,8 +164,7 @@ static void ask_start(struct api_call *call, const struct tool_ask *ask,
 	r = tool_schema_check(action->params, request.given, &v,
 			      &request.params);
 	if (r == TOOL_E_INVALID)
-		refuse_violations(call, "invalid_params",
-				  "the parameters do not fit", &v);
+		ask_refuse(call, ask, &v);
 	else if (r)
 		api_start(call, -ENOMEM);
 	else

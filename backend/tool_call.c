@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/live.h"
+#include "backend/tool_answer.h"
 #include "backend/tool_file.h"
 #include "backend/tool_mask.h"
 #include "backend/tool_registry.h"
@@ -67,22 +68,6 @@ static bool waiter_add(struct tool_call *c, struct api_call *api)
 	return true;
 }
 
-static void waiter_answer(struct api_call *api, const struct tool_reply *reply)
-{
-	const struct http_header headers[] = {
-		{ "content-type", reply->status == 200
-					  ? "application/json"
-					  : "application/problem+json" },
-		{ "cache-control", "no-store" },
-		{ "retry-after", TOOLS_RETRY_AFTER_S },
-	};
-	bool later = reply->status == 429 || reply->status == 503;
-
-	api_reply(api, reply->status, headers,
-		  ARRAY_SIZE(headers) - (later ? 0 : 1), reply->body.data,
-		  reply->body.len);
-}
-
 static void waiters_answer(struct tool_call *c)
 {
 	struct tool_waiter *w;
@@ -90,7 +75,7 @@ static void waiters_answer(struct tool_call *c)
 	while ((w = LIST_FIRST(&c->waiters))) {
 		LIST_REMOVE(w, entry);
 		w->api->state = NULL;
-		waiter_answer(w->api, &c->reply);
+		tool_answer(w->api, &c->reply);
 		free(w);
 	}
 }
@@ -322,7 +307,7 @@ static bool call_admit(struct tools *t, const struct tool_call *c,
 				   TOOLS_EXECUTION_CALLS_MAX);
 	else
 		return true;
-	waiter_answer(api, &reply);
+	tool_answer(api, &reply);
 	tool_reply_deinit(&reply);
 	return false;
 }

@@ -1,4 +1,4 @@
-#include "backend/tool_native.h"
+#include "backend/tool_native_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,135 +12,12 @@
 #include "backend/live.h"
 #include "backend/orphans.h"
 #include "backend/pattern_subset.h"
-#include "backend/tool_reply.h"
+#include "backend/tool_answer.h"
 #include "backend/tool_schema.h"
 #include "backend/tool_violations.h"
 #include "common/json.h"
 
-#define NATIVE_ACTIONS 2
 #define NATIVE_KEY_BYTES (API_IDEMPOTENCY_KEY_MAX_BYTES + 96)
-
-/* ---------------------------------------------------------- what there is */
-
-/* clang-format off */
-#define NATIVE_STRINGS "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
-#define NATIVE_PARAMS \
-	"\"script\":{\"type\":\"object\",\"required\":[\"content\"]," \
-	"\"additionalProperties\":false,\"properties\":{" \
-	"\"name\":{\"type\":\"string\"}," \
-	"\"content\":{\"type\":\"string\",\"minLength\":1}}}," \
-	"\"input\":true," \
-	"\"runtime\":{\"type\":\"string\"}," \
-	"\"args\":" NATIVE_STRINGS "," \
-	"\"vars_read\":" NATIVE_STRINGS "," \
-	"\"vars_write\":" NATIVE_STRINGS "," \
-	"\"tools\":" NATIVE_STRINGS "," \
-	"\"timeout_ms\":{\"type\":\"integer\",\"minimum\":0}," \
-	"\"wait\":{\"type\":\"boolean\",\"default\":false}," \
-	"\"labels\":{\"type\":\"object\"," \
-	"\"additionalProperties\":{\"type\":\"string\"}}"
-#define NATIVE_SCHEMA(required, more) \
-	"{\"type\":\"object\",\"additionalProperties\":false," \
-	"\"required\":[\"script\"" required "]," \
-	"\"properties\":{" NATIVE_PARAMS more "}}"
-/* clang-format on */
-
-static const struct {
-	const char *name, *summary, *schema;
-} native_actions[NATIVE_ACTIONS] = {
-	{ "call-workflow", "Runs a script as a job of its own",
-	  NATIVE_SCHEMA("", "") },
-	{ "call-agent", "Runs a script as a job of one orchestrator",
-	  NATIVE_SCHEMA(",\"agent\"", ",\"agent\":{\"type\":\"string\"}") },
-};
-
-struct tool_native_action {
-	const char *name, *summary;
-	json_t *source;
-	struct tool_schema *params;
-};
-
-struct tool_native {
-	struct tool_native_action actions[NATIVE_ACTIONS];
-};
-
-static int native_compile(struct tool_native_action *a, size_t i)
-{
-	struct tool_violations v = { 0 };
-	struct tool_path path;
-	int r;
-
-	a->name = native_actions[i].name;
-	a->summary = native_actions[i].summary;
-	a->source = json_loads(native_actions[i].schema, 0, NULL);
-	if (!a->source)
-		return -ENOMEM;
-	tool_path_init(&path, "");
-	r = tool_schema_compile(a->source, &path, &v, &a->params);
-	tool_violations_deinit(&v);
-	return r > 0 ? -EINVAL : r;
-}
-
-int tool_native_new(struct tool_native **out)
-{
-	struct tool_native *n = calloc(1, sizeof(*n));
-	int r = n ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !r && i < NATIVE_ACTIONS; i++)
-		r = native_compile(&n->actions[i], i);
-	if (r)
-		tool_native_free(n);
-	else
-		*out = n;
-	return r;
-}
-
-void tool_native_free(struct tool_native *n)
-{
-	if (!n)
-		return;
-	for (size_t i = 0; i < NATIVE_ACTIONS; i++) {
-		tool_schema_free(n->actions[i].params);
-		json_decref(n->actions[i].source);
-	}
-	free(n);
-}
-
-const struct tool_native_action *tool_native_find(const struct tool_native *n,
-						  const char *name)
-{
-	for (size_t i = 0; i < NATIVE_ACTIONS; i++)
-		if (!strcmp(n->actions[i].name, name))
-			return &n->actions[i];
-	return NULL;
-}
-
-static json_t *native_describe_action(const struct tool_native_action *a,
-				      bool full)
-{
-	if (!full)
-		return json_string(a->name);
-	return json_pack("{s:s,s:s,s:O,s:b}", "name", a->name, "summary",
-			 a->summary, "params", a->source, "idempotent", 1);
-}
-
-json_t *tool_native_describe(const struct tool_native *n, bool full)
-{
-	json_t *actions = json_array();
-
-	for (size_t i = 0; i < NATIVE_ACTIONS; i++)
-		if (json_array_append_new(actions,
-					  native_describe_action(&n->actions[i],
-								 full))) {
-			json_decref(actions);
-			return NULL;
-		}
-	return json_pack("{s:s,s:s,s:s,s:n,s:o}", "name", TOOL_NATIVE_NAME,
-			 "summary", "Jobs that a job starts", "source",
-			 "built in", "problem", "actions", actions);
-}
-
-/* ---------------------------------------------------------------- a call */
 
 struct native_call {
 	struct api_call *api;
@@ -172,38 +49,13 @@ static const struct token_claims *claims_of(const struct native_call *n)
 	return t ? &t->claims : NULL;
 }
 
-static void native_refuse(struct native_call *n, const json_t *violations)
-{
-	struct tool_reply reply = { 0 };
-	struct tool_violations v = { .list = (json_t *)violations,
-				     .found = json_array_size(violations) };
-	_cleanup_(buf_deinit) struct buf text = { 0 };
-	_cleanup_json_ json_t *members = json_pack("{s:O}", "violations",
-						   violations);
-	const struct http_header headers[] = {
-		{ "content-type", "application/problem+json" },
-		{ "cache-control", "no-store" },
-	};
-
-	if (!members || tool_violations_text(&v, &text) || !buf_cstr(&text)) {
-		api_start(n->api, -ENOMEM);
-		return;
-	}
-	tool_reply_problem(&reply, 422, "invalid_params", n->api->trace_id,
-			   members, "%s cannot be called so: %s", n->target,
-			   (char *)text.data);
-	api_reply(n->api, reply.status, headers, ARRAY_SIZE(headers),
-		  reply.body.data, reply.body.len);
-	tool_reply_deinit(&reply);
-}
-
 static void native_refuse_text(struct native_call *n, const char *text)
 {
 	struct tool_violations v = { 0 };
 
 	tool_violations_add(&v, "", "%s", text);
 	if (v.list)
-		native_refuse(n, v.list);
+		tool_answer_violations(n->api, n->target, &v);
 	else
 		api_start(n->api, -ENOMEM);
 	tool_violations_deinit(&v);
@@ -387,7 +239,7 @@ static bool native_narrow(struct native_call *n, const json_t *parent,
 	if (r || v.error)
 		api_start(n->api, -ENOMEM);
 	else if (v.found)
-		native_refuse(n, v.list);
+		tool_answer_violations(n->api, n->target, &v);
 	else {
 		tool_violations_deinit(&v);
 		return true;
@@ -550,7 +402,7 @@ void tool_native_call(struct api_call *api,
 	if (!r)
 		r = tool_schema_check(n->action->params, n->params, &v, NULL);
 	if (r == TOOL_E_INVALID)
-		native_refuse(n, v.list);
+		tool_answer_violations(n->api, n->target, &v);
 	else if (r)
 		api_start(api, -ENOMEM);
 	else if (!api->caller.token)
