@@ -46,5 +46,16 @@ int tool_send_prepare_mail(struct tool_send *t,
 void tool_send_classify_mail(struct tool_send *t, CURLcode code,
 			     struct tool_sent *sent);
 
+/* The same of an HTTP request, as a whole and for one hop. */
+int tool_send_prepare_http(struct tool_send *t) MUST_CHECK;
+int tool_send_set_http(struct tool_send *t) MUST_CHECK;
+void tool_send_classify_http(struct tool_send *t, CURLcode code,
+			     struct tool_sent *sent);
+/* What Retry-After says; -1: nothing. */
+int64_t tool_send_retry_after_ms(const struct tool_send *t);
+/* The URL to go on with; NULL: the reply is the answer. */
+const char *tool_send_redirect(struct tool_send *t);
+bool tool_send_same_origin(const char *a, const char *b);
+
 /* Appends a line to a list; false: out of memory. */
 bool tool_send_add_line(struct curl_slist **list, const char *line);
