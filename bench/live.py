@@ -40,9 +40,10 @@ class Live(contextlib.ExitStack):
         job = self.admin.call("POST", "/v1/jobs",
                               {**bash_job("sandbox"), **spec})["id"]
         assign = json.loads(next(p for k, p in self.claims if k == ASSIGN))
-        self.admin.call("POST", f"/v1/executions/{assign['execution']}/started",
-                        {"epoch": assign["epoch"], "pod": "pod_bench",
-                         "executor": "sandbox"})
+        self.admin.call(
+            "POST", f"/v1/executions/{assign['execution']}/started",
+            {"epoch": assign["epoch"], "pod": "pod_bench",
+             "executor": "sandbox"})
         return self.enter_context(
             LiveSidecar(self.settings, self.backend, job, assign))
 

@@ -108,20 +108,22 @@ class Nghttpx(Peer):
 
 
 class Redis(Peer):
-    """What it is told is in its file, synced, before it answers."""
+    """What it is told is in its file, synced, before it answers; or in memory
+    alone."""
 
     name = "redis"
     key = b"stream"
 
-    def __init__(self, directory):
+    def __init__(self, directory, durable=True):
         machine.need("redis-server")
         port = machine.free_port()
         data = tempfile.mkdtemp(dir=directory)
         super().__init__(port, [
             "redis-server", "--port", port, "--bind", "127.0.0.1",
-            "--dir", data, "--save", "", "--appendonly", "yes",
-            "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0",
-            "--loglevel", "warning"])
+            "--dir", data, "--save", "", "--loglevel", "warning",
+            "--appendonly", "yes" if durable else "no",
+            "--appendfsync", "always",
+            "--auto-aof-rewrite-percentage", "0"])
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port),

@@ -105,7 +105,8 @@ class Row:
     def cells(self):
         return [self.what, self.unit, spread(self.ours),
                 f"{self.anchor.name} {spread(self.anchor)}",
-                f"{self.ratio:.2f}×" if self.ratio else "–", self.target.text(self.unit),
+                f"{self.ratio:.2f}×" if self.ratio else "–",
+                self.target.text(self.unit),
                 "reached" if self.reached else "NOT REACHED"]
 
 

@@ -13,7 +13,7 @@ from peers import Redis
 from report import Row, Samples, Target, pick
 
 SIZES = {"100 B": 100, "64 KiB": 64 << 10}
-MB_A_SECOND = 24  # of load: how many that is
+MB_A_SECOND = 10  # of load: how many that is
 PIECE = 1 << 20
 MB = 1000000
 
@@ -123,6 +123,11 @@ def disk(directory, records):
     return took
 
 
+def mb_a_second(name, what, ours, anchor, at_least):
+    return Row(f"stream, {name} records: {what}", "MB/s", ours, [anchor],
+               Target("ratio", at_least=at_least), higher_is_better=True)
+
+
 def throughput(settings):
     rows = []
     for name, size in SIZES.items():
@@ -134,21 +139,19 @@ def throughput(settings):
                 "file": lambda: disk(settings.directory, records)})
         for i, what in enumerate(("write", "read", "job → job")):
             both = pick({k: took[k] for k in ("cronium", "redis")}, i)
-            rows.append(Row(f"stream, {name} records: {what}", "MB/s",
-                            both["cronium"], [both["redis"]],
-                            Target("ratio", at_least=1),
-                            higher_is_better=True))
-        rows.append(Row(f"stream, {name} records: write, beside a file",
-                        "MB/s", pick({"cronium": took["cronium"]}, 0)["cronium"],
-                        [took["file"]], Target("ratio", at_least=0.2),
-                        higher_is_better=True))
+            rows.append(mb_a_second(name, what, both["cronium"],
+                                    both["redis"], 1))
+        wrote = pick({"cronium": took["cronium"]}, 0)["cronium"]
+        rows.append(mb_a_second(name, "write, beside a file", wrote,
+                                took["file"], 0.2))
     return rows
 
 
 def memory(settings):
     """Of a stream from job to job, in a backend and sidecars of its own."""
     records = Records(SIZES["100 B"], settings.stream_mb * MB)
-    with Live(settings) as live, Redis(settings.directory) as peer:
+    with Live(settings) as live, \
+            Redis(settings.directory, durable=False) as peer:
         _, sidecars = pipe(live, records)
         backend = machine.peak_rss_mb(live.backend.pid)
         redis_pipe(peer, records)
