@@ -15,7 +15,8 @@
 #define REDACT_FILTER_BITS 65536
 
 struct redact_pattern {
-	struct redact_pattern *next; /* in the bucket */
+	struct redact_pattern *next;       /* in the bucket */
+	struct redact_pattern *next_known; /* … of whole ones */
 	SLIST_ENTRY(redact_pattern) link;
 	size_t len;
 	uint8_t bytes[];
@@ -23,9 +24,10 @@ struct redact_pattern {
 
 struct redactor {
 	struct redact_pattern *buckets[REDACT_BUCKETS];
+	struct redact_pattern *known[REDACT_BUCKETS]; /* by all their bytes */
 	uint64_t filter[REDACT_FILTER_BITS / 64];
 	SLIST_HEAD(, redact_pattern) patterns;
-	size_t secrets;
+	size_t secrets, n_patterns, pattern_bytes;
 };
 
 struct redact_stream {
@@ -50,12 +52,22 @@ static uint32_t redact_hash(const uint8_t *p)
 	return redact_hash_key(key);
 }
 
-static bool redact_known(const struct redactor *r, uint32_t hash,
-			 const uint8_t *bytes, size_t len)
+/* Many may begin alike: those that are the same are found by all of it. */
+static struct redact_pattern **redact_known_bucket(struct redactor *r,
+						   const uint8_t *bytes,
+						   size_t len)
 {
-	const struct redact_pattern *p = r->buckets[hash % REDACT_BUCKETS];
+	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a */
 
-	for (; p; p = p->next)
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+	return &r->known[redact_hash_key(hash) % REDACT_BUCKETS];
+}
+
+static bool redact_known(const struct redact_pattern *p, const uint8_t *bytes,
+			 size_t len)
+{
+	for (; p; p = p->next_known)
 		if (p->len == len && !memcmp(p->bytes, bytes, len))
 			return true;
 	return false;
@@ -64,19 +76,27 @@ static bool redact_known(const struct redactor *r, uint32_t hash,
 static int redact_add_pattern(void *ctx, const uint8_t *bytes, size_t len)
 {
 	struct redactor *r = ctx;
-	struct redact_pattern *p;
+	struct redact_pattern *p, **known;
 	uint32_t hash, bit;
 
 	if (len < REDACT_KEY_BYTES)
 		return 0;
 	hash = redact_hash(bytes);
-	if (redact_known(r, hash, bytes, len))
+	known = redact_known_bucket(r, bytes, len);
+	if (redact_known(*known, bytes, len))
 		return 0;
+	if (r->n_patterns == REDACT_PATTERNS_MAX ||
+	    len > REDACT_PATTERNS_MAX_BYTES - r->pattern_bytes)
+		return REDACT_E_FULL;
 	p = malloc(sizeof(*p) + len);
 	if (!p)
 		return -ENOMEM;
+	r->n_patterns++;
+	r->pattern_bytes += len;
 	p->len = len;
 	memcpy(p->bytes, bytes, len);
+	p->next_known = *known;
+	*known = p;
 	p->next = r->buckets[hash % REDACT_BUCKETS];
 	r->buckets[hash % REDACT_BUCKETS] = p;
 	SLIST_INSERT_HEAD(&r->patterns, p, link);

@@ -21,6 +21,10 @@
 #define REDACT_MASK "********"
 #define REDACT_SECRET_MIN_BYTES 6
 #define REDACT_SECRETS_MAX 1024
+/* Forms of these, and of the strings in them: a job's writing of secrets costs
+ * whoever masks its log no more. */
+#define REDACT_PATTERNS_MAX 20480
+#define REDACT_PATTERNS_MAX_BYTES (32 * 1024 * 1024)
 
 struct redactor;
 struct redact_stream;
@@ -30,7 +34,7 @@ void redactor_free(struct redactor *r);
 
 enum {
 	REDACT_E_SHORT = 1, /* below REDACT_SECRET_MIN_BYTES: not masked */
-	REDACT_E_FULL,      /* REDACT_SECRETS_MAX reached: must not be told */
+	REDACT_E_FULL,      /* a REDACT_*_MAX is reached: must not be told */
 };
 
 /*

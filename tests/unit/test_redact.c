@@ -203,6 +203,44 @@ static void test_chunks_do_not_matter(void **state)
 	}
 }
 
+/* One secret may be a list of very many. */
+static void test_many_in_one_are_refused(void **state)
+{
+	struct buf list = { 0 };
+	struct redactor *r;
+
+	assert_int_equal(redactor_new(&r), 0);
+	for (int i = 0; i <= REDACT_PATTERNS_MAX; i++)
+		assert_int_equal(buf_printf(&list, "%s\"aaaaaa%d\"",
+					    i ? "," : "[", i),
+				 0);
+	assert_int_equal(buf_append_str(&list, "]"), 0);
+	assert_int_equal(redactor_add(r, list.data, list.len), REDACT_E_FULL);
+	buf_deinit(&list);
+	redactor_free(r);
+}
+
+static void test_large_ones_are_bounded(void **state)
+{
+	size_t len = 1024 * 1024, n = 0;
+	char *value = malloc(len);
+	struct redactor *r;
+	int e = 0;
+
+	assert_non_null(value);
+	assert_int_equal(redactor_new(&r), 0);
+	memset(value, 'x', len);
+	value[0] = value[len - 1] = '"';
+	for (; !e && n < REDACT_SECRETS_MAX; n++) {
+		value[1 + n] = 'y';
+		e = redactor_add(r, value, len);
+	}
+	assert_int_equal(e, REDACT_E_FULL);
+	assert_true(n * len <= REDACT_PATTERNS_MAX_BYTES + len);
+	free(value);
+	redactor_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +250,8 @@ int main(void)
 		cmocka_unit_test(test_values_that_are_no_strings),
 		cmocka_unit_test(test_values_that_cannot_be_parsed),
 		cmocka_unit_test(test_short_ones_are_told),
+		cmocka_unit_test(test_many_in_one_are_refused),
+		cmocka_unit_test(test_large_ones_are_bounded),
 		cmocka_unit_test(test_flush_gives_what_was_held),
 		cmocka_unit_test(test_chunks_do_not_matter),
 	};
