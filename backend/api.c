@@ -291,6 +291,11 @@ void api_store_problem(struct api_call *call, int r,
 			    "the execution has ended, and its token with it");
 		return;
 	}
+	if (r == STORE_E_NOT_FOUND && result && result->message) {
+		api_problem(call, 404, store_outcome_name(r), "%s",
+			    result->message);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(api_outcomes); i++)
 		if (api_outcomes[i].outcome == r) {
 			api_problem(call, api_outcomes[i].status,
