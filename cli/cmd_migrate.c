@@ -84,12 +84,11 @@ static int replace(const struct source *s, const struct buf *text)
 	struct stat st;
 	int r;
 
-	if (lstat(s->file, &st) < 0)
+	if (lstat(s->file, &st) < 0 ||
+	    faccessat(AT_FDCWD, s->file, W_OK, AT_EACCESS) < 0)
 		r = -errno;
 	else if (S_ISLNK(st.st_mode))
 		r = -ELOOP;
-	else if (faccessat(AT_FDCWD, s->file, W_OK, AT_EACCESS) < 0)
-		r = -errno;
 	else
 		r = file_replace(s->file, text->data, text->len,
 				 s->st.st_mode & 07777);

@@ -1,6 +1,7 @@
 #include "cli/dev_fixtures.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,33 +41,13 @@ static PRINTF_LIKE(3, 4) void mistake(struct check *c, const char *place,
 
 /* --- kinds of values ------------------------------------------------------ */
 
-static const char *type_name(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "a mapping";
-	case JSON_ARRAY:
-		return "a list";
-	case JSON_STRING:
-		return "a string";
-	case JSON_INTEGER:
-	case JSON_REAL:
-		return "a number";
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return "a boolean";
-	case JSON_NULL:
-		break;
-	}
-	return "null";
-}
-
 /* Says so where it is not. */
 static bool expect_type(struct check *c, const char *place, const json_t *v,
 			bool is, const char *what)
 {
 	if (!is)
-		mistake(c, place, "%s is expected, not %s", what, type_name(v));
+		mistake(c, place, "%s is expected, not %s", what,
+			json_type_name(v));
 	return is;
 }
 
@@ -372,7 +353,7 @@ static void check_file(struct check *c, const json_t *doc)
 
 	if (!json_is_object(doc)) {
 		mistake(c, "the file", "a mapping is expected, not %s",
-			type_name(doc));
+			json_type_name(doc));
 		return;
 	}
 	check_members(c, "", doc, members, ARRAY_SIZE(members));

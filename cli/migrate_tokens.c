@@ -45,7 +45,7 @@ bool migrate_begins_line(const struct migrate_tokens *t, size_t i)
 {
 	size_t before;
 
-	if (!i)
+	if (!i || i >= t->n)
 		return true;
 	before = t->items[i - 1].start + t->items[i - 1].len;
 	return memchr(t->text + before, '\n', t->items[i].start - before);

@@ -481,7 +481,7 @@ def test_every_mistake_is_told(dev):
     assert result.code == 2
     for place in (
             "inptu: is not known", "variables: \"a b\" is no name",
-            "secrets: a mapping is expected, not a list",
+            "secrets: a mapping is expected, not an array",
             "condition: true, false or null", "context: a mapping",
             "input_stream: a list", "input_stream_end: ended, open",
             "vars_read[0]: ", "vars_read[1]: a string is expected",

@@ -126,6 +126,9 @@ static void test_python_left(void **state)
 		    "input.json is not there", "has no nothing"));
 	check(MIGRATE_PYTHON, "from cronium import *\n",
 	      "from cronium import *\n", NOTES("import * hides"));
+	/* Cut off in the middle of the list. */
+	check(MIGRATE_PYTHON, "from cronium import getVariable,",
+	      "from cronium import get_variable as getVariable,", NULL);
 	check(MIGRATE_PYTHON, "import cronium\ncronium.getVariable('",
 	      "import cronium\ncronium.getVariable('",
 	      NOTES("not readable as Python"));
