@@ -358,7 +358,9 @@ static int redact_whole_string(const struct redact_sink *sink,
 		text++, len--;
 	while (len && text[len - 1] != '"')
 		len--;
-	return r || len < 2 ? r : sink->add(sink->ctx, text + 1, len - 2);
+	if (r || len < 2)
+		return r;
+	return sink->add(sink->ctx, (const uint8_t *)text + 1, len - 2);
 }
 
 int redact_forms(const void *value, size_t len,
