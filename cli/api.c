@@ -134,9 +134,11 @@ bool api_call(struct api *api, const struct api_request *request,
 		.n_headers = api_headers(request, headers),
 		.body = request->body,
 		.body_len = request->body_len,
-		/* What `cronium up` watches over comes back when it crashed. */
-		.deadline_ms = api->server.hold.fd >= 0 ? API_ANSWER_TIMEOUT_MS
-							: 0,
+		/* What `cronium up` watches over comes back when it crashed. A
+		 * call that may take longer has no time but its own. */
+		.deadline_ms = api->server.hold.fd >= 0 && !request->timeout_ms
+				       ? API_ANSWER_TIMEOUT_MS
+				       : 0,
 		.attempt_timeout_ms = request->timeout_ms
 					      ? request->timeout_ms
 					      : API_ANSWER_TIMEOUT_MS,
