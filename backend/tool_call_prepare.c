@@ -101,6 +101,8 @@ static void call_render(struct tool_call *c)
 		r = tool_mail_id(&c->rendered->email,
 				 c->token ? c->token->claims.subject : NULL,
 				 c->idempotency_key, c->message_id);
+	if (!r && !c->dry_run)
+		r = call_pack_params(c);
 	if (r == TOOL_E_INVALID)
 		call_refuse_params(c, &v);
 	else if (r == TOOL_REQUEST_E_CREDENTIALS)
@@ -109,8 +111,6 @@ static void call_render(struct tool_call *c)
 		call_refuse_memory(c);
 	else if (c->dry_run)
 		call_describe(c);
-	else if (call_pack_params(c))
-		call_refuse_memory(c);
 	else
 		tool_call_begin(c);
 	tool_violations_deinit(&v);

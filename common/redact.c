@@ -73,6 +73,18 @@ static bool redact_known(const struct redact_pattern *p, const uint8_t *bytes,
 	return false;
 }
 
+static bool redact_room(const struct redactor *r, uint32_t hash, size_t len)
+{
+	const struct redact_pattern *p = r->buckets[hash % REDACT_BUCKETS];
+	size_t alike = 0;
+
+	for (; p && alike < REDACT_ALIKE_MAX; p = p->next)
+		alike++;
+	return alike < REDACT_ALIKE_MAX &&
+	       r->n_patterns < REDACT_PATTERNS_MAX &&
+	       len <= REDACT_PATTERNS_MAX_BYTES - r->pattern_bytes;
+}
+
 static int redact_add_pattern(void *ctx, const uint8_t *bytes, size_t len)
 {
 	struct redactor *r = ctx;
@@ -85,8 +97,7 @@ static int redact_add_pattern(void *ctx, const uint8_t *bytes, size_t len)
 	known = redact_known_bucket(r, bytes, len);
 	if (redact_known(*known, bytes, len))
 		return 0;
-	if (r->n_patterns == REDACT_PATTERNS_MAX ||
-	    len > REDACT_PATTERNS_MAX_BYTES - r->pattern_bytes)
+	if (!redact_room(r, hash, len))
 		return REDACT_E_FULL;
 	p = malloc(sizeof(*p) + len);
 	if (!p)

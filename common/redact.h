@@ -25,6 +25,9 @@
  * whoever masks its log no more. */
 #define REDACT_PATTERNS_MAX 20480
 #define REDACT_PATTERNS_MAX_BYTES (32 * 1024 * 1024)
+/* Forms that begin with the same REDACT_SECRET_MIN_BYTES bytes: each of them is
+ * looked at wherever a log has these bytes. */
+#define REDACT_ALIKE_MAX 256
 
 struct redactor;
 struct redact_stream;

@@ -143,7 +143,7 @@ def test_from_each_version(shared):
 
 
 def test_repeated_writes_are_told_once(shared):
-    shared.submit()
+    shared.submit(agent="repeats")
     agent = shared.agent(name="repeats")
     sidecar = shared.sidecar(agent.claim())
     with Changes(sidecar, "rep", path=RUNTIME) as changes:
@@ -215,7 +215,7 @@ def test_all_without_values(shared):
 
 def test_patterns(shared):
     """A sidecar hears of what its token may read, and of nothing else."""
-    shared.submit(vars_read=["team/*", "ONE"], vars_write=["*"])
+    shared.submit(vars_read=["team/*", "ONE"], vars_write=["*"], agent="patterns")
     agent = shared.agent(name="patterns")
     claim = agent.claim()
     sidecar = shared.sidecar(claim)
@@ -573,7 +573,7 @@ def streams_open(backend):
 
 
 def test_too_many_of_one_execution(shared):
-    shared.submit()
+    shared.submit(agent="greedy")
     agent = shared.agent(name="greedy")
     sidecar = shared.sidecar(agent.claim())
     streams = [Changes(sidecar, path=RUNTIME) for _ in range(256)]
@@ -599,7 +599,7 @@ def test_too_many_of_one_execution(shared):
 # --- the end ----------------------------------------------------------------
 
 def test_ends_with_the_execution(shared):
-    shared.submit()
+    shared.submit(agent="ends")
     agent = shared.agent(name="ends")
     claim = agent.claim()
     agent.started(claim)
@@ -653,7 +653,7 @@ AUDIT = "/v1/runtime/audit"
 
 
 def test_audit_of_sidecars(shared):
-    shared.submit()
+    shared.submit(agent="audit")
     agent = shared.agent(name="audit")
     claim = agent.claim()
     sidecar = shared.sidecar(claim)

@@ -220,6 +220,22 @@ static void test_many_in_one_are_refused(void **state)
 	redactor_free(r);
 }
 
+static void test_ones_that_begin_alike_are_bounded(void **state)
+{
+	struct redactor *r;
+	char value[32];
+	int e = 0, n = 0;
+
+	assert_int_equal(redactor_new(&r), 0);
+	for (; !e && n < REDACT_SECRETS_MAX; n++) {
+		snprintf(value, sizeof(value), "\"alike!%05d\"", n);
+		e = redactor_add(r, value, strlen(value));
+	}
+	assert_int_equal(e, REDACT_E_FULL);
+	assert_true(n > 64 && n <= REDACT_ALIKE_MAX + 1);
+	redactor_free(r);
+}
+
 static void test_large_ones_are_bounded(void **state)
 {
 	size_t len = 1024 * 1024, n = 0;
@@ -251,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_values_that_cannot_be_parsed),
 		cmocka_unit_test(test_short_ones_are_told),
 		cmocka_unit_test(test_many_in_one_are_refused),
+		cmocka_unit_test(test_ones_that_begin_alike_are_bounded),
 		cmocka_unit_test(test_large_ones_are_bounded),
 		cmocka_unit_test(test_flush_gives_what_was_held),
 		cmocka_unit_test(test_chunks_do_not_matter),
