@@ -34,6 +34,12 @@ static bool may_write(const struct api_call *call, const char *key)
 	       token_may_write(&call->caller.token->claims, key);
 }
 
+/* An increment tells the value. */
+static bool may_increment(const struct api_call *call, const char *key)
+{
+	return may_write(call, key) && may_read(call, key);
+}
+
 static bool has_scope(const struct api_call *call)
 {
 	return !is_execution(call) ||
@@ -511,7 +517,7 @@ API_HANDLER(api_variable_increment)
 {
 	struct api_call *call = ctx;
 
-	if (variable_key(call, may_write, "variable.increment"))
+	if (variable_key(call, may_increment, "variable.increment"))
 		http_exchange_collect(ex, API_BODY_SMALL_BYTES,
 				      on_increment_body);
 }

@@ -266,6 +266,6 @@ void handle_variable_increment(struct request *req)
 	};
 	const char *key = take_writable_key(req);
 
-	if (key)
+	if (key && take_readable_key(req)) /* the answer tells the value */
 		relay_begin(req, &spec, key, LIMITS_INCREMENT_BYTES);
 }

@@ -212,7 +212,7 @@ def test_token_ends_with_its_execution(backend, agent, claim, state):
 
 
 def test_scope_of_variables(backend, agent):
-    backend.submit(vars_read=["app/*", "x"], vars_write=["app/out*"])
+    backend.submit(vars_read=["app/*", "x"], vars_write=["app/out*", "y"])
     sidecar = backend.sidecar(agent.claim())
     for key in ("app/a", "x", "y"):
         assert backend.admin.put(f"/v1/variables/{key.replace('/', '%2F')}",
@@ -224,7 +224,9 @@ def test_scope_of_variables(backend, agent):
     assert reply.status == 403 and reply.code == "forbidden"
     for call in (sidecar.put("/v1/runtime/variables/x", b"2"),
                  sidecar.delete("/v1/runtime/variables/app%2Fa"),
-                 sidecar.post("/v1/runtime/variables/x/increment")):
+                 sidecar.post("/v1/runtime/variables/x/increment"),
+                 # It would tell what may not be read.
+                 sidecar.post("/v1/runtime/variables/y/increment")):
         assert call.status == 403
     assert sidecar.put("/v1/runtime/variables/app%2Fout1", b"2"
                        ).status == 201

@@ -263,7 +263,8 @@ def test_scopes(sidecar):
 
 
 def test_key_patterns(sidecar):
-    token = sidecar.tokens.mint(vars_read=["app.*"], vars_write=["app.w.*"])
+    token = sidecar.tokens.mint(vars_read=["app.*"],
+                                vars_write=["app.w.*", "blind"])
     sidecar.backend.store.set("private", 1)
     assert sidecar.get("/variables/private").status_code == 200
     # In the cache by now, and still not for everybody.
@@ -274,6 +275,7 @@ def test_key_patterns(sidecar):
     for method, path in (("PUT", "/variables/app.x"),
                          ("DELETE", "/variables/app.x"),
                          ("POST", "/variables/app.x/increment"),
+                         ("POST", "/variables/blind/increment"),
                          ("PUT", "/variables/%61pp.x"),
                          ("PUT", "/variables/private")):
         r = sidecar.request(method, path, data=b'{"by":1}', token=token)
