@@ -85,6 +85,7 @@ static int run_finish(struct api *api, const struct cli_globals *globals,
 struct run_stream {
 	struct api *api;
 	const char *id;
+	bool failed;
 };
 
 static void run_on_sent(enum stream_send_end end, void *ctx)
@@ -92,8 +93,10 @@ static void run_on_sent(enum stream_send_end end, void *ctx)
 	struct run_stream *stream = ctx;
 
 	/* A script need not read to the end. */
-	if (end == STREAM_SEND_FAILED &&
-	    job_cancel_start(stream->api, stream->id,
+	if (end != STREAM_SEND_FAILED)
+		return;
+	stream->failed = true;
+	if (job_cancel_start(stream->api, stream->id,
 			     "its input stream cannot be sent") < 0)
 		output_error("out of memory: %s waits for records that nobody "
 			     "sends; cancel it",
@@ -128,7 +131,7 @@ static int run_follow(struct api *api, const struct cli_globals *globals,
 static int run_stream(struct api *api, const struct cli_globals *globals,
 		      const char *id, int fd)
 {
-	struct run_stream stream = { api, id };
+	struct run_stream stream = { .api = api, .id = id };
 	const struct stream_send_options options = {
 		.fd = fd,
 		.id = id,
@@ -146,7 +149,9 @@ static int run_stream(struct api *api, const struct cli_globals *globals,
 	}
 	exit_code = run_follow(api, globals, id);
 	stream_send_free(send);
-	return exit_code;
+	/* Nobody but us has cancelled it. */
+	return stream.failed && exit_code == CLI_CANCELLED ? CLI_FAILED
+							   : exit_code;
 }
 
 static int run_run(const void *options, char **words, size_t n_words)

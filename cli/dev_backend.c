@@ -40,7 +40,7 @@ static void reply_free(struct dev_backend *b, struct dev_reply *r)
 
 /* So that the same key gives the same again. */
 static void remember(struct dev_call *call, int status, const char *etag,
-		     const void *body, size_t len)
+		     bool secret, const void *body, size_t len)
 {
 	struct dev_backend *b = call->b;
 	struct dev_reply *r;
@@ -54,6 +54,7 @@ static void remember(struct dev_call *call, int status, const char *etag,
 	}
 	r->kind = call->kind;
 	r->status = status;
+	r->secret = secret;
 	snprintf(r->key, sizeof(r->key), "%s",
 		 http_request_header(call->req, "idempotency-key"));
 	snprintf(r->etag, sizeof(r->etag), "%s", etag);
@@ -91,7 +92,7 @@ void dev_answer(struct dev_call *call, int status, const struct dev_variable *v,
 
 	if (v)
 		snprintf(etag, sizeof(etag), "\"%lld\"", (long long)v->version);
-	remember(call, status, etag, body, len);
+	remember(call, status, etag, v && v->secret, body, len);
 	respond(call, status, etag, v && v->secret, body, len);
 }
 
@@ -127,7 +128,7 @@ static PRINTF_LIKE(6, 0) void problem(struct dev_call *call, int status,
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	if (http_problem_append(&text, &p) < 0)
 		buf_clear(&text);
-	remember(call, status, "", text.data, text.len);
+	remember(call, status, "", false, text.data, text.len);
 	respond(call, status, "", false, text.data, text.len);
 }
 
@@ -193,7 +194,7 @@ static int digest(struct dev_call *call, const char *what, const void *body,
 static void repeat(struct dev_call *call, const struct dev_reply *r)
 {
 	if (!memcmp(r->digest, call->digest, sizeof(r->digest)))
-		respond(call, r->status, r->etag, false, r->body.data,
+		respond(call, r->status, r->etag, r->secret, r->body.data,
 			r->body.len);
 	else
 		dev_problem(call, 422, "key_reused",

@@ -34,6 +34,7 @@ struct dev_reply {
 	uint8_t digest[TOKEN_DIGEST_BYTES]; /* of the request */
 	int status;
 	char etag[24];
+	bool secret;
 	struct buf body;
 };
 

@@ -23,7 +23,7 @@ struct ask {
 static const char *unknown_member(const json_t *body)
 {
 	static const char *const known[] = { "tool", "action", "params",
-					     "dry_run" };
+					     "config", "dry_run" };
 	const char *name;
 	json_t *v;
 
@@ -91,6 +91,8 @@ static bool ask_take(struct dev_call *call, struct ask *a, const uint8_t *body,
 	a->tool = json_get_str(a->body, "tool", NULL);
 	a->action = json_get_str(a->body, "action", NULL);
 	a->params = json_object_get(a->body, "params");
+	if (!a->params) /* as it was called once */
+		a->params = json_object_get(a->body, "config");
 	a->dry_run = json_get_bool(a->body, "dry_run", false);
 	return ask_check(call, a) && ask_allowed(call, a);
 }
