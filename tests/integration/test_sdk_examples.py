@@ -53,10 +53,12 @@ COMMANDS = {".py": "python3", ".js": "node", ".mjs": "node", ".sh": "bash",
 
 # Those that do something together with others have tests of their own.
 TOGETHER = {"enrich.py", "follow.py", "notify.sh"}
+WITH_DEV = {"dev.py", "dev.yaml"}  # test_cli_dev.py runs them
 
 
 def test_no_example_is_forgotten():
-    assert {p.name for p in EXAMPLES.glob("[!.]*")} == set(CASES) | TOGETHER
+    assert {p.name for p in EXAMPLES.glob("[!.]*")} == (
+        set(CASES) | TOGETHER | WITH_DEV)
 
 
 @contextlib.contextmanager
