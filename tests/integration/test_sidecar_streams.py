@@ -464,13 +464,13 @@ def test_full_stream_slows_its_writer_down(tmp_path):
 
 # --- how much is held ------------------------------------------------------------
 
-@pytest.mark.skipif(SANITIZED, reason="freed memory is kept for a while")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("size", [100, 65536, MIB])
 def test_memory_stays_flat(tmp_path, size):
     record = json.dumps("x" * (size - 3)).encode() + b"\n"
     piece = record * max(1, MIB // 4 // size)
-    n = 256 * MIB // len(piece)
+    # Sanitizers keep freed memory for a while: no figure to look at.
+    n = (16 if SANITIZED else 256) * MIB // len(piece)
     most = [0]
     with running(tmp_path, "--max-stream-bytes", "1g") as (job, s):
         pid = s.process.pid
@@ -484,7 +484,8 @@ def test_memory_stays_flat(tmp_path, size):
 
         r = write(s, pieces(), "?from=0")
         assert r.json() == {"next": n * len(piece) // len(record)}
-        assert most[0] - idle < 8 * MIB
+        if not SANITIZED:
+            assert most[0] - idle < 8 * MIB
 
 
 def test_slow_reader(tmp_path):
