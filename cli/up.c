@@ -93,13 +93,15 @@ static const char *up_child_name(const struct up *u, const struct child *c)
 }
 
 /* Ending by itself at its first start is a mistake in the configuration, which
- * a restart does not mend; a crash is one that it may. */
+ * a restart does not mend; a crash is one that it may, and so is the end of a
+ * backend that has been ready: somebody ended it. */
 static bool up_on_exit(struct child *c, int status, bool first_start, void *ctx)
 {
 	struct up *u = ctx;
+	bool was_ready = c == u->backend.child && u->state != UP_STARTING;
 	char why[160], text[64];
 
-	if (!first_start || WIFSIGNALED(status))
+	if (!first_start || WIFSIGNALED(status) || was_ready)
 		return true;
 	snprintf(why, sizeof(why),
 		 "%s ended with %s when it was started; its own message is "

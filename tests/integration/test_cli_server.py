@@ -49,6 +49,14 @@ def test_crashed_child_is_restarted(home, up, name):
     assert (r.code, r.err) == (0, "ran\n")
 
 
+def test_backend_that_somebody_ends_is_restarted(home, up):
+    """It has been ready: its configuration is not what ended it."""
+    os.kill(up.pid("cronium-backend"), signal.SIGTERM)
+    assert up.pid("cronium-backend", 1) != up.pid("cronium-backend")
+    r = home.run(home.script("print('ran')"))
+    assert (r.code, r.err) == (0, "ran\n")
+
+
 def test_children_never_outlive_it(home, up):
     backend = up.pid("cronium-backend")
     orchestrator = up.pid("cronium-orchestrator")
