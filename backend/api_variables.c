@@ -12,6 +12,7 @@
 #include "backend/api_handlers.h"
 #include "backend/change_hub.h"
 #include "backend/live.h"
+#include "common/http/precondition.h"
 #include "common/json.h"
 #include "common/var_key.h"
 
@@ -87,32 +88,13 @@ static void variable_headers_set(struct variable_headers *h,
 							 "1" };
 }
 
-static bool etag_parse(const char *s, int64_t *version)
-{
-	char *end;
-
-	if (*s != '"' || s[1] < '0' || s[1] > '9')
-		return false;
-	errno = 0;
-	*version = strtoll(s + 1, &end, 10);
-	return !errno && *version > 0 && !strcmp(end, "\"");
-}
-
-/* If-Match and If-None-Match as the version that the store is to expect. */
+/* If-Match and If-None-Match as the version that the store is to expect:
+ * STORE_EXPECT_* are the same numbers. */
 static bool variable_expect(struct api_call *call, int64_t *expect)
 {
-	const char *match = http_request_header(call->req, "if-match");
-	const char *none = http_request_header(call->req, "if-none-match");
-
-	*expect = STORE_EXPECT_ANY;
-	if (match && !none && !strcmp(match, "*"))
-		*expect = STORE_EXPECT_PRESENT;
-	else if (none && !match && !strcmp(none, "*"))
-		*expect = STORE_EXPECT_ABSENT;
-	else if (none || (match && !etag_parse(match, expect))) {
-		api_problem(call, 400, "invalid_precondition",
-			    "send If-Match with one ETag or *, or "
-			    "If-None-Match: *");
+	if (http_precondition(call->req, expect)) {
+		api_problem(call, 400, "invalid_precondition", "%s",
+			    HTTP_PRECONDITION_RULE);
 		return false;
 	}
 	return true;

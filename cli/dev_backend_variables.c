@@ -1,40 +1,19 @@
 /* The fake backend: variables. The sidecar has checked who may what. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/dev_backend_impl.h"
+#include "common/http/precondition.h"
 #include "common/json.h"
 
 #define SHOWN_BYTES 4096 /* of a value, before a line is cut */
 
-static bool etag_parse(const char *s, int64_t *version)
-{
-	char *end;
-
-	if (*s != '"' || s[1] < '0' || s[1] > '9')
-		return false;
-	errno = 0;
-	*version = strtoll(s + 1, &end, 10);
-	return !errno && *version > 0 && !strcmp(end, "\"");
-}
-
 /* If-Match and If-None-Match; false: answered. */
 static bool take_expect(struct dev_call *call, int64_t *expect)
 {
-	const char *match = http_request_header(call->req, "if-match");
-	const char *none = http_request_header(call->req, "if-none-match");
-
-	*expect = DEV_EXPECT_ANY;
-	if (match && !none && !strcmp(match, "*"))
-		*expect = DEV_EXPECT_PRESENT;
-	else if (none && !match && !strcmp(none, "*"))
-		*expect = DEV_EXPECT_ABSENT;
-	else if (none || (match && !etag_parse(match, expect))) {
-		dev_problem(call, 400, "invalid_precondition",
-			    "send If-Match with one ETag or *, or "
-			    "If-None-Match: *");
+	if (http_precondition(call->req, expect)) {
+		dev_problem(call, 400, "invalid_precondition", "%s",
+			    HTTP_PRECONDITION_RULE);
 		return false;
 	}
 	return true;
@@ -198,7 +177,7 @@ void dev_delete_variable(struct dev_call *call, const uint8_t *body, size_t len)
 
 	if (!take_expect(call, &expect))
 		return;
-	if (expect == DEV_EXPECT_ABSENT) {
+	if (expect == HTTP_EXPECT_ABSENT) {
 		dev_problem(call, 400, "invalid_precondition",
 			    "If-None-Match makes no sense with DELETE");
 		return;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/http/precondition.h"
 #include "common/number.h"
 
 void dev_store_init(struct dev_store *s)
@@ -159,11 +160,11 @@ static int check_version(const struct dev_variable *v, int64_t expect)
 {
 	int64_t version = v ? v->version : 0;
 
-	if (expect == DEV_EXPECT_ANY || expect == version ||
-	    (expect == DEV_EXPECT_PRESENT && v))
+	if (expect == HTTP_EXPECT_ANY || expect == version ||
+	    (expect == HTTP_EXPECT_PRESENT && v))
 		return 0;
-	return v && expect == DEV_EXPECT_ABSENT ? DEV_STORE_E_EXISTS
-						: DEV_STORE_E_CONFLICT;
+	return v && expect == HTTP_EXPECT_ABSENT ? DEV_STORE_E_EXISTS
+						 : DEV_STORE_E_CONFLICT;
 }
 
 static int store(struct dev_store *s, struct dev_variable *v, const char *key,

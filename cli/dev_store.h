@@ -16,10 +16,6 @@
 #define DEV_CHANGES_MAX 4096
 #define DEV_CHANGE_VALUE_MAX_BYTES (32 * 1024)
 
-#define DEV_EXPECT_ANY (-1)
-#define DEV_EXPECT_PRESENT (-2)
-#define DEV_EXPECT_ABSENT 0 /* else the version */
-
 enum {
 	DEV_STORE_E_NOT_FOUND = 1,
 	DEV_STORE_E_CONFLICT, /* it is absent, or at another version */

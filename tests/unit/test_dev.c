@@ -13,6 +13,7 @@
 #include "cli/dev_store.h"
 #include "cli/dev_stream.h"
 #include "cli/yaml_write.h"
+#include "common/http/precondition.h"
 #include "common/json.h"
 #include "common/yaml.h"
 
@@ -34,16 +35,17 @@ static void test_variables(void **state)
 	(void)state;
 	dev_store_init(&s);
 	assert_int_equal(dev_store_add(&s, "b", "1", 1, false), 0);
-	assert_int_equal(
-		dev_store_put(&s, "a", "2", 1, DEV_EXPECT_ABSENT, &created), 0);
+	assert_int_equal(dev_store_put(&s, "a", "2", 1, HTTP_EXPECT_ABSENT,
+				       &created),
+			 0);
 	assert_true(created);
-	assert_int_equal(dev_store_put(&s, "a", "3", 1, DEV_EXPECT_ABSENT,
+	assert_int_equal(dev_store_put(&s, "a", "3", 1, HTTP_EXPECT_ABSENT,
 				       &created),
 			 DEV_STORE_E_EXISTS);
 	assert_int_equal(dev_store_put(&s, "a", "3", 1, 1, &created),
 			 DEV_STORE_E_CONFLICT);
 	assert_int_equal(dev_store_put(&s, "a", "3", 1, 2, &created), 0);
-	assert_int_equal(dev_store_put(&s, "c", "3", 1, DEV_EXPECT_PRESENT,
+	assert_int_equal(dev_store_put(&s, "c", "3", 1, HTTP_EXPECT_PRESENT,
 				       &created),
 			 DEV_STORE_E_CONFLICT);
 	assert_int_equal(dev_store_increment(&s, "a", "0.5"), 0);

@@ -12,24 +12,7 @@
 #include "backend/tool_violations.h"
 #include "common/buf.h"
 #include "common/json.h"
-
-/* JSON with ' for ", so that the tables can be read. */
-static json_t *js(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t e;
-	json_t *v;
-
-	assert_non_null(copy);
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	v = json_loads(copy, JSON_DECODE_ANY, &e);
-	if (!v)
-		fail_msg("%s: %s", text, e.text);
-	free(copy);
-	return v;
-}
+#include "tests/unit/js.h"
 
 static int compile(const char *source, struct tool_violations *v,
 		   struct tool_schema **out)

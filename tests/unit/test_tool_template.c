@@ -13,6 +13,7 @@
 #include "backend/tool_violations.h"
 #include "common/buf.h"
 #include "common/json.h"
+#include "tests/unit/js.h"
 
 struct fixture {
 	struct tool_schema *params_schema;
@@ -21,24 +22,6 @@ struct fixture {
 	struct tool_template_scope scope;
 	struct tool_template_values values;
 };
-
-/* JSON with ' for ". */
-static json_t *js(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t e;
-	json_t *v;
-
-	assert_non_null(copy);
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	v = json_loads(copy, JSON_DECODE_ANY, &e);
-	if (!v)
-		fail_msg("%s: %s", text, e.text);
-	free(copy);
-	return v;
-}
 
 static int setup(void **state)
 {
