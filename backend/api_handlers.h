@@ -15,6 +15,10 @@ API_HANDLER(api_job_cancel);
 API_HANDLER(api_job_input);
 API_HANDLER(api_job_output);
 
+/* api_payload.c */
+API_HANDLER(api_job_payload);
+API_HANDLER(api_payload_key);
+
 /* api_logs.c */
 API_HANDLER(api_log_read);
 API_HANDLER(api_log_append);

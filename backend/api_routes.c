@@ -14,6 +14,8 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/jobs/{id}/cancel", api_job_cancel, API_ADMIN },
 	{ HTTP_GET, "/v1/jobs/{id}/input", api_job_input, API_ADMIN },
 	{ HTTP_GET, "/v1/jobs/{id}/output", api_job_output, API_ADMIN },
+	{ HTTP_GET, "/v1/jobs/{id}/payload", api_job_payload, API_ADMIN },
+	{ HTTP_GET, "/v1/payload-key", api_payload_key, API_ADMIN },
 	{ HTTP_GET, "/v1/jobs/{id}/logs", api_log_read, API_ADMIN },
 	{ HTTP_GET, "/v1/jobs/{id}/streams", api_stream_get, API_ADMIN },
 	{ HTTP_POST, "/v1/jobs/{id}/input/stream", api_stream_append_input,

@@ -9,6 +9,7 @@
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "payload/sign.h"
 
 /* The strings of an array, borrowed from it. */
 static int patterns_from(const json_t *array, struct token_patterns *out)
@@ -100,13 +101,35 @@ static json_t *limits_json(const struct backend_config *c)
 			 (json_int_t)c->rate_tools.burst);
 }
 
+/* A program that was stored before there were signatures is signed now. */
+static int assign_signature(json_t *doc, const struct assign_config *config,
+			    const struct store_result *claim)
+{
+	_cleanup_(buf_deinit) struct buf made = { 0 };
+	const char *signature = claim->job.signature;
+	int r = 0;
+
+	if (!signature) {
+		r = payload_sign(config->signer, claim->claim.script.data,
+				 claim->claim.script.len, &made);
+		signature = r ? NULL : buf_cstr(&made);
+	}
+	if (!signature)
+		return -ENOMEM;
+	if (json_object_set_new(doc, "signature", json_string(signature)) ||
+	    json_object_set_new(doc, "payload_key",
+				json_string(config->payload_key)))
+		return -ENOMEM;
+	return 0;
+}
+
 static json_t *assign_json(const struct assign_config *config,
 			   const struct store_result *claim, int64_t now_s)
 {
 	const struct store_job *job = &claim->job;
 	json_t *spec = json_loadb(job->spec.data, job->spec.len, 0, NULL);
 	json_t *doc = json_pack(
-		"{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:s,s:s,s:o,s:o}",
+		"{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:n}",
 		"execution", job->execution, "job", job->id, "epoch",
 		(json_int_t)job->epoch, "attempt", (json_int_t)job->attempt,
 		"lease_ms", (json_int_t)config->backend->lease_ms,
@@ -114,9 +137,11 @@ static json_t *assign_json(const struct assign_config *config,
 		spec, "script_bytes", (json_int_t)claim->claim.script.len,
 		"input_bytes", (json_int_t)claim->claim.input.len, "issuer",
 		BACKEND_ISSUER, "public_key", config->public_pem, "context",
-		job_context_json(job), "limits", limits_json(config->backend));
+		job_context_json(job), "limits", limits_json(config->backend),
+		"host");
 
-	if (doc && assign_tokens(doc, config, job, spec, now_s)) {
+	if (doc && (assign_tokens(doc, config, job, spec, now_s) ||
+		    assign_signature(doc, config, claim))) {
 		json_decref(doc);
 		return NULL;
 	}

@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "common/token.h"
 #include "common/unix_socket.h"
+#include "payload/sign.h"
 
 /* --- setting up ---------------------------------------------------------- */
 
@@ -61,12 +62,24 @@ static int make_server(struct backend *b)
 	return http_server_new(&b->server, b->base, &limits, api_on_request, b);
 }
 
-static int make_parts(struct backend *b)
+static int make_public_keys(struct backend *b)
 {
 	int r = token_key_public_pem(b->keys.signing, &b->public_pem);
 
-	if (!r && !buf_cstr(&b->public_pem))
+	if (!r)
+		r = payload_signer_public_base64(b->keys.payload,
+						 &b->payload_key);
+	if (!r)
+		r = payload_signer_public_pem(b->keys.payload, &b->payload_pem);
+	if (!r && (!buf_cstr(&b->public_pem) || !buf_cstr(&b->payload_key)))
 		r = -ENOMEM;
+	return r;
+}
+
+static int make_parts(struct backend *b)
+{
+	int r = make_public_keys(b);
+
 	if (!r)
 		r = metrics_new(&b->metrics);
 	if (!r)
@@ -129,6 +142,8 @@ void backend_close(struct backend *b)
 	metrics_free(b->metrics);
 	http_tls_free(b->tls);
 	buf_deinit(&b->public_pem);
+	buf_deinit(&b->payload_key);
+	buf_deinit(&b->payload_pem);
 	keys_deinit(&b->keys);
 	data_dir_close(b->dir);
 	if (b->on_term)

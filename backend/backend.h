@@ -60,7 +60,9 @@ struct backend {
 	struct event_base *base;
 	struct data_dir *dir;
 	struct keys keys;
-	struct buf public_pem; /* of keys.signing, NUL-terminated */
+	struct buf public_pem;  /* of keys.signing, NUL-terminated */
+	struct buf payload_key; /* of keys.payload, "base64:…", the same */
+	struct buf payload_pem; /* the same key */
 	struct store *store;
 	struct http_server *server;
 	struct http_tls *tls;

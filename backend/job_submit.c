@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/job_submission.h"
 #include "common/json.h"
+#include "payload/sign.h"
 
 static struct store_blob blob_of(const struct buf *b)
 {
@@ -15,7 +16,8 @@ static struct store_blob blob_of(const struct buf *b)
 int job_submit(struct backend *b, const struct job_submission *s,
 	       const struct job_submit_options *options, struct store_done done)
 {
-	_cleanup_(buf_deinit) struct buf spec = { 0 }, labels = { 0 };
+	_cleanup_(buf_deinit) struct buf spec = { 0 }, labels = { 0 },
+					 signature = { 0 };
 	char id[ID_MAX_BYTES];
 	struct store_job_new job = {
 		.id = id,
@@ -45,7 +47,12 @@ int job_submit(struct backend *b, const struct job_submission *s,
 	if (!job.audit.target)
 		job.audit.target = id;
 	if (json_append(&spec, s->spec) ||
-	    json_append(&labels, json_object_get(s->spec, "labels")))
+	    json_append(&labels, json_object_get(s->spec, "labels")) ||
+	    payload_sign(b->keys.payload, s->script.data, s->script.len,
+			 &signature))
+		return -ENOMEM;
+	job.signature = buf_cstr(&signature);
+	if (!job.signature)
 		return -ENOMEM;
 	job.spec = blob_of(&spec);
 	job.labels = blob_of(&labels);

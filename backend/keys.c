@@ -9,10 +9,14 @@
 #include <string.h>
 
 #include "backend/secret_file.h"
+#include "common/file.h"
 #include "common/hex.h"
 #include "common/token.h"
+#include "payload/sign.h"
 
 #define KEYS_SIGNING_FILE "keys/signing.pem"
+#define KEYS_PAYLOAD_FILE "keys/payload.pem"
+#define KEYS_PAYLOAD_PUBLIC_FILE "keys/payload.pub"
 #define KEYS_MASTER_FILE "keys/master.key"
 #define KEYS_API_KEY_FILE "api-key"
 #define KEYS_MASTER_ENV "CRONIUM_MASTER_KEY"
@@ -36,6 +40,8 @@ DEFINE_CLEANUP(char *, keys_free_secret)
 void keys_deinit(struct keys *k)
 {
 	token_key_free(k->signing);
+	payload_signer_free(k->payload);
+	buf_deinit_secret(&k->payload_pem);
 	vault_free(k->vault);
 	keys_free_secret(k->api_key);
 	keys_free_secret(k->master_hex);
@@ -110,6 +116,47 @@ static int keys_load_signing(struct keys *k, char *err, size_t err_size)
 			 "%s/" KEYS_SIGNING_FILE " is not a P-256 private key "
 			 "in PEM form; restore it, or remove it to have a new "
 			 "one made (jobs that run now then fail)",
+			 k->dir);
+	return r;
+}
+
+/* ------------------------------------------------------------ payload key */
+
+/* A key like any other of P-256: in memory until it is written. */
+static int keys_make_payload(struct keys *k, char *err, size_t err_size)
+{
+	struct token_key *key = NULL;
+	int r = token_key_generate(&key);
+
+	if (r == 0)
+		r = token_key_private_pem(key, &k->payload_pem);
+	token_key_free(key);
+	if (r == 0)
+		r = payload_signer_new(&k->payload,
+				       (const char *)k->payload_pem.data,
+				       k->payload_pem.len);
+	if (r < 0)
+		snprintf(err, err_size, "cannot make a key for payloads");
+	return r;
+}
+
+static int keys_load_payload(struct keys *k, char *err, size_t err_size)
+{
+	_cleanup_buf_ struct buf pem = { 0 };
+	int r = secret_file_read(k->dir, KEYS_PAYLOAD_FILE, &pem, err,
+				 err_size);
+
+	if (r == -ENOENT)
+		return keys_make_payload(k, err, err_size);
+	if (r < 0)
+		return r;
+	r = payload_signer_new(&k->payload, (const char *)pem.data, pem.len);
+	if (r < 0)
+		snprintf(err, err_size,
+			 "%s/" KEYS_PAYLOAD_FILE " is not a P-256 private key "
+			 "in PEM form; restore it, or remove it to have a new "
+			 "one made (remote runners that were given the old "
+			 "one then refuse their jobs)",
 			 k->dir);
 	return r;
 }
@@ -239,6 +286,8 @@ int keys_load(struct keys *k, const char *data_dir, char *err, size_t err_size)
 	if (r == 0)
 		r = keys_load_signing(k, err, err_size);
 	if (r == 0)
+		r = keys_load_payload(k, err, err_size);
+	if (r == 0)
 		r = keys_load_master(k, err, err_size);
 	if (r == 0)
 		r = keys_load_api_key(k, err, err_size);
@@ -269,6 +318,24 @@ static int keys_save_line(struct keys *k, const char *name, const char *line,
 	return secret_file_create(k->dir, name, b.data, b.len, err, err_size);
 }
 
+/* The public half follows the private one, which may have been replaced. */
+static int keys_save_payload_public(struct keys *k, char *err, size_t err_size)
+{
+	_cleanup_(buf_deinit) struct buf pem = { 0 };
+	_cleanup_free_ char *path = NULL;
+	int r = payload_signer_public_pem(k->payload, &pem);
+
+	if (r == 0 &&
+	    asprintf(&path, "%s/" KEYS_PAYLOAD_PUBLIC_FILE, k->dir) < 0)
+		return -ENOMEM;
+	if (r == 0)
+		r = file_replace(path, pem.data, pem.len, 0644);
+	if (r < 0)
+		snprintf(err, err_size, "cannot write %s: %s",
+			 path ? path : KEYS_PAYLOAD_PUBLIC_FILE, strerror(-r));
+	return r;
+}
+
 int keys_save(struct keys *k, char *err, size_t err_size)
 {
 	int r = 0;
@@ -276,6 +343,12 @@ int keys_save(struct keys *k, char *err, size_t err_size)
 	snprintf(err, err_size, "out of memory");
 	if (k->save_signing)
 		r = keys_save_signing(k, err, err_size);
+	if (r == 0 && k->payload_pem.len)
+		r = secret_file_create(k->dir, KEYS_PAYLOAD_FILE,
+				       k->payload_pem.data, k->payload_pem.len,
+				       err, err_size);
+	if (r == 0)
+		r = keys_save_payload_public(k, err, err_size);
 	if (r == 0 && k->master_hex)
 		r = keys_save_line(k, KEYS_MASTER_FILE, k->master_hex, err,
 				   err_size);
@@ -286,6 +359,7 @@ int keys_save(struct keys *k, char *err, size_t err_size)
 		return r;
 	keys_free_secret(k->master_hex);
 	k->master_hex = NULL;
+	buf_deinit_secret(&k->payload_pem);
 	k->save_signing = k->save_api_key = false;
 	return 0;
 }

@@ -2,6 +2,8 @@
  * The backend's keys, in DATA (0600 each, made on first start):
  *
  *   keys/signing.pem  P-256 private key that signs execution tokens
+ *   keys/payload.pem  P-256 private key that signs programs; its public half
+ *                     is beside it in payload.pub (0644)
  *   keys/master.key   32 bytes as hex, for the vault; or $CRONIUM_MASTER_KEY
  *   api-key           the first API key; or $CRONIUM_API_KEY
  *
@@ -19,16 +21,20 @@
 #include <stdint.h>
 
 #include "backend/vault.h"
+#include "common/buf.h"
 #include "common/macro.h"
 
+struct payload_signer;
 struct token_key;
 
 struct keys {
 	struct token_key *signing;
+	struct payload_signer *payload;
 	struct vault *vault;
 	char *api_key;
 	char *dir;                       /* DATA */
 	char *master_hex;                /* only when it is to be written */
+	struct buf payload_pem;          /* the same */
 	bool save_signing, save_api_key; /* new: to be written */
 };
 

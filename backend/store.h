@@ -149,6 +149,7 @@ struct store_job_new {
 				 * there is no such job */
 	bool input_stream;      /* false: its input stream is empty */
 	const char *trace_id;   /* of everything that it does */
+	const char *signature; /* of the script: payload/sign.h */
 	struct store_blob spec, script, input, labels;
 	int64_t max_queued; /* STORE_E_LIMIT when as many wait; 0: no limit */
 	struct store_audit audit;

@@ -48,6 +48,8 @@ struct store_job {
 	const char *agent, *pod, *reason; /* may be NULL */
 	/* As given with store_job_new; each may be NULL. */
 	const char *want_agent, *parent, *input_from, *trace_id;
+	const char *signature; /* of the script; NULL: from before there were
+				* any */
 	bool input_stream;
 	enum job_state state;
 	bool cancel_requested;

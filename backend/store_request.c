@@ -47,6 +47,7 @@ static const struct op_info op_infos[STORE_OPS] = {
 			STR(store_job_new, parent),
 			STR(store_job_new, input_from),
 			STR(store_job_new, trace_id),
+			STR(store_job_new, signature),
 			BLOB(store_job_new, spec),
 			BLOB(store_job_new, script),
 			BLOB(store_job_new, input),

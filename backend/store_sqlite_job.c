@@ -19,7 +19,8 @@
 	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), "               \
 	"j.script_bytes, j.input_bytes, j.output_bytes, "                     \
 	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels, "    \
-	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream"
+	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream, "  \
+	"j.signature"
 #define JOB_WITH_LATEST                                                       \
 	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
 	"j.epoch "
@@ -71,6 +72,7 @@ static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
 	j->input_from = db_column_str(row, i++, a);
 	j->trace_id = db_column_str(row, i++, a);
 	j->input_stream = sqlite3_column_int(row, i++);
+	j->signature = db_column_str(row, i++, a);
 	if (i < sqlite3_column_count(row))
 		j->spec = db_column_blob(row, i, a);
 }
@@ -279,8 +281,8 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
 		"executor, state, created_ms, script_bytes, input_bytes, "
 		"labels, want_agent, parent, input_from, trace_id, "
-		"input_stream, bound) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, "
-		"?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		"input_stream, bound, signature) VALUES (?1, ?2, ?3, ?4, ?5, "
+		"0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
 			db_str(new->name), db_str(new->runtime),
 			db_str(new->executor), db_int(clock_wall_ms()),
@@ -291,7 +293,8 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 				: db_null(),
 			db_str(new->want_agent), db_str(new->parent),
 			db_str(new->input_from), db_str(new->trace_id),
-			db_int(new->input_stream), db_int(new->bound)));
+			db_int(new->input_stream), db_int(new->bound),
+			db_str(new->signature)));
 
 	*seq = sqlite3_last_insert_rowid(db->handle);
 	if (r == 0 && new->spec.data)

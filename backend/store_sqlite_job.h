@@ -33,7 +33,8 @@ int sqlite_payload_save(struct db *db, int64_t job, int kind,
  * NULL: found at once, however many wait for others. */
 #define SQLITE_CLAIM_SQL                              \
 	"SELECT seq FROM jobs INDEXED BY jobs_queue " \
-	"WHERE state = 0 AND executor = ?1 "          \
+	"WHERE state = 0 AND not_before_ms = 0 "      \
+	"AND executor = ?1 "                          \
 	"AND want_agent IS ?2 ORDER BY seq LIMIT 1"
 
 /* Whether a new job may be below its parent: 0, STORE_E_ENDED, STORE_E_FAMILY,

@@ -104,6 +104,7 @@ static void copy_job(struct arena *a, struct store_job *j)
 	copy_str(a, &j->parent);
 	copy_str(a, &j->input_from);
 	copy_str(a, &j->trace_id);
+	copy_str(a, &j->signature);
 	copy_blob(a, &j->labels);
 	copy_blob(a, &j->spec);
 }

@@ -77,6 +77,7 @@ static void make_keys(void)
 static void test_made_once_and_private(void **state)
 {
 	static const char *const names[] = { "keys/signing.pem",
+					     "keys/payload.pem",
 					     "keys/master.key", "api-key" };
 	struct buf first = { 0 }, second = { 0 };
 	struct keys a, b;
@@ -85,10 +86,10 @@ static void test_made_once_and_private(void **state)
 	(void)state;
 	umask(0);
 	assert_int_equal(keys_load(&a, dir, err, sizeof(err)), 0);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		assert_int_equal(stat(path_of(names[i]), &st), -1);
 	assert_int_equal(keys_save(&a, err, sizeof(err)), 0);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		assert_int_equal(stat(path_of(names[i]), &st), 0);
 		assert_int_equal(st.st_mode & 07777, 0600);
 		assert_int_equal(st.st_nlink, 1);
@@ -116,12 +117,13 @@ static void test_made_once_and_private(void **state)
 static void test_what_others_can_read_is_refused(void **state)
 {
 	static const char *const names[] = { "keys/signing.pem",
+					     "keys/payload.pem",
 					     "keys/master.key", "api-key" };
 	struct keys k;
 
 	(void)state;
 	make_keys();
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		assert_int_equal(chmod(path_of(names[i]), 0640), 0);
 		assert_int_equal(keys_load(&k, dir, err, sizeof(err)), -EPERM);
 		assert_non_null(strstr(err, names[i]));
