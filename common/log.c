@@ -11,7 +11,6 @@
 
 #define LOG_LINE_MAX_BYTES 2048
 #define LOG_TIME_BYTES 32
-#define LOG_TRACE_MAX_BYTES 64
 
 static const char *const log_level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -29,7 +28,6 @@ static struct {
 	const char *prog;
 	enum log_level level;
 	enum log_format format;
-	char trace[LOG_TRACE_MAX_BYTES];
 } log_state = { .prog = "cronium", .level = LOG_LEVEL_INFO };
 
 struct log_line {
@@ -73,12 +71,6 @@ int log_format_parse(const char *name, enum log_format *format)
 void log_set_format(enum log_format format)
 {
 	log_state.format = format;
-}
-
-void log_set_trace(const char *trace)
-{
-	snprintf(log_state.trace, sizeof(log_state.trace), "%s",
-		 trace ? trace : "");
 }
 
 /* Quotes msg for logfmt: one line whatever the bytes are. */
@@ -171,7 +163,7 @@ void log_write(enum log_level level, const char *who, const char *trace,
 	struct log_line line = {
 		.level = log_level_names[level],
 		.who = who && *who ? who : "-",
-		.trace = trace ? trace : log_state.trace,
+		.trace = trace ? trace : "",
 	};
 	int saved = errno;
 	va_list ap;

@@ -33,11 +33,7 @@ void log_set_format(enum log_format format);
 /* "logfmt" or "json"; -EINVAL for anything else. */
 int log_format_parse(const char *name, enum log_format *format) MUST_CHECK;
 
-/* The trace of lines that name none: in a process that serves one execution,
- * all of them. Copied; NULL for none. */
-void log_set_trace(const char *trace);
-
-/* trace: NULL for that of log_set_trace(). */
+/* trace: NULL for none. */
 void log_write(enum log_level level, const char *who, const char *trace,
 	       const char *fmt, ...) PRINTF_LIKE(4, 5);
 

@@ -49,9 +49,10 @@ static void on_done(struct backend_call *call, const struct backend_response *r,
 		return;
 	}
 	m->audited_failed++;
-	log_warn(a->execution->assignment.execution,
-		 "a refusal is not in the audit log: the backend answers %d %s",
-		 r->status, r->detail ? r->detail : "");
+	execution_log(
+		a->execution, LOG_LEVEL_WARN,
+		"a refusal is not in the audit log: the backend answers %d %s",
+		r->status, r->detail ? r->detail : "");
 }
 
 static int append_body(struct buf *out, size_t reason,

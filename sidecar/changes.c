@@ -30,9 +30,9 @@ static void on_position(struct change_stream *s, uint64_t version, bool reset)
 		forget_all(x, version);
 	c->known = true;
 	c->told_lost = false;
-	log_debug(x->assignment.execution,
-		  "hears of changes from version %" PRIu64 " on%s", version,
-		  reset ? ", some before are missing" : "");
+	execution_log(x, LOG_LEVEL_DEBUG,
+		      "hears of changes from version %" PRIu64 " on%s", version,
+		      reset ? ", some before are missing" : "");
 }
 
 static void on_change(struct change_stream *s, const struct change *c)
@@ -52,16 +52,17 @@ static void on_lost(struct change_stream *s, const char *why)
 	if (c->told_lost)
 		return;
 	c->told_lost = true;
-	log_info(s->execution->assignment.execution,
-		 "does not hear of changes: %s", why);
+	execution_log(s->execution, LOG_LEVEL_INFO,
+		      "does not hear of changes: %s", why);
 }
 
 /* Values are believed for their time to live, as long as there are any. */
 static void on_refused(struct change_stream *s,
 		       const struct backend_response *r)
 {
-	log_info(s->execution->assignment.execution,
-		 "will not hear of changes: the backend answers %d", r->status);
+	execution_log(s->execution, LOG_LEVEL_INFO,
+		      "will not hear of changes: the backend answers %d",
+		      r->status);
 }
 
 void changes_init(struct changes *c, struct execution *x)

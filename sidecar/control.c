@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
@@ -281,28 +282,55 @@ static int start(struct control *c, const char *address)
 	return try_connect(c);
 }
 
-int control_new(struct control **out, struct event_base *base,
-		const char *address, const char *ready,
-		const struct control_ops *ops, void *ctx)
+static struct control *create(struct event_base *base, const char *ready,
+			      const struct control_ops *ops, void *ctx)
 {
 	struct control *c = calloc(1, sizeof(*c));
-	int r;
 
 	if (!c)
-		return -ENOMEM;
+		return NULL;
 	TAILQ_INIT(&c->redactions);
 	c->base = base;
 	c->ops = ops;
 	c->ctx = ctx;
 	c->ready = strdup(ready);
 	c->retry = evtimer_new(base, on_retry, c);
-	r = c->ready && c->retry ? start(c, address) : -ENOMEM;
-	if (r < 0) {
+	if (c->ready && c->retry)
+		return c;
+	control_free(c);
+	return NULL;
+}
+
+int control_new(struct control **out, struct event_base *base,
+		const char *address, const char *ready,
+		const struct control_ops *ops, void *ctx)
+{
+	struct control *c = create(base, ready, ops, ctx);
+	int r = c ? start(c, address) : -ENOMEM;
+
+	if (r < 0)
 		control_free(c);
-		return r;
+	else
+		*out = c;
+	return r;
+}
+
+int control_new_fd(struct control **out, struct event_base *base, int fd,
+		   const char *ready, const struct control_ops *ops, void *ctx)
+{
+	struct control *c = create(base, ready, ops, ctx);
+	int r;
+
+	if (!c) {
+		close(fd);
+		return -ENOMEM;
 	}
-	*out = c;
-	return 0;
+	r = open_stream(c, fd);
+	if (r < 0)
+		control_free(c);
+	else
+		*out = c;
+	return r;
 }
 
 void control_free(struct control *c)

@@ -33,6 +33,10 @@ struct control_ops {
 int control_new(struct control **out, struct event_base *base,
 		const char *address, const char *ready,
 		const struct control_ops *ops, void *ctx) MUST_CHECK;
+/* The same with a connected descriptor, which is taken, also on error. */
+int control_new_fd(struct control **out, struct event_base *base, int fd,
+		   const char *ready, const struct control_ops *ops,
+		   void *ctx) MUST_CHECK;
 /* Redactions under way are told false. */
 void control_free(struct control *c);
 DEFINE_CLEANUP(struct control *, control_free)

@@ -24,9 +24,9 @@ static void on_backend_state(int on, const char *why, void *ctx)
 	const struct execution *x = ctx;
 
 	if (on)
-		log_debug(x->assignment.execution, "backend connected");
+		execution_log(x, LOG_LEVEL_DEBUG, "backend connected");
 	else
-		log_warn(x->assignment.execution, "backend lost: %s", why);
+		execution_log(x, LOG_LEVEL_WARN, "backend lost: %s", why);
 }
 
 static int make_auth(struct execution *x, char *err, size_t err_size)

@@ -67,5 +67,10 @@ bool execution_admit(struct execution *x, enum rate_class class,
 /* The trace that the job belongs to; NULL where the assignment names none. */
 const char *execution_trace(const struct execution *x);
 
+/* A line of the log about it, with its trace. */
+#define execution_log(x, level, ...)                                    \
+	log_write(level, (x)->assignment.execution, execution_trace(x), \
+		  __VA_ARGS__)
+
 void execution_write_begin(struct execution *x);
 void execution_write_end(struct execution *x);

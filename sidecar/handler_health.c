@@ -2,13 +2,10 @@
  * None of them needs a token, or tells anything of the job. */
 #include <stdio.h>
 
-#include "backend-client/client.h"
 #include "common/buf.h"
-#include "sidecar/cache.h"
-#include "sidecar/execution.h"
 #include "sidecar/handlers.h"
+#include "sidecar/health.h"
 #include "sidecar/request.h"
-#include "sidecar/sidecar.h"
 
 void handle_healthz(struct request *req)
 {
@@ -17,44 +14,23 @@ void handle_healthz(struct request *req)
 	reply_json(&req->reply, 200, ok, sizeof(ok) - 1);
 }
 
-void handle_readyz(struct request *req)
+static void read_health(const struct request *req, struct health *out)
 {
-	const struct execution *x = sidecar_execution(req->sidecar);
-	enum sidecar_state state = sidecar_state(req->sidecar);
-	bool connected = x && backend_client_connected(x->backend);
-	char body[128];
-	int n = snprintf(body, sizeof(body),
-			 "{\"state\":\"%s\",\"backend_connected\":%s}",
-			 sidecar_state_name(state),
-			 connected ? "true" : "false");
-
-	reply_json(&req->reply,
-		   state == SIDECAR_READY || state == SIDECAR_ASSIGNED ? 200
-								       : 503,
-		   body, (size_t)n);
+	*out = (struct health){ .gauges.breaker = -1 };
+	req->health->read(req->health->ctx, out);
 }
 
-static struct metrics_gauges collect_gauges(const struct sidecar *s)
+void handle_readyz(struct request *req)
 {
-	const struct execution *x = sidecar_execution(s);
-	struct metrics_gauges g = {
-		.connections = sidecar_connections(s),
-		.breaker = -1,
-	};
-	struct cache_stats cache;
+	struct health health;
+	char body[128];
+	int n;
 
-	if (!x)
-		return g;
-	cache_get_stats(x->cache, &cache);
-	g.cache_entries = cache.entries;
-	g.cache_bytes = cache.bytes;
-	g.cache_evictions = cache.evictions;
-	g.in_flight = x->limits.in_flight;
-	g.streams[METRICS_STREAM_INPUT] = x->limits.stream_reads;
-	g.streams[METRICS_STREAM_OUTPUT] = x->limits.stream_writes;
-	g.watches = x->n_watches;
-	g.breaker = (int)backend_client_breaker(x->backend);
-	return g;
+	read_health(req, &health);
+	n = snprintf(body, sizeof(body),
+		     "{\"state\":\"%s\",\"backend_connected\":%s}",
+		     health.state, health.backend_connected ? "true" : "false");
+	reply_json(&req->reply, health.ready ? 200 : 503, body, (size_t)n);
 }
 
 void handle_metrics(struct request *req)
@@ -63,10 +39,11 @@ void handle_metrics(struct request *req)
 		"Content-Type",
 		"text/plain; version=0.0.4; charset=utf-8",
 	};
-	const struct metrics_gauges gauges = collect_gauges(req->sidecar);
 	_cleanup_(buf_deinit) struct buf text = { 0 };
+	struct health health;
 
-	if (metrics_append(req->reply.metrics, &gauges, &text) < 0)
+	read_health(req, &health);
+	if (metrics_append(req->reply.metrics, &health.gauges, &text) < 0)
 		reply_problem(&req->reply, 503, "out_of_memory",
 			      "the sidecar is out of memory; try again");
 	else

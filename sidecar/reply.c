@@ -107,6 +107,13 @@ void reply_problem_with(struct reply *r, int status, const char *code,
 	va_end(ap);
 }
 
+void reply_draining(struct reply *r)
+{
+	reply_problem(r, 503, "draining",
+		      "the job has ended, and its sidecar takes no more "
+		      "requests");
+}
+
 void reply_busy(struct reply *r, uint32_t in_flight)
 {
 	static const struct http_header retry_after = { "Retry-After", "1" };

@@ -45,6 +45,8 @@ void reply_problem(struct reply *r, int status, const char *code,
 void reply_problem_with(struct reply *r, int status, const char *code,
 			const struct http_header *header, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
+/* 503: the execution ends. */
+void reply_draining(struct reply *r);
 /* 429: so many requests are under way. */
 void reply_busy(struct reply *r, uint32_t in_flight);
 /* 429: over the rate; there is room again after wait_ms. */

@@ -7,8 +7,8 @@
 #include "sidecar/reply.h"
 
 struct execution;
+struct health_source;
 struct route;
-struct sidecar;
 struct token_claims;
 
 struct request {
@@ -16,7 +16,7 @@ struct request {
 	const struct http_request *http;
 	struct http_params params;
 	const struct route *route;
-	const struct sidecar *sidecar;
+	const struct health_source *health;
 	/* NULL for public routes. */
 	struct execution *execution;
 	const struct token_claims *claims;

@@ -15,12 +15,12 @@
 #include "sidecar/forward.h"
 #include "sidecar/handlers.h"
 #include "sidecar/request.h"
-#include "sidecar/sidecar.h"
+#include "sidecar/seat.h"
 #include "sidecar/stream_call.h"
 #include "sidecar/stream_problem.h"
 
-/* The rest of SIDECAR_DRAIN_MS is for the appends. */
-#define STREAM_WRITE_DRAIN_MS (SIDECAR_DRAIN_MS / 2)
+/* The rest of SEAT_DRAIN_MS is for the appends. */
+#define STREAM_WRITE_DRAIN_MS (SEAT_DRAIN_MS / 2)
 
 enum stream_write_state {
 	STREAM_WRITE_RECEIVING,

@@ -165,9 +165,10 @@ static void on_masked(bool masked, void *ctx)
 		return;
 	}
 	if (!masked) {
-		log_warn(w->execution->assignment.execution,
-			 "an event waits: its secret cannot be masked in the "
-			 "job's log now");
+		execution_log(
+			w->execution, LOG_LEVEL_WARN,
+			"an event waits: its secret cannot be masked in the "
+			"job's log now");
 		evtimer_add(&w->mask_again, &pause);
 		return;
 	}
@@ -352,9 +353,7 @@ void watch_end_all(struct execution *x)
 		if (!w->reply.ex)
 			continue;
 		if (w->state == WATCH_ASKING) {
-			reply_problem(&w->reply, 503, "draining",
-				      "the job has ended, and its sidecar "
-				      "takes no more requests");
+			reply_draining(&w->reply);
 			watch_free(w);
 		} else {
 			end(w);

@@ -77,37 +77,25 @@ static void test_logfmt(void **state)
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
-static void test_process_trace(void **state)
-{
-	log_init("test", LOG_LEVEL_INFO);
-	log_set_format(LOG_FORMAT_LOGFMT);
-	log_set_trace("of-all");
-	capture(say_hello);
-	assert_non_null(strstr(text, " trace=of-all msg="));
-	capture(say_traced);
-	assert_non_null(strstr(text, " trace=abc msg="));
-	log_set_trace(NULL);
-	capture(say_hello);
-	assert_null(strstr(text, "trace="));
-}
-
 static void test_json(void **state)
 {
-	_cleanup_json_ json_t *hello = NULL, *bytes = NULL, *much = NULL;
+	_cleanup_json_ json_t *hello = NULL, *traced = NULL, *bytes = NULL,
+			      *much = NULL;
 
 	log_init("test", LOG_LEVEL_INFO);
 	log_set_format(LOG_FORMAT_JSON);
-	log_set_trace("t-1");
 	capture(say_hello);
 	hello = json_loads(text, 0, NULL);
 	assert_string_equal(json_get_str(hello, "level", ""), "info");
 	assert_string_equal(json_get_str(hello, "prog", ""), "test");
 	assert_string_equal(json_get_str(hello, "who", ""), "ex_1");
-	assert_string_equal(json_get_str(hello, "trace", ""), "t-1");
+	assert_null(json_object_get(hello, "trace"));
+	capture(say_traced);
+	traced = json_loads(text, 0, NULL);
+	assert_string_equal(json_get_str(traced, "trace", ""), "abc");
 	assert_string_equal(json_get_str(hello, "msg", ""),
 			    "said \"hello\"\nand\x1b[1m went");
 	assert_int_equal(strlen(json_get_str(hello, "t", "")), 24);
-	log_set_trace(NULL);
 	capture(say_bytes);
 	bytes = json_loads(text, 0, NULL);
 	assert_string_equal(json_get_str(bytes, "who", ""), "a\"b");
@@ -135,7 +123,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_logfmt),
-		cmocka_unit_test(test_process_trace),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_names),
 	};
