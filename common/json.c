@@ -54,6 +54,11 @@ static size_t json_utf8_check(const uint8_t *s, size_t len)
 	return i;
 }
 
+bool json_utf8_valid(const char *s, size_t len)
+{
+	return json_utf8_check((const uint8_t *)s, len) == len;
+}
+
 /* --- checking values that pass through ----------------------------------- */
 
 static int json_check_open(void *ctx)

@@ -49,7 +49,7 @@ static int option_parse_scaled(const char *s, const struct option_unit *units,
 	return -EINVAL;
 }
 
-static int option_parse_duration(const char *s, uint64_t *ms)
+int option_parse_duration(const char *s, uint64_t *ms)
 {
 	static const struct option_unit units[] = {
 		{ "", 1000 },       { "s", 1000 },    { "ms", 1 },
@@ -59,7 +59,7 @@ static int option_parse_duration(const char *s, uint64_t *ms)
 	return option_parse_scaled(s, units, ARRAY_SIZE(units), ms);
 }
 
-static int option_parse_bytes(const char *s, uint64_t *bytes)
+int option_parse_bytes(const char *s, uint64_t *bytes)
 {
 	static const struct option_unit units[] = {
 		{ "", 1 },           { "b", 1 },           { "k", 1 << 10 },

@@ -57,5 +57,8 @@ void options_help(const struct option_spec *specs, size_t n);
 
 /* A whole number, for use elsewhere. 0 or -EINVAL. */
 int option_parse_uint(const char *s, uint64_t *out) MUST_CHECK;
+/* As OPTION_DURATION and OPTION_BYTES have it. 0 or -EINVAL. */
+int option_parse_duration(const char *s, uint64_t *ms) MUST_CHECK;
+int option_parse_bytes(const char *s, uint64_t *bytes) MUST_CHECK;
 /* "A-MINUTE/BURST", each 1 to OPTION_RATE_MAX, or "0". 0 or -EINVAL. */
 int option_parse_rate(const char *s, struct option_rate *out) MUST_CHECK;

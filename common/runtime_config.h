@@ -19,6 +19,7 @@
 
 #include "common/buf.h"
 #include "common/macro.h"
+#include "common/violations.h"
 
 #define RUNTIME_MEMORY_MB 2048
 #define RUNTIME_TOOL_TIMEOUT_MS 60000
@@ -27,7 +28,16 @@
 #define RUNTIME_BACKOFF_MAX_MS 5000
 #define RUNTIME_BACKOFF_MAX_ELAPSED_MS 30000
 #define RUNTIME_FILE_PERM 0600
-#define RUNTIME_VIOLATIONS_MAX 20
+#define RUNTIME_VIOLATIONS_MAX VIOLATIONS_MAX
+
+#define RUNTIME_MEMORY_MIN_MB 16
+#define RUNTIME_MEMORY_MAX_MB (4 * 1024 * 1024)
+#define RUNTIME_TIMEOUT_MAX_MS (30ULL * 24 * 3600 * 1000)
+#define RUNTIME_STDERR_MAX_BYTES (1024ULL * 1024 * 1024)
+#define RUNTIME_RETRIES_MAX 100
+#define RUNTIME_LIST_MAX_ITEMS 256  /* of each list */
+#define RUNTIME_ITEM_MAX_BYTES 1024 /* of an item of a list */
+#define RUNTIME_ENTRYPOINT_MAX_BYTES 1024
 
 struct runtime_config;
 
@@ -102,6 +112,11 @@ int runtime_config_new(struct runtime_config **out,
 int runtime_config_from_json(struct runtime_config **out,
 			     enum runtime_kind kind, const json_t *block,
 			     struct buf *violations) MUST_CHECK;
+/* The same for a part of something bigger: counts with its violations, whose
+ * violations_end() the caller calls. */
+int runtime_config_read_json(struct runtime_config **out,
+			     enum runtime_kind kind, const json_t *block,
+			     struct violations *v) MUST_CHECK;
 void runtime_config_free(struct runtime_config *c);
 DEFINE_CLEANUP(struct runtime_config *, runtime_config_free)
 
@@ -112,10 +127,16 @@ const struct runtime_config_options *runtime_config_get(
 /* The normal form: every member present. A new reference, or NULL. */
 json_t *runtime_config_json(const struct runtime_config *c);
 
+/* A relative path without "..", ".", an empty component, control characters,
+ * backslashes or a leading dash. */
+bool runtime_entrypoint_valid(const char *s);
+
 /* "python"; and back, in any case, trimmed: 0 or -EINVAL. */
 const char *runtime_type_name(enum runtime_type type);
 int runtime_type_parse(const char *s, enum runtime_type *out) MUST_CHECK;
 
+/* Letters, digits and _, no digit in front, at most 255 bytes. */
+bool runtime_env_name_valid(const char *name);
 /* Whether a variable of this name would change what is loaded or run; a script
  * gets none of them from outside. */
 bool runtime_config_env_refused(const char *name);
