@@ -1,13 +1,13 @@
 /* cronium tools: list, show, check, run. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "common/file.h"
+#include "cli/read_file.h"
+#include "cli/verb.h"
 #include "common/json.h"
 #include "common/percent.h"
 
@@ -53,9 +53,9 @@ static void tools_row(const json_t *t, struct output_cell *cells)
 	cells[3].colour = problem ? OUTPUT_RED : NULL;
 }
 
-static int tools_list(struct api *api, const struct tools_options *o,
-		      char **words)
+static int tools_list(struct api *api, const void *options, char **words)
 {
+	const struct tools_options *o = options;
 	static const char *const heads[TOOLS_COLUMNS] = { "NAME", "ACTIONS",
 							  "SOURCE", "SUMMARY" };
 	_cleanup_json_ json_t *list = api_get_json(api, "/v1/tools",
@@ -155,9 +155,9 @@ static int tools_tell(const struct tools_options *o, const json_t *tool)
 	return problem ? CLI_FAILED : CLI_OK;
 }
 
-static int tools_show(struct api *api, const struct tools_options *o,
-		      char **words)
+static int tools_show(struct api *api, const void *options, char **words)
 {
+	const struct tools_options *o = options;
 	_cleanup_(buf_deinit) struct buf path = { 0 };
 	_cleanup_json_ json_t *tool = NULL;
 
@@ -167,32 +167,16 @@ static int tools_show(struct api *api, const struct tools_options *o,
 	return tool ? tools_tell(o, tool) : CLI_FAILED;
 }
 
-/* All of a file; 0, or negative after a message. */
-static int tools_read(const char *path, size_t max, struct buf *out)
+static int tools_check(struct api *api, const void *options, char **words)
 {
-	bool is_stdin = !strcmp(path, "-");
-	_cleanup_close_ int opened = is_stdin
-					     ? -1
-					     : open(path, O_RDONLY | O_CLOEXEC);
-	int fd = is_stdin ? STDIN_FILENO : opened;
-	int r = fd < 0 ? -errno : file_read_all(fd, max, out);
-
-	if (r < 0)
-		output_error("cannot read %s: %s", is_stdin ? "stdin" : path,
-			     r == -EFBIG ? "it is too large" : strerror(-r));
-	return r;
-}
-
-static int tools_check(struct api *api, const struct tools_options *o,
-		       char **words)
-{
+	const struct tools_options *o = options;
 	const char *slash = strrchr(words[0], '/');
 	_cleanup_(buf_deinit) struct buf text = { 0 }, path = { 0 };
 	struct api_request request = { .method = "POST",
 				       .content_type = "text/plain" };
 	_cleanup_json_ json_t *tool = NULL;
 
-	if (tools_read(words[0], TOOLS_FILE_MAX_BYTES, &text))
+	if (read_file("tool", words[0], TOOLS_FILE_MAX_BYTES, &text))
 		return CLI_USAGE;
 	if (buf_append_str(&path, "/v1/tools/check?file=") ||
 	    percent_append(&path, slash ? slash + 1 : words[0]) ||
@@ -214,9 +198,10 @@ static int tools_params(const struct tools_options *o, struct buf *out)
 	int r;
 
 	if (!strcmp(o->params, "-"))
-		r = tools_read("-", TOOLS_PARAMS_MAX_BYTES, out);
+		r = read_file("parameters", "-", TOOLS_PARAMS_MAX_BYTES, out);
 	else if (o->params[0] == '@')
-		r = tools_read(o->params + 1, TOOLS_PARAMS_MAX_BYTES, out);
+		r = read_file("parameters", o->params + 1,
+			      TOOLS_PARAMS_MAX_BYTES, out);
 	else
 		r = buf_append_str(out, o->params);
 	if (!r && json_check(out->data, out->len, &at)) {
@@ -262,9 +247,9 @@ static int tools_path(char **words, struct buf *path)
 	return 0;
 }
 
-static int tools_run_action(struct api *api, const struct tools_options *o,
-			    char **words)
+static int tools_run_action(struct api *api, const void *options, char **words)
 {
+	const struct tools_options *o = options;
 	_cleanup_(buf_deinit_secret) struct buf body = { 0 };
 	_cleanup_(buf_deinit) struct buf path = { 0 };
 	struct api_request request = {
@@ -292,43 +277,17 @@ static int tools_run_action(struct api *api, const struct tools_options *o,
 
 /* --- the command --------------------------------------------------------- */
 
-static const struct tools_verb {
-	const char *name;
-	size_t words_min, words_max;
-	int (*run)(struct api *api, const struct tools_options *o,
-		   char **words);
-} tools_verbs[] = {
-	{ "list", 0, 0, tools_list },
-	{ "show", 1, 1, tools_show },
-	{ "check", 1, 1, tools_check },
-	{ "run", 1, 2, tools_run_action },
+static const struct verb tools_verbs[] = {
+	{ "list", "", 0, 0, false, tools_list },
+	{ "show", "NAME", 1, 1, false, tools_show },
+	{ "check", "FILE", 1, 1, false, tools_check },
+	{ "run", "TOOL/ACTION", 1, 2, false, tools_run_action },
 };
 
 static int tools_run(const void *options, char **words, size_t n_words)
 {
-	const struct tools_options *o = options;
-	const struct tools_verb *verb = NULL;
-	struct api api;
-	char *args[2] = { NULL, NULL };
-	int exit_code;
-
-	for (size_t i = 0; i < ARRAY_SIZE(tools_verbs); i++)
-		if (!strcmp(words[0], tools_verbs[i].name) &&
-		    n_words - 1 >= tools_verbs[i].words_min &&
-		    n_words - 1 <= tools_verbs[i].words_max)
-			verb = &tools_verbs[i];
-	for (size_t i = 1; i < n_words && i <= ARRAY_SIZE(args); i++)
-		args[i - 1] = words[i];
-	if (!verb) {
-		output_error("usage: cronium tools list | show NAME | check "
-			     "FILE | run TOOL/ACTION");
-		return CLI_USAGE;
-	}
-	if (api_open(&api, &o->globals) < 0)
-		return CLI_FAILED;
-	exit_code = verb->run(&api, o, args);
-	api_close(&api);
-	return exit_code;
+	return verb_run("tools", tools_verbs, ARRAY_SIZE(tools_verbs), options,
+			words, n_words);
 }
 
 const struct command command_tools = {

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/vars_watch.h"
+#include "cli/verb.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "common/percent.h"
@@ -128,8 +129,9 @@ static int vars_request(struct api *api, const char *method, const char *key,
 	return exit_code;
 }
 
-static int vars_set(struct api *api, const struct vars_options *o, char **words)
+static int vars_set(struct api *api, const void *options, char **words)
 {
+	const struct vars_options *o = options;
 	struct buf value = { 0 };
 	int exit_code = CLI_USAGE;
 
@@ -156,8 +158,9 @@ static int vars_unquote(struct buf *value)
 	return buf_append(value, json_string_value(v), json_string_length(v));
 }
 
-static int vars_get(struct api *api, const struct vars_options *o, char **words)
+static int vars_get(struct api *api, const void *options, char **words)
 {
+	const struct vars_options *o = options;
 	struct buf value = { 0 };
 	int exit_code = vars_request(api, "GET", words[0], "", NULL,
 				     "read the variable", &value);
@@ -171,7 +174,7 @@ static int vars_get(struct api *api, const struct vars_options *o, char **words)
 	return exit_code;
 }
 
-static int vars_rm(struct api *api, const struct vars_options *o, char **words)
+static int vars_rm(struct api *api, const void *options, char **words)
 {
 	return vars_request(api, "DELETE", words[0], "", NULL,
 			    "remove the variable", NULL);
@@ -211,9 +214,9 @@ static void vars_print(const json_t *list)
 	output_table(heads, VARS_COLUMNS, cells, n);
 }
 
-static int vars_list(struct api *api, const struct vars_options *o,
-		     char **words)
+static int vars_list(struct api *api, const void *options, char **words)
 {
+	const struct vars_options *o = options;
 	_cleanup_json_ json_t *list = NULL;
 	struct buf path = { 0 };
 
@@ -234,9 +237,9 @@ static int vars_list(struct api *api, const struct vars_options *o,
 
 /* --- watch --------------------------------------------------------------- */
 
-static int vars_run_watch(struct api *api, const struct vars_options *o,
-			  char **words)
+static int vars_run_watch(struct api *api, const void *options, char **words)
 {
+	const struct vars_options *o = options;
 	uint64_t from = 0;
 
 	if (o->from &&
@@ -251,36 +254,18 @@ static int vars_run_watch(struct api *api, const struct vars_options *o,
 
 /* --- the command --------------------------------------------------------- */
 
-static const struct vars_verb {
-	const char *name;
-	size_t n_words;
-	int (*run)(struct api *api, const struct vars_options *o, char **words);
-} vars_verbs[] = {
-	{ "set", 2, vars_set },         { "get", 1, vars_get },
-	{ "list", 0, vars_list },       { "rm", 1, vars_rm },
-	{ "watch", 1, vars_run_watch },
+static const struct verb vars_verbs[] = {
+	{ "set", "KEY VALUE|-", 2, 2, false, vars_set },
+	{ "get", "KEY", 1, 1, false, vars_get },
+	{ "list", "", 0, 0, false, vars_list },
+	{ "rm", "KEY", 1, 1, false, vars_rm },
+	{ "watch", "KEY", 1, 1, false, vars_run_watch },
 };
 
 static int vars_run(const void *options, char **words, size_t n_words)
 {
-	const struct vars_options *o = options;
-	const struct vars_verb *verb = NULL;
-	struct api api;
-	int exit_code;
-
-	for (size_t i = 0; i < ARRAY_SIZE(vars_verbs); i++)
-		if (!strcmp(words[0], vars_verbs[i].name) &&
-		    n_words - 1 == vars_verbs[i].n_words)
-			verb = &vars_verbs[i];
-	if (!verb) {
-		output_error("usage: cronium vars %s", VARS_WORDS);
-		return CLI_USAGE;
-	}
-	if (api_open(&api, &o->globals) < 0)
-		return CLI_FAILED;
-	exit_code = verb->run(&api, o, words + 1);
-	api_close(&api);
-	return exit_code;
+	return verb_run("vars", vars_verbs, ARRAY_SIZE(vars_verbs), options,
+			words, n_words);
 }
 
 const struct command command_vars = {
