@@ -17,7 +17,8 @@ struct event_base;
 struct executor;     /* one per kind and process; each .c has its own struct */
 struct executor_pod; /* one pod; each .c has its own struct */
 
-enum executor_side { EXECUTOR_SIDECAR, EXECUTOR_RUNNER };
+/* Whose byte stream; DOOR is the sidecar's door (door.h), SOCK_SEQPACKET. */
+enum executor_side { EXECUTOR_SIDECAR, EXECUTOR_RUNNER, EXECUTOR_DOOR };
 
 struct executor_config {
 	struct event_base *base;
@@ -43,14 +44,16 @@ struct executor_spec {
 	const char *job;
 	const char *runtime; /* python | node | bash | bun */
 	const char *image;   /* NULL: the runtime's own */
-	bool egress;
+	bool egress;         /* a network of its own */
+	bool proxy;          /* an egress proxy, and so a door */
 	uint64_t memory_bytes;
 	uint32_t cpu_milli; /* 1000 = one core */
 	uint32_t pids;
 };
 
 struct executor_events {
-	/* A connected stream socket; the receiver owns it. */
+	/* A connected socket; the receiver owns it. The door comes before the
+	 * runner's stream, where the pod has one. */
 	void (*on_stream)(void *ctx, enum executor_side side, int fd);
 	/* Something worth showing the user while waiting ("pulling image …"). */
 	void (*on_progress)(void *ctx, const char *text);

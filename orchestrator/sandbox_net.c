@@ -84,24 +84,21 @@ static int sandbox_net_bind(int family, const void *addr, socklen_t len)
 	return r;
 }
 
-int sandbox_net_listen(void)
+int sandbox_net_listen(uint16_t port)
 {
 	/* Every address of this namespace is loopback, so one socket for "any"
 	 * serves both; a kernel without IPv6 has 127.0.0.1 only. */
 	const struct sockaddr_in6 any = {
 		.sin6_family = AF_INET6,
-		.sin6_port = htons(SANDBOX_NET_PORT),
+		.sin6_port = htons(port),
 	};
 	const struct sockaddr_in local = {
 		.sin_family = AF_INET,
-		.sin_port = htons(SANDBOX_NET_PORT),
+		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	int r;
 
-	r = sandbox_net_loopback_up();
-	if (r < 0)
-		return r;
 	r = sandbox_net_bind(AF_INET6, &any, sizeof(any));
 	if (r < 0)
 		r = sandbox_net_bind(AF_INET, &local, sizeof(local));

@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,58 +15,40 @@
 #include "orchestrator/runtime.h"
 #include "orchestrator/sandbox_args.h"
 #include "orchestrator/sandbox_net.h"
+#include "orchestrator/sidecar_process.h"
 
 #define SANDBOX_PARTS_NOFILE 1024 /* descriptors a process of the pod */
-#define SANDBOX_PARTS_NOBODY 65534
-#define SANDBOX_SIDECAR_MEMORY_BYTES (256ULL * 1024 * 1024)
-#define SANDBOX_SIDECAR_PIDS 16
-#define SANDBOX_SIDECAR_CPU_MILLI 1000
 #define SANDBOX_CGROUP_NAME_BYTES 160
 
 /* --- in the child -------------------------------------------------------- */
 
-static int sandbox_parts_forbid_core(void)
+static int sandbox_parts_listen(const struct sandbox_parts *parts,
+				int made[SANDBOX_SPAWN_MADE_MAX])
 {
-	const struct rlimit none = { 0, 0 };
+	int r = sandbox_net_loopback_up();
 
-	return setrlimit(RLIMIT_CORE, &none) < 0 ? -errno : 0;
+	if (!r)
+		r = made[0] = sandbox_net_listen(SANDBOX_NET_PORT);
+	if (r >= 0 && parts->door >= 0)
+		r = made[1] = sandbox_net_listen(SANDBOX_NET_PROXY_PORT);
+	return r < 0 ? r : 0;
 }
 
-/* Returns the listening socket that the sidecar gets. */
-static int sandbox_parts_prepare_runner(const void *ctx)
+/* Makes the listening sockets that the sidecar gets. */
+static int sandbox_parts_prepare_runner(const void *ctx,
+					int made[SANDBOX_SPAWN_MADE_MAX])
 {
 	const struct sandbox_parts *parts = ctx;
 	const struct sandbox_shared *shared = parts->shared;
+	const struct rlimit none = { 0, 0 };
 	int r;
 
 	r = parts->runner.cgroup ? cgroup_enter(parts->runner.cgroup) : 0;
 	if (!r && !shared->root)
 		r = sandbox_net_map_ids(shared->uid, shared->gid);
-	if (!r)
-		r = sandbox_parts_forbid_core();
-	return r < 0 ? r : sandbox_net_listen();
-}
-
-/* It reads what a script sends, so it has no right that it does not need. */
-static int sandbox_parts_prepare_sidecar(const void *ctx)
-{
-	const struct sandbox_parts *parts = ctx;
-	const uid_t nobody = SANDBOX_PARTS_NOBODY;
-	int r;
-
-	r = parts->sidecar.cgroup ? cgroup_enter(parts->sidecar.cgroup) : 0;
-	if (!r)
-		r = sandbox_parts_forbid_core();
-	if (r < 0)
-		return r;
-	if (parts->shared->root &&
-	    (setgroups(0, NULL) < 0 || setresgid(nobody, nobody, nobody) < 0 ||
-	     setresuid(nobody, nobody, nobody) < 0))
-		return -errno;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return -errno;
-	return 0;
+	if (!r && setrlimit(RLIMIT_CORE, &none) < 0)
+		r = -errno;
+	return r < 0 ? r : sandbox_parts_listen(parts, made);
 }
 
 /* --- creation ------------------------------------------------------------ */
@@ -125,18 +105,13 @@ static int sandbox_parts_make_cgroup(struct sandbox_parts *parts,
 static int sandbox_parts_make_sidecar_cgroup(struct sandbox_parts *parts,
 					     const struct executor_spec *spec)
 {
-	static const struct cgroup_limits limits = {
-		.memory_bytes = SANDBOX_SIDECAR_MEMORY_BYTES,
-		.pids = SANDBOX_SIDECAR_PIDS,
-		.cpu_milli = SANDBOX_SIDECAR_CPU_MILLI,
-	};
 	char name[SANDBOX_CGROUP_NAME_BYTES];
 
 	if (!parts->shared->cgroups)
 		return 0;
 	snprintf(name, sizeof(name), "%s.sidecar", spec->pod);
 	return cgroup_new(&parts->sidecar.cgroup, parts->shared->cgroups, name,
-			  &limits);
+			  &sidecar_process_limits);
 }
 
 static int sandbox_parts_make_args(const struct sandbox_parts *parts,
@@ -161,11 +136,10 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 	return sandbox_args_init(args, &args_spec);
 }
 
-/* Starts bwrap; the listening socket of its namespace in *listen_fd. */
+/* Starts bwrap; what prepare made is in its process. */
 static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 				      const struct executor_spec *spec,
-				      const char *program, int errors,
-				      int *listen_fd)
+				      const char *program, int errors)
 {
 	const struct sandbox_shared *shared = parts->shared;
 	_cleanup_close_ int control = -1, seccomp = -1;
@@ -180,7 +154,7 @@ static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 	seccomp = sandbox_parts_open_seccomp(shared);
 	if (seccomp < 0)
 		return -errno;
-	r = sandbox_spawn(
+	return sandbox_spawn(
 		&(struct sandbox_spawn){
 			.exec_fd = shared->bwrap_fd,
 			.argv = args.items,
@@ -195,58 +169,47 @@ static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 			.ctx = parts,
 		},
 		&parts->runner.process);
-	if (!r)
-		*listen_fd = parts->runner.process.value;
-	return r;
+}
+
+/* Our end stays with the parts, *theirs is the sidecar's. */
+static int sandbox_parts_open_door(struct sandbox_parts *parts, int *theirs)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	parts->door = fds[0];
+	*theirs = fds[1];
+	return 0;
 }
 
 static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
-				       int listen_fd)
+				       int listen_fd, int proxy_fd, int door_fd)
 {
 	const struct sandbox_shared *shared = parts->shared;
-	/* By descriptor, for its user may not enter the directories above. */
-	const char *const argv[] = {
-		"cronium-sidecar",
-		"--listen",
-		"fd:3",
-		"--control",
-		"fd:4",
-		"--backend",
-		"unix:/proc/self/fd/5/backend.sock",
-		"--log-level",
-		shared->log_level,
-		"--log-format",
-		shared->log_format,
-		NULL,
+	const struct sidecar_process_spec spec = {
+		.exec_fd = shared->sidecar_fd,
+		.null_fd = shared->null_fd,
+		.backend_fd = shared->backend_fd,
+		.listen_fd = listen_fd,
+		.proxy_fd = proxy_fd,
+		.door_fd = door_fd,
+		.log_level = shared->log_level,
+		.log_format = shared->log_format,
+		.root = shared->root,
+		.cgroup = parts->sidecar.cgroup,
 	};
-	_cleanup_close_ int control = -1;
-	int r;
 
-	r = sandbox_side_connect(&parts->sidecar, &control);
-	if (r < 0)
-		return r;
-	return sandbox_spawn(
-		&(struct sandbox_spawn){
-			.exec_fd = shared->sidecar_fd,
-			.argv = argv,
-			.env = sandbox_parts_env,
-			.fds = (int[]){ shared->null_fd, shared->null_fd,
-					STDERR_FILENO, listen_fd, control,
-					shared->backend_fd },
-			.n_fds = 6,
-			.cgroup_fd = sandbox_side_cgroup_fd(&parts->sidecar),
-			.nofile = SANDBOX_PARTS_NOFILE,
-			.prepare = sandbox_parts_prepare_sidecar,
-			.ctx = parts,
-		},
-		&parts->sidecar.process);
+	return sidecar_process_start(&spec, &parts->sidecar.process,
+				     &parts->sidecar.stream);
 }
 
 static int sandbox_parts_start_both(struct sandbox_parts *parts,
 				    const struct executor_spec *spec,
 				    const char *program, const char **what)
 {
-	_cleanup_close_ int errors = -1, listen_fd = -1;
+	_cleanup_close_ int errors = -1, listen_fd = -1, proxy_fd = -1;
+	_cleanup_close_ int door_fd = -1;
 	int fds[2], r;
 
 	*what = "cannot make the sandbox's cgroup";
@@ -259,17 +222,20 @@ static int sandbox_parts_start_both(struct sandbox_parts *parts,
 		return -errno;
 	parts->errors_fd = fds[0];
 	errors = fds[1];
-	r = sandbox_parts_start_runner(parts, spec, program, errors,
-				       &listen_fd);
+	r = spec->proxy ? sandbox_parts_open_door(parts, &door_fd) : 0;
+	if (!r)
+		r = sandbox_parts_start_runner(parts, spec, program, errors);
 	if (r < 0)
 		return r;
+	listen_fd = parts->runner.process.made[0];
+	proxy_fd = parts->runner.process.made[1];
 	/* Only now: it costs nothing while bwrap is at work. */
 	*what = "cannot make the sidecar's cgroup";
 	r = sandbox_parts_make_sidecar_cgroup(parts, spec);
 	if (r < 0)
 		return r;
 	*what = "cannot start the sidecar";
-	return sandbox_parts_start_sidecar(parts, listen_fd);
+	return sandbox_parts_start_sidecar(parts, listen_fd, proxy_fd, door_fd);
 }
 
 int sandbox_parts_start(struct sandbox_parts *parts,
@@ -300,6 +266,7 @@ void sandbox_parts_init(struct sandbox_parts *parts,
 			const struct sandbox_shared *shared)
 {
 	*parts = (struct sandbox_parts){ .shared = shared, .errors_fd = -1 };
+	parts->door = -1;
 	parts->runner.stream = parts->sidecar.stream = -1;
 	parts->runner.process.pidfd = parts->sidecar.process.pidfd = -1;
 }
@@ -318,6 +285,7 @@ void sandbox_parts_deinit(struct sandbox_parts *parts)
 	sandbox_side_deinit(&parts->runner);
 	sandbox_side_deinit(&parts->sidecar);
 	closep(&parts->errors_fd);
+	closep(&parts->door);
 }
 
 void sandbox_parts_kill(struct sandbox_parts *parts)

@@ -44,6 +44,7 @@ struct sandbox_side {
 struct sandbox_parts {
 	const struct sandbox_shared *shared;
 	struct sandbox_side runner, sidecar;
+	int door;      /* our end until it is handed over; -1: none */
 	int errors_fd; /* what bwrap and the runner complain of */
 };
 

@@ -59,6 +59,14 @@ static void sandbox_side_hand_over(struct executor_pod *pod,
 	pod->events->on_stream(pod->ctx, which, fd);
 }
 
+static void sandbox_pod_hand_over_door(struct executor_pod *pod)
+{
+	int fd = pod->parts.door;
+
+	pod->parts.door = -1;
+	pod->events->on_stream(pod->ctx, EXECUTOR_DOOR, fd);
+}
+
 /* The receiver may destroy the pod from any of these calls. */
 static void sandbox_pod_announce(struct executor_pod *pod)
 {
@@ -69,6 +77,8 @@ static void sandbox_pod_announce(struct executor_pod *pod)
 	if (pod->state == SANDBOX_POD_CREATED)
 		pod->state = SANDBOX_POD_ANNOUNCED;
 	sandbox_side_hand_over(pod, EXECUTOR_SIDECAR);
+	if (pod->state != SANDBOX_POD_DESTROYING && pod->parts.door >= 0)
+		sandbox_pod_hand_over_door(pod);
 	if (pod->state != SANDBOX_POD_DESTROYING)
 		sandbox_side_hand_over(pod, EXECUTOR_RUNNER);
 }

@@ -16,7 +16,7 @@
 
 /* What the child tells us before we go on. */
 struct sandbox_spawn_result {
-	int value;
+	int made[SANDBOX_SPAWN_MADE_MAX];
 	int error;
 };
 
@@ -70,11 +70,9 @@ static void sandbox_spawn_child(const struct sandbox_spawn *s,
 	setsid(); /* a Ctrl-C in our terminal is for us alone */
 	sandbox_spawn_reset_signals();
 	if (s->prepare)
-		r = s->prepare(s->ctx);
-	if (r >= 0) {
-		result->value = r;
+		r = s->prepare(s->ctx, result->made);
+	if (r >= 0)
 		r = sandbox_spawn_move_fds(s);
-	}
 	if (r >= 0) {
 		syscall(SYS_execveat, r, "", s->argv, s->env, AT_EMPTY_PATH);
 		r = -errno;
@@ -103,6 +101,16 @@ static pid_t sandbox_spawn_clone(const struct sandbox_spawn *s, int *pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
+static void sandbox_spawn_take_made(struct sandbox_spawn_result *result,
+				    struct sandbox_process *out)
+{
+	for (size_t i = 0; i < SANDBOX_SPAWN_MADE_MAX; i++)
+		if (out)
+			out->made[i] = result->made[i];
+		else
+			closep(&result->made[i]);
+}
+
 int sandbox_spawn(const struct sandbox_spawn *s, struct sandbox_process *out)
 {
 	struct sandbox_spawn_result *result;
@@ -114,6 +122,8 @@ int sandbox_spawn(const struct sandbox_spawn *s, struct sandbox_process *out)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (result == MAP_FAILED)
 		return -errno;
+	for (size_t i = 0; i < SANDBOX_SPAWN_MADE_MAX; i++)
+		result->made[i] = -1;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	pid = sandbox_spawn_clone(s, &pidfd);
@@ -122,7 +132,8 @@ int sandbox_spawn(const struct sandbox_spawn *s, struct sandbox_process *out)
 	r = pid < 0 ? -errno : result->error;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (!r)
-		*out = (struct sandbox_process){ pid, pidfd, result->value };
+		*out = (struct sandbox_process){ .pid = pid, .pidfd = pidfd };
+	sandbox_spawn_take_made(result, r ? NULL : out);
 	munmap(result, sizeof(*result));
 	if (pid > 0 && r < 0) {
 		waitpid(pid, NULL, 0);

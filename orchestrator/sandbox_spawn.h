@@ -11,6 +11,8 @@
 
 #include "common/macro.h"
 
+#define SANDBOX_SPAWN_MADE_MAX 2
+
 struct sandbox_spawn {
 	int exec_fd; /* O_PATH of the program */
 	const char *const *argv, *const *env;
@@ -21,19 +23,21 @@ struct sandbox_spawn {
 	uint64_t nofile;     /* RLIMIT_NOFILE of the program */
 	/*
 	 * Runs in the child before exec; descriptors that it opens appear in
-	 * the caller's table too. A value >= 0, or negative errno; may be NULL.
+	 * the caller's table too, and it says in made, which is all -1 before,
+	 * which they are. 0 or negative errno; may be NULL.
 	 */
-	int (*prepare)(const void *ctx);
+	int (*prepare)(const void *ctx, int made[SANDBOX_SPAWN_MADE_MAX]);
 	const void *ctx;
 };
 
 struct sandbox_process {
 	pid_t pid; /* 0 when it was reaped */
 	int pidfd; /* readable when it has ended; the caller closes it */
-	int value; /* of prepare */
+	int made[SANDBOX_SPAWN_MADE_MAX]; /* by prepare */
 };
 
-/* 0, or the negative errno of clone, prepare or exec. */
+/* 0, or the negative errno of clone, prepare or exec; then nothing is left
+ * open of what prepare made. */
 int sandbox_spawn(const struct sandbox_spawn *s,
 		  struct sandbox_process *out) MUST_CHECK;
 /* Collects a process that has ended: its wait status, or -1 while it runs. */

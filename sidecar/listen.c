@@ -10,6 +10,8 @@
 #include "common/options.h"
 
 #define DEFAULT_ADDRESS "localhost:8081"
+/* Requests come by the door alone. */
+#define NOWHERE "none"
 #define HOST_MAX_BYTES 256
 
 struct listening {
@@ -113,11 +115,13 @@ int listen_all(struct http_server *server, const struct option_list *addresses,
 	if (!addresses->n)
 		addresses = &by_default;
 	for (size_t i = 0; r == 0 && i < addresses->n; i++) {
+		if (!strcmp(addresses->items[i], NOWHERE))
+			continue;
 		r = listen_one(&l, addresses->items[i]);
 		if (r == -EINVAL)
 			snprintf(err, err_size,
 				 "\"%s\" is no address to listen on: --listen "
-				 "takes HOST:PORT or fd:N",
+				 "takes HOST:PORT, fd:N or none",
 				 addresses->items[i]);
 		else if (r < 0)
 			snprintf(err, err_size, "cannot listen on %s: %s",

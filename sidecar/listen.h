@@ -1,4 +1,4 @@
-/* Where scripts call: "HOST:PORT", "[::1]:PORT" or "fd:N". */
+/* Where scripts call: "HOST:PORT", "[::1]:PORT", "fd:N", or "none". */
 #pragma once
 
 #include <stddef.h>

@@ -10,7 +10,8 @@
 const struct option_spec sidecar_option_specs[] = {
 	{ "control", 'c', OPTION_STRING, OFFSET(control), "PATH|fd:N", NULL,
 	  "the orchestrator's control socket, or an open descriptor" },
-	{ "listen", 'l', OPTION_LIST, OFFSET(listen), "HOST:PORT|fd:N", NULL,
+	{ "listen", 'l', OPTION_LIST, OFFSET(listen), "HOST:PORT|fd:N|none",
+	  NULL,
 	  "where scripts call, may be repeated; 127.0.0.1 and localhost also "
 	  "listen on ::1 where there is IPv6 (default: localhost:8081)" },
 	{ "backend", 'b', OPTION_STRING, OFFSET(backend),
