@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/macro.h"
+#include "common/violations.h"
 
 #define JOB_SPEC_NAME_MAX_BYTES 200
 #define JOB_SPEC_SCRIPT_NAME_MAX_BYTES 128
@@ -21,7 +22,8 @@
 #define JOB_SPEC_LABEL_MAX_BYTES 256
 #define JOB_SPEC_PATTERNS_MAX_BYTES 2048 /* so that a token fits its limit */
 #define JOB_SPEC_TIMEOUT_MAX_MS (30LL * 24 * 3600 * 1000)
-#define JOB_SPEC_VIOLATIONS_MAX 20 /* the rest is only counted */
+#define JOB_SPEC_HOST_MAX_BYTES 64
+#define JOB_SPEC_VIOLATIONS_MAX VIOLATIONS_MAX
 
 enum {
 	JOB_SPEC_E_INVALID = 1, /* violations says why */
@@ -35,6 +37,12 @@ enum {
 int job_spec_parse(const json_t *in, json_t **out,
 		   struct buf *violations) MUST_CHECK;
 
+/* "python": the type of a specification's runtime; "" where there is none. Of
+ * jobs of earlier versions, too, which have the name alone. */
+const char *job_spec_runtime(const json_t *spec);
+
 /* A file name that is safe to make in the work dir and to hand to an
  * interpreter: no path, no control character, no leading dash. */
 bool job_spec_script_name_valid(const char *name);
+/* Whether it could be the name of a host (executor ssh). */
+bool job_spec_host_valid(const char *name);

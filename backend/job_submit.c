@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/job_spec.h"
 #include "backend/job_submission.h"
 #include "common/json.h"
 #include "payload/sign.h"
@@ -23,7 +24,7 @@ int job_submit(struct backend *b, const struct job_submission *s,
 		.id = id,
 		.idempotency_key = options->idempotency_key,
 		.name = json_get_str(s->spec, "name", ""),
-		.runtime = json_get_str(s->spec, "runtime", ""),
+		.runtime = job_spec_runtime(s->spec),
 		.executor = json_get_str(s->spec, "executor", ""),
 		.script = blob_of(&s->script),
 		.input = blob_of(&s->input),

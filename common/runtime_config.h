@@ -135,6 +135,9 @@ bool runtime_entrypoint_valid(const char *s);
 const char *runtime_type_name(enum runtime_type type);
 int runtime_type_parse(const char *s, enum runtime_type *out) MUST_CHECK;
 
+/* Whether an item of node_options is the option --name, in any spelling. */
+bool runtime_node_option_is(const char *item, const char *name);
+
 /* Letters, digits and _, no digit in front, at most 255 bytes. */
 bool runtime_env_name_valid(const char *name);
 /* Whether a variable of this name would change what is loaded or run; a script

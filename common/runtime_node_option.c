@@ -125,3 +125,13 @@ const char *runtime_normal_node_option(const struct runtime_config_options *o,
 	memcpy(out, item, strlen(item) + 1);
 	return check_memory(o, name, item);
 }
+
+bool runtime_node_option_is(const char *item, const char *name)
+{
+	char plain[RUNTIME_NORMAL_MAX_BYTES];
+
+	if (strlen(item) >= sizeof(plain))
+		return false;
+	option_name(item, plain);
+	return !strcmp(plain, name);
+}

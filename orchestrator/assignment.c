@@ -6,11 +6,11 @@
 
 #include "common/frame.h"
 #include "common/json.h"
+#include "common/runtime_config.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
 
 #define ASSIGNMENT_LEASE_MS 30000 /* where the backend says none */
-#define ASSIGNMENT_MEMORY_MB 512
 #define ASSIGNMENT_CPUS 1.0
 #define ASSIGNMENT_PIDS 256
 #define ASSIGNMENT_CPUS_MAX 4096.0
@@ -32,6 +32,7 @@ void assignment_free(struct assignment *a)
 	if (a->backend_token)
 		explicit_bzero((char *)(uintptr_t)a->backend_token,
 			       strlen(a->backend_token));
+	runtime_config_free(a->config);
 	json_decref(a->json);
 	buf_deinit_secret(&a->script);
 	buf_deinit_secret(&a->input);
@@ -64,12 +65,17 @@ static uint32_t assignment_get_cpus(const json_t *spec)
 	return (uint32_t)(MIN(cpus, ASSIGNMENT_CPUS_MAX) * 1000 + 0.5);
 }
 
-/* The job's name is free text: what follows its last slash names the file. */
+/* The job's name is free text: what follows its last slash names the file,
+ * where an earlier backend does not say it. */
 static const char *assignment_script_name(const json_t *spec)
 {
+	const char *script = json_get_str(spec, "script_name", NULL);
 	const char *name = json_get_str(spec, "name", "");
 	const char *slash = strrchr(name, '/');
 
+	if (script && runtime_entrypoint_valid(script) &&
+	    (json_get_bool(spec, "payload", false) || !strchr(script, '/')))
+		return script;
 	if (slash)
 		name = slash + 1;
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
@@ -77,25 +83,49 @@ static const char *assignment_script_name(const json_t *spec)
 	return name;
 }
 
-static const char *assignment_parse_spec(struct assignment *a,
-					 const json_t *spec)
+/* The block has its memory back, by which Node's options are judged. */
+static int assignment_parse_runtime(struct assignment *a, const json_t *spec,
+				    char *err, size_t err_size)
 {
-	const char *runtime = json_get_str(spec, "runtime", "");
+	const json_t *given = json_object_get(spec, "runtime");
+	_cleanup_json_ json_t *block = json_copy((json_t *)(uintptr_t)given);
+	_cleanup_(buf_deinit) struct buf why = { 0 };
+	int r;
+
+	if (!block) {
+		snprintf(err, err_size, "the assignment lacks a runtime");
+		return -EINVAL;
+	}
+	if (json_is_object(block) &&
+	    json_object_set_new(block, "max_memory_mb",
+				json_integer(a->memory_mb)))
+		return -ENOMEM;
+	r = runtime_config_from_json(&a->config, RUNTIME_KIND_JOB, block, &why);
+	if (r < 0)
+		return r;
+	if (r)
+		snprintf(err, err_size, "the assignment's runtime: %.*s",
+			 (int)why.len, (char *)why.data);
+	if (r)
+		return -EINVAL;
+	a->runtime = runtime_find(runtime_config_get(a->config)->type);
+	return a->runtime ? 0 : -EINVAL;
+}
+
+static int assignment_parse_spec(struct assignment *a, const json_t *spec,
+				 char *err, size_t err_size)
+{
 	int64_t timeout = json_get_int(spec, "timeout_ms", 0);
 
 	a->name = assignment_script_name(spec);
-	a->runtime = runtime_find(runtime);
-	if (!a->runtime)
-		return "a runtime that is known here (python, node, bash, bun)";
 	a->executor = json_get_str(spec, "executor", "auto");
 	a->image = json_get_str(spec, "image", NULL);
 	a->egress = !strcmp(json_get_str(spec, "network", "none"), "egress");
 	a->timeout_ms = timeout > 0 ? (uint64_t)timeout : 0;
-	a->memory_mb = assignment_get_u32(spec, "memory_mb",
-					  ASSIGNMENT_MEMORY_MB);
+	a->memory_mb = assignment_get_u32(spec, "memory_mb", RUNTIME_MEMORY_MB);
 	a->cpu_milli = assignment_get_cpus(spec);
 	a->pids = assignment_get_u32(spec, "pids", ASSIGNMENT_PIDS);
-	return NULL;
+	return assignment_parse_runtime(a, spec, err, err_size);
 }
 
 /* Returns what is missing, or NULL. */
@@ -117,7 +147,7 @@ static const char *assignment_parse(struct assignment *a)
 		return "script and input within the limit of a message";
 	a->script_bytes = (size_t)script;
 	a->input_bytes = (size_t)input;
-	return assignment_parse_spec(a, json_object_get(o, "spec"));
+	return NULL;
 }
 
 int assignment_new(struct assignment **out, const void *data, size_t len,
@@ -125,6 +155,7 @@ int assignment_new(struct assignment **out, const void *data, size_t len,
 {
 	_cleanup_(assignment_freep) struct assignment *a = NULL;
 	const char *missing;
+	int r = -EINVAL;
 
 	*out = NULL;
 	a = calloc(1, sizeof(*a));
@@ -146,9 +177,14 @@ int assignment_new(struct assignment **out, const void *data, size_t len,
 	missing = assignment_parse(a);
 	if (missing)
 		snprintf(err, err_size, "the assignment lacks %s", missing);
+	else
+		r = assignment_parse_spec(a, json_object_get(a->json, "spec"),
+					  err, err_size);
+	if (r == -ENOMEM)
+		return r;
 	*out = a;
 	a = NULL;
-	return missing ? -EINVAL : 0;
+	return r;
 }
 
 void assignment_executor_spec(const struct assignment *a, const char *pod,
@@ -219,28 +255,46 @@ int assignment_for_sidecar(const struct assignment *a, const char *executor,
 			       "limits", assignment_limits(a)));
 }
 
+/* What the runner holds the script to. */
+static json_t *assignment_confinement(const struct assignment *a)
+{
+	const struct runtime_config_options *o = runtime_config_get(a->config);
+	_cleanup_json_ json_t *block = runtime_config_json(a->config);
+
+	return json_pack("{s:s,s:O,s:I,s:I}", "runtime", o->type, "permissions",
+			 json_object_get(block, "permissions"),
+			 "max_stderr_bytes", (json_int_t)o->max_stderr_bytes,
+			 "file_mode", (json_int_t)o->worker_file_perm);
+}
+
 int assignment_for_runner(const struct assignment *a,
 			  const struct executor_place *place, struct buf *out)
 {
 	const json_t *spec = json_object_get(a->json, "spec");
+	const struct runtime_config_options *o = runtime_config_get(a->config);
 	const struct runtime_identity who = {
 		.execution = a->execution,
 		.job = a->job,
 		.token = a->runtime_token,
 		.trace = a->trace,
 	};
-	json_t *argv, *env;
+	json_t *message = assignment_confinement(a), *more;
 
-	argv = runtime_argv(a->runtime, a->name, json_object_get(spec, "args"));
-	env = runtime_env(a->runtime, place, &who,
-			  json_object_get(spec, "env"));
-	return assignment_append(
-		out,
-		json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i}",
-			  "execution", a->execution, "job", a->job, "argv",
-			  argv, "script_name", a->name, "script_bytes",
-			  (json_int_t)a->script.len, "env", env, "work_dir",
-			  place->work_dir, "uid", (json_int_t)place->uid, "gid",
-			  (json_int_t)place->gid, "grace_ms",
-			  ASSIGNMENT_GRACE_MS));
+	more = json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i}",
+			 "execution", a->execution, "job", a->job, "argv",
+			 runtime_argv(a->runtime, o, a->name,
+				      json_object_get(spec, "args")),
+			 "script_name", a->name, "script_bytes",
+			 (json_int_t)a->script.len, "env",
+			 runtime_env(a->runtime, o, place, &who,
+				     json_object_get(spec, "env")),
+			 "work_dir", place->work_dir, "uid",
+			 (json_int_t)place->uid, "gid", (json_int_t)place->gid,
+			 "grace_ms", ASSIGNMENT_GRACE_MS);
+	if (!more || json_object_update(message, more)) {
+		json_decref(message);
+		message = NULL;
+	}
+	json_decref(more);
+	return assignment_append(out, message);
 }

@@ -16,6 +16,7 @@
 struct executor_place;
 struct executor_spec;
 struct runtime;
+struct runtime_config;
 
 /* How long a script has to end by itself after SIGTERM. */
 #define ASSIGNMENT_GRACE_MS 5000
@@ -29,8 +30,9 @@ struct assignment {
 	const char *runtime_token, *backend_token;
 	/* From the specification. */
 	const struct runtime *runtime;
-	const char *name;     /* the script's file name */
-	const char *executor; /* auto | docker | sandbox */
+	struct runtime_config *config;
+	const char *name;     /* the script's file name; of a payload a path */
+	const char *executor; /* auto | docker | sandbox | ssh */
 	const char *image;    /* NULL: the runtime's own */
 	bool egress;
 	uint64_t timeout_ms; /* 0: none */

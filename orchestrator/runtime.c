@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/runtime_config.h"
 #include "common/trace.h"
 #include "orchestrator/executor.h"
 
@@ -56,7 +57,44 @@ const char *runtime_program(const char *name)
 	return rt && rt->standalone ? rt->interpreter[0] : NULL;
 }
 
-json_t *runtime_argv(const struct runtime *rt, const char *script,
+/* Appends; -1 when out of memory. */
+static int runtime_add(json_t *argv, const char *word)
+{
+	return json_array_append_new(argv, json_string(word));
+}
+
+/* The heap's limit is the last of the options, so that one before it that
+ * lacks its value takes this for it, which Node refuses, and not the script. */
+static int runtime_add_node_options(json_t *argv,
+				    const struct runtime_config_options *o)
+{
+	char heap[sizeof("--max-old-space-size=") + 20];
+	bool own = false;
+	int r = 0;
+
+	for (size_t i = 0; o->node_options && o->node_options[i]; i++) {
+		own |= runtime_node_option_is(o->node_options[i],
+					      "--max-old-space-size");
+		r |= runtime_add(argv, o->node_options[i]);
+	}
+	snprintf(heap, sizeof(heap), "--max-old-space-size=%llu",
+		 o->max_memory_mb * 3ULL / 4);
+	return own ? r : r | runtime_add(argv, heap);
+}
+
+static int runtime_add_options(json_t *argv, const struct runtime *rt,
+			       const struct runtime_config_options *o)
+{
+	if (!strcmp(rt->name, "node"))
+		return runtime_add_node_options(argv, o);
+	if (!strcmp(rt->name, "bun") &&
+	    o->max_memory_mb <= RUNTIME_SMALL_MEMORY_MB)
+		return runtime_add(argv, "--smol");
+	return 0;
+}
+
+json_t *runtime_argv(const struct runtime *rt,
+		     const struct runtime_config_options *o, const char *script,
 		     const json_t *args)
 {
 	json_t *argv = json_array(), *arg;
@@ -64,9 +102,9 @@ json_t *runtime_argv(const struct runtime *rt, const char *script,
 	int r = 0;
 
 	for (i = 0; rt->interpreter[i]; i++)
-		r |= json_array_append_new(argv,
-					   json_string(rt->interpreter[i]));
-	r |= json_array_append_new(argv, json_string(script));
+		r |= runtime_add(argv, rt->interpreter[i]);
+	r |= runtime_add_options(argv, rt, o);
+	r |= runtime_add(argv, script);
 	json_array_foreach(args, i, arg)
 		r |= json_array_append(argv, arg);
 	if (!r)
@@ -104,7 +142,49 @@ static int runtime_set_trace(json_t *env, const char *trace)
 	return json_object_set_new(env, "TRACEPARENT", json_string(parent));
 }
 
+/* The way out is the egress proxy, whatever the user or the image say. */
+static int runtime_set_proxy(json_t *env, const struct runtime *rt,
+			     const struct runtime_allow *net)
+{
+	static const char *const names[] = {
+		"HTTP_PROXY",
+		"HTTPS_PROXY",
+		"http_proxy",
+		"https_proxy",
+	};
+	int r = 0;
+
+	if (!net->all && !net->items)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		r |= json_object_set_new(env, names[i],
+					 json_string(RUNTIME_PROXY_URL));
+	r |= json_object_set_new(env, "NO_PROXY",
+				 json_string(RUNTIME_PROXY_NOT_FOR));
+	r |= json_object_set_new(env, "no_proxy",
+				 json_string(RUNTIME_PROXY_NOT_FOR));
+	if (!strcmp(rt->name, "node"))
+		r |= json_object_set_new(env, "NODE_USE_ENV_PROXY",
+					 json_string("1"));
+	return r;
+}
+
+/* NODE_ENV may be the user's own: libraries know other names, such as test. */
+static int runtime_set_environment(json_t *env, const struct runtime *rt,
+				   const char *environment)
+{
+	int r = json_object_set_new(env, "CRONIUM_ENVIRONMENT",
+				    json_string(environment));
+
+	if ((!strcmp(rt->name, "node") || !strcmp(rt->name, "bun")) &&
+	    !json_object_get(env, "NODE_ENV"))
+		r |= json_object_set_new(env, "NODE_ENV",
+					 json_string(environment));
+	return r;
+}
+
 json_t *runtime_env(const struct runtime *rt,
+		    const struct runtime_config_options *o,
 		    const struct executor_place *place,
 		    const struct runtime_identity *who, const json_t *env)
 {
@@ -129,6 +209,8 @@ json_t *runtime_env(const struct runtime *rt,
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		r |= json_object_set_new(out, own[i][0],
 					 json_string(own[i][1]));
+	r |= runtime_set_environment(out, rt, o->environment);
+	r |= runtime_set_proxy(out, rt, &o->permissions.net);
 	r |= runtime_set_trace(out, who->trace);
 	if (!r)
 		return out;

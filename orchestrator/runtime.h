@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 struct executor_place;
+struct runtime_config_options;
 
 #define RUNTIME_PREFIX_MAX 2
 
@@ -30,9 +31,17 @@ const struct runtime *runtime_find(const char *name);
 /* The name of the interpreter of a standalone runtime, else NULL. */
 const char *runtime_program(const char *name);
 
-/* ["python3","-u",script,args…]; args is an array of strings or NULL. A new
- * reference, NULL when out of memory. */
-json_t *runtime_argv(const struct runtime *rt, const char *script,
+/* Where a script finds the egress proxy, if it may reach anything. */
+#define RUNTIME_PROXY_URL "http://localhost:8082"
+#define RUNTIME_PROXY_NOT_FOR "localhost,127.0.0.1,::1"
+/* Bun collects more often at or below it. */
+#define RUNTIME_SMALL_MEMORY_MB 1024
+
+/* ["python3","-u",script,args…], with what the configuration adds in front of
+ * the script; args is an array of strings or NULL. A new reference, NULL when
+ * out of memory. */
+json_t *runtime_argv(const struct runtime *rt,
+		     const struct runtime_config_options *o, const char *script,
 		     const json_t *args);
 
 /* Who runs, for its environment. */
@@ -50,5 +59,6 @@ struct runtime_identity {
  * NULL when out of memory.
  */
 json_t *runtime_env(const struct runtime *rt,
+		    const struct runtime_config_options *o,
 		    const struct executor_place *place,
 		    const struct runtime_identity *who, const json_t *env);

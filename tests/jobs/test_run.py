@@ -60,6 +60,7 @@ def test_environment_is_clean(run):
         "CRONIUM_EXECUTION_ID",
         "CRONIUM_JOB_ID",
         "CRONIUM_EXECUTION_MODE",
+        "CRONIUM_ENVIRONMENT",
     ):
         assert env.pop(name)
     assert not [n for n in env if "CRONIUM" in n and n != "CRONIUM_VERSION"]

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/json.h"
+#include "js.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
@@ -75,7 +76,7 @@ static void test_defaults(void **state)
 	assert_string_equal(a->executor, "auto");
 	assert_false(a->egress);
 	assert_int_equal(a->timeout_ms, 0);
-	assert_int_equal(a->memory_mb, 512);
+	assert_int_equal(a->memory_mb, 2048);
 	assert_int_equal(a->cpu_milli, 1000);
 	assert_int_equal(a->pids, 256);
 	assignment_free(a);
@@ -195,8 +196,49 @@ static void test_for_runner(void **state)
 	assert_int_equal(json_get_int(o, "script_bytes", 0), 4);
 	assert_int_equal(json_get_int(o, "uid", 0), -1);
 	assert_int_equal(json_array_size(json_object_get(o, "argv")), 4);
+	assert_int_equal(json_get_int(o, "max_stderr_bytes", 0), 1 << 20);
+	assert_int_equal(json_get_int(o, "file_mode", 0), 0600);
+	assert_false(
+		json_get_bool(json_object_get(o, "permissions"), "run", true));
 	assert_string_equal(json_get_str(json_object_get(o, "env"), "K", ""),
 			    "V");
+	json_decref(o);
+	assignment_free(a);
+}
+
+static void test_runtime_block(void **state)
+{
+	static const char text[] =
+		"{" HEAD ",\"spec\":{\"name\":\"p.tar.gz\",\"payload\":true,"
+		"\"script_name\":\"src/x.mjs\",\"memory_mb\":4096,"
+		"\"runtime\":{\"type\":\"node\",\"node_options\":"
+		"[\"--max-old-space-size=4000\"],\"permissions\":{\"net\":"
+		"[\"a.test\"],\"run\":true},\"max_stderr_capture\":5,"
+		"\"worker_file_perm\":\"0640\"}}}";
+	const struct executor_place place = {
+		.work_dir = "/work",
+		.runtime_api = "http://localhost:8081",
+		.mode = "sandbox",
+	};
+	_cleanup_json_ json_t *permissions = js(
+		"{'net':['a.test'],'read':false,'write':false,'env':false,"
+		"'run':true}");
+	_cleanup_json_ json_t *argv = js(
+		"['node','--max-old-space-size=4000','src/x.mjs']");
+	struct assignment *a;
+	struct buf out = { 0 };
+	char err[256];
+	json_t *o;
+
+	assert_int_equal(parse(&a, text, err), 0);
+	assert_int_equal(assignment_for_runner(a, &place, &out), 0);
+	o = load(&out);
+	assert_string_equal(json_get_str(o, "script_name", ""), "src/x.mjs");
+	assert_string_equal(json_get_str(o, "runtime", ""), "node");
+	assert_int_equal(json_get_int(o, "max_stderr_bytes", 0), 5);
+	assert_int_equal(json_get_int(o, "file_mode", 0), 0640);
+	assert_true(json_equal(json_object_get(o, "permissions"), permissions));
+	assert_true(json_equal(json_object_get(o, "argv"), argv));
 	json_decref(o);
 	assignment_free(a);
 }
@@ -211,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_for_sidecar),
 		cmocka_unit_test(test_for_runner),
+		cmocka_unit_test(test_runtime_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
