@@ -19,6 +19,12 @@ API_HANDLER(api_job_output);
 API_HANDLER(api_job_payload);
 API_HANDLER(api_payload_key);
 
+/* api_hosts.c */
+API_HANDLER(api_host_list);
+API_HANDLER(api_host_get);
+API_HANDLER(api_host_put);
+API_HANDLER(api_host_delete);
+
 /* api_logs.c */
 API_HANDLER(api_log_read);
 API_HANDLER(api_log_append);

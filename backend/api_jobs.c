@@ -22,7 +22,9 @@ static void on_submitted(struct backend *b, struct api_call *call, int r,
 		job_changed(b, &result->job);
 	if (!call)
 		return;
-	if (r)
+	if (r == STORE_E_HOST)
+		api_problem(call, 400, "invalid_spec", "%s", result->message);
+	else if (r)
 		api_store_problem(call, r, result, "job");
 	else
 		api_reply_json(call, 201, job_json(&result->job));

@@ -42,6 +42,11 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/api-keys", api_key_create, API_ADMIN },
 	{ HTTP_DELETE, "/v1/api-keys/{id}", api_key_delete, API_ADMIN },
 
+	{ HTTP_GET, "/v1/hosts", api_host_list, API_ADMIN },
+	{ HTTP_GET, "/v1/hosts/{name}", api_host_get, API_ADMIN },
+	{ HTTP_PUT, "/v1/hosts/{name}", api_host_put, API_ADMIN },
+	{ HTTP_DELETE, "/v1/hosts/{name}", api_host_delete, API_ADMIN },
+
 	{ HTTP_GET, "/v1/agents", api_agent_list, API_ADMIN },
 	{ HTTP_GET, "/v1/agents/{name}/claims", api_agent_claims, API_AGENT },
 	{ HTTP_POST, "/v1/agents/{name}/heartbeat", api_agent_heartbeat,

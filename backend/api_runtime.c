@@ -176,7 +176,9 @@ static void on_execution(int r, const struct store_result *result, void *ctx)
 	if (r)
 		api_store_problem(call, r, result, "execution");
 	else
-		api_reply_json(call, 200, job_context_json(&result->job));
+		api_reply_json(call, 200,
+			       job_context_json(&result->job,
+						claims_of(call)->read_only));
 }
 
 API_HANDLER(api_runtime_context)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/host_spec.h"
 #include "backend/job_json.h"
 #include "backend/store.h"
 #include "common/frame.h"
@@ -56,10 +57,19 @@ static int assign_token(json_t *doc, const char *member, const char *audience,
 	return r;
 }
 
+/* What the job asks for, or what its host allows. */
+static bool assign_read_only(const struct store_result *claim,
+			     const json_t *spec)
+{
+	return json_get_bool(spec, "read_only", false) ||
+	       (claim->claim.host && claim->claim.host->read_only);
+}
+
 static int assign_tokens(json_t *doc, const struct assign_config *config,
-			 const struct store_job *job, const json_t *spec,
+			 const struct store_result *claim, const json_t *spec,
 			 int64_t now_s)
 {
+	const struct store_job *job = &claim->job;
 	struct token_claims c = {
 		.issuer = (char *)BACKEND_ISSUER,
 		.subject = (char *)job->execution,
@@ -70,7 +80,7 @@ static int assign_tokens(json_t *doc, const struct assign_config *config,
 		.scopes = TOKEN_SCOPE_INPUT | TOKEN_SCOPE_OUTPUT |
 			  TOKEN_SCOPE_VARIABLES | TOKEN_SCOPE_CONDITION |
 			  TOKEN_SCOPE_CONTEXT | TOKEN_SCOPE_TOOLS,
-		.read_only = json_get_bool(spec, "read_only", false),
+		.read_only = assign_read_only(claim, spec),
 	};
 	int r = patterns_from(json_object_get(spec, "vars_read"), &c.vars_read);
 
@@ -123,13 +133,18 @@ static int assign_signature(json_t *doc, const struct assign_config *config,
 	return 0;
 }
 
+static json_t *assign_host(const struct store_result *claim)
+{
+	return claim->claim.host ? host_json(claim->claim.host) : json_null();
+}
+
 static json_t *assign_json(const struct assign_config *config,
 			   const struct store_result *claim, int64_t now_s)
 {
 	const struct store_job *job = &claim->job;
 	json_t *spec = json_loadb(job->spec.data, job->spec.len, 0, NULL);
 	json_t *doc = json_pack(
-		"{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:n}",
+		"{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:o}",
 		"execution", job->execution, "job", job->id, "epoch",
 		(json_int_t)job->epoch, "attempt", (json_int_t)job->attempt,
 		"lease_ms", (json_int_t)config->backend->lease_ms,
@@ -137,10 +152,10 @@ static json_t *assign_json(const struct assign_config *config,
 		spec, "script_bytes", (json_int_t)claim->claim.script.len,
 		"input_bytes", (json_int_t)claim->claim.input.len, "issuer",
 		BACKEND_ISSUER, "public_key", config->public_pem, "context",
-		job_context_json(job), "limits", limits_json(config->backend),
-		"host");
+		job_context_json(job, assign_read_only(claim, spec)), "limits",
+		limits_json(config->backend), "host", assign_host(claim));
 
-	if (doc && (assign_tokens(doc, config, job, spec, now_s) ||
+	if (doc && (assign_tokens(doc, config, claim, spec, now_s) ||
 		    assign_signature(doc, config, claim))) {
 		json_decref(doc);
 		return NULL;

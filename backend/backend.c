@@ -15,6 +15,7 @@
 #include "backend/metrics.h"
 #include "backend/queue.h"
 #include "backend/refusals.h"
+#include "backend/retries.h"
 #include "backend/run_dir.h"
 #include "backend/startup.h"
 #include "backend/store.h"
@@ -96,6 +97,8 @@ static int make_parts(struct backend *b)
 		r = auth_new(&b->auth, b);
 	if (!r)
 		r = queue_new(&b->queue, b);
+	if (!r)
+		r = retries_new(&b->retries, b);
 	return r ? r : make_server(b);
 }
 
@@ -131,6 +134,7 @@ void backend_close(struct backend *b)
 {
 	http_server_free(b->server);
 	tools_free(b->tools);
+	retries_free(b->retries);
 	queue_free(b->queue);
 	store_close(b->store);
 	auth_free(b->auth);
@@ -298,6 +302,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	b->draining = true;
 	event_add(b->drain_timer, &limit);
 	queue_stop(b->queue);
+	retries_stop(b->retries);
 	change_hub_stop(b->changes);
 	refusals_stop(b->refusals);
 	follow_stop(b->follow);

@@ -36,6 +36,7 @@ struct live;
 struct metrics;
 struct queue;
 struct refusals;
+struct retries;
 struct store;
 struct streams;
 struct tools;
@@ -69,6 +70,7 @@ struct backend {
 	struct auth *auth;          /* who is calling */
 	struct live *live;          /* executions that are claimed or running */
 	struct queue *queue;        /* claims and leases */
+	struct retries *retries;    /* jobs that wait for their next try */
 	struct follow *follow;      /* who watches which job */
 	struct change_hub *changes; /* who watches variables */
 	struct refusals *refusals;  /* that sidecars report */

@@ -7,6 +7,7 @@
 #include "backend/live.h"
 #include "backend/orphans.h"
 #include "backend/queue.h"
+#include "backend/retries.h"
 #include "backend/store.h"
 #include "backend/streams.h"
 #include "common/log.h"
@@ -45,5 +46,6 @@ void job_changed(struct backend *b, const struct store_job *job)
 		change_hub_execution_ended(b->changes, job->execution);
 	job_publish(b, job);
 	streams_job_changed(b->streams, job);
+	retries_job_changed(b->retries, job);
 	queue_job_changed(b->queue, job);
 }

@@ -28,6 +28,13 @@ static int set_state(json_t *o, const struct store_job *job)
 	       json_object_set_new(o, "cancel_requested",
 				   json_boolean(job->cancel_requested)) ||
 	       json_object_set_new(o, "attempt", json_integer(job->attempt)) ||
+	       json_object_set_new(o, "attempts",
+				   json_integer(1 + job->retry.retries)) ||
+	       json_object_set_new(o, "next_try_ms",
+				   job->not_before_ms
+					   ? json_integer(job->not_before_ms)
+					   : json_null()) ||
+	       json_object_set_new(o, "host", string_or_null(job->host)) ||
 	       json_object_set_new(o, "execution",
 				   string_or_null(job->execution)) ||
 	       json_object_set_new(o, "agent", string_or_null(job->agent)) ||
@@ -98,20 +105,20 @@ int64_t job_deadline_ms(const struct store_job *job, const json_t *spec)
 	return timeout_ms ? job->claimed_ms + timeout_ms : 0;
 }
 
-json_t *job_context_json(const struct store_job *job)
+json_t *job_context_json(const struct store_job *job, bool read_only)
 {
 	_cleanup_json_ json_t *spec = json_loadb(job->spec.data, job->spec.len,
 						 0, NULL);
 	int64_t deadline_ms = job_deadline_ms(job, spec);
 
 	return json_pack(
-		"{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b,s:o,s:o}", "job",
-		job->id, "execution", job->execution, "name", job->name,
+		"{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b,s:b,s:o,s:o}",
+		"job", job->id, "execution", job->execution, "name", job->name,
 		"event", "attempt", (json_int_t)job->attempt, "trigger", "api",
 		"executor", job->executor, "deadline_ms",
 		deadline_ms ? json_integer(deadline_ms) : json_null(), "labels",
 		labels_json(job), "session", "dry_run",
-		json_get_bool(spec, "dry_run", false), "parent",
-		string_or_null(job->parent), "trace_id",
+		json_get_bool(spec, "dry_run", false), "read_only", read_only,
+		"parent", string_or_null(job->parent), "trace_id",
 		string_or_null(job->trace_id));
 }

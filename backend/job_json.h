@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "common/buf.h"
 #include "common/macro.h"
@@ -15,7 +16,7 @@ json_t *job_json(const struct store_job *job);
 int job_json_append(struct buf *out, const struct store_job *job) MUST_CHECK;
 
 /* The context; needs job->spec. NULL on ENOMEM. */
-json_t *job_context_json(const struct store_job *job);
+json_t *job_context_json(const struct store_job *job, bool read_only);
 
 /* When the job has to be over, counted from its claim; 0: no limit. */
 int64_t job_deadline_ms(const struct store_job *job, const json_t *spec);

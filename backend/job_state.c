@@ -15,7 +15,7 @@ static const struct {
 	[JOB_QUEUED] = { "queued", BIT(JOB_CLAIMED) | BIT(JOB_CANCELLED) },
 	[JOB_CLAIMED] = { "claimed",
 			  BIT(JOB_QUEUED) | BIT(JOB_RUNNING) | ENDS },
-	[JOB_RUNNING] = { "running", ENDS },
+	[JOB_RUNNING] = { "running", BIT(JOB_QUEUED) | ENDS },
 	[JOB_SUCCEEDED] = { "succeeded", 0 },
 	[JOB_FAILED] = { "failed", 0 },
 	[JOB_TIMED_OUT] = { "timed_out", 0 },

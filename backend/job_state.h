@@ -2,9 +2,10 @@
  * The job state machine, the only one there is:
  *
  *   queued ──▶ claimed ──▶ running ──▶ succeeded | failed | timed_out
- *     │         │   │         └──────▶ cancelled | lost
+ *     │         │   │         ├──────▶ cancelled | lost
+ *     │         │   │         └──────▶ queued     (it is tried again)
  *     │         │   └─▶ any end state   (it ended before it was started)
- *     │         └─▶ queued              (lease ran out or was given back)
+ *     │         └─▶ queued   (lease ran out, was given back, tried again)
  *     └─▶ cancelled
  *
  * End states never change. Pure.

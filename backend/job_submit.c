@@ -7,11 +7,26 @@
 #include "backend/job_spec.h"
 #include "backend/job_submission.h"
 #include "common/json.h"
+#include "common/runtime_config.h"
 #include "payload/sign.h"
 
 static struct store_blob blob_of(const struct buf *b)
 {
 	return (struct store_blob){ b->data, b->len };
+}
+
+static struct store_retry retry_of(const json_t *runtime)
+{
+	const json_t *backoff = json_object_get(runtime, "backoff");
+
+	return (struct store_retry){
+		.retries = json_get_int(runtime, "retries", 0),
+		.initial_ms = json_get_int(backoff, "initial",
+					   RUNTIME_BACKOFF_INITIAL_MS),
+		.max_ms = json_get_int(backoff, "max", RUNTIME_BACKOFF_MAX_MS),
+		.elapsed_ms = json_get_int(backoff, "max_elapsed",
+					   RUNTIME_BACKOFF_MAX_ELAPSED_MS),
+	};
 }
 
 int job_submit(struct backend *b, const struct job_submission *s,
@@ -34,6 +49,8 @@ int job_submit(struct backend *b, const struct job_submission *s,
 						    ""),
 				       "none") != 0,
 		.trace_id = options->trace_id,
+		.host = json_get_str(s->spec, "host", NULL),
+		.retry = retry_of(json_object_get(s->spec, "runtime")),
 		.parent = options->parent,
 		.max_children = options->max_children,
 		.max_depth = options->max_depth,

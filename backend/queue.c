@@ -60,6 +60,26 @@ static void queue_give_back(struct queue *q, const struct store_job *job,
 			  "the store is busy: the lease will run out");
 }
 
+/* Its host was removed after it was submitted. */
+static void queue_fail_hostless(struct queue *q, const struct store_job *job)
+{
+	char reason[QUEUE_PROBLEM_BYTES];
+	const struct store_complete complete = {
+		.lease = { job->execution, job->epoch },
+		.state = JOB_FAILED,
+		.reason = reason,
+	};
+	const struct store_done done = { NULL, on_given_back, q->b };
+
+	snprintf(reason, sizeof(reason),
+		 "there is no host %s any more: it was removed after the job "
+		 "was submitted",
+		 job->host);
+	if (store_queue_complete(q->b->store, &complete, done))
+		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
+			  "the store is busy: the lease will run out");
+}
+
 static int queue_send(struct queue *q, struct agent *a,
 		      const struct store_result *claim)
 {
@@ -89,6 +109,8 @@ static void queue_claimed(struct queue *q, struct agent *a,
 	queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
 	if (!a || q->stopped)
 		queue_give_back(q, job, "the agent went away");
+	else if (job->host && !result->claim.host)
+		queue_fail_hostless(q, job);
 	else if (queue_send(q, a, result))
 		queue_give_back(q, job, "out of memory");
 }
@@ -189,13 +211,6 @@ static void queue_wake(struct queue *q)
 	event_active(q->wake, EV_TIMEOUT, 0);
 }
 
-static void queue_add(struct queue *q)
-{
-	q->queued++;
-	q->turn++;
-	queue_wake(q);
-}
-
 void queue_job_changed(struct queue *q, const struct store_job *job)
 {
 	const struct live_execution *x;
@@ -203,8 +218,10 @@ void queue_job_changed(struct queue *q, const struct store_job *job)
 
 	switch (job->state) {
 	case JOB_QUEUED: /* or once more */
-		queue_add(q);
-		return;
+		if (!job->not_before_ms)
+			q->queued++;
+		q->turn++;
+		break;
 	case JOB_CLAIMED:
 		if (!job->cancel_requested)
 			q->queued = MAX(q->queued - 1, 0);

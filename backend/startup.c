@@ -9,6 +9,7 @@
 #include "backend/live.h"
 #include "backend/orphans.h"
 #include "backend/queue.h"
+#include "backend/retries.h"
 #include "backend/store.h"
 #include "common/id.h"
 
@@ -76,6 +77,7 @@ static int startup_take(struct startup *s, const struct store_result *result)
 	case STARTUP_COUNT:
 		queue_start(s->b->queue, result->counts[JOB_QUEUED]);
 		orphans_start(s->b);
+		retries_start(s->b->retries);
 		break;
 	default:
 		break;

@@ -21,6 +21,7 @@ const char *store_outcome_name(int e)
 		[STORE_E_STREAM_GAP] = "stream_gap",
 		[STORE_E_STREAM_ENDED] = "stream_ended",
 		[STORE_E_FAMILY] = "too_many_jobs",
+		[STORE_E_HOST] = "no_host",
 	};
 
 	if (e < 0 || (size_t)e >= ARRAY_SIZE(names))
@@ -127,6 +128,13 @@ int store_queue_expire(struct store *s, int64_t now_ms, struct store_done done)
 	struct store_request_ms request = { now_ms };
 
 	return store_call_start(s, STORE_OP_QUEUE_EXPIRE, &request, done);
+}
+
+int store_queue_due(struct store *s, int64_t now_ms, struct store_done done)
+{
+	struct store_request_ms request = { now_ms };
+
+	return store_call_start(s, STORE_OP_QUEUE_DUE, &request, done);
 }
 
 int store_queue_grace(struct store *s, int64_t lease_ms, struct store_done done)

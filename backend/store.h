@@ -1,7 +1,7 @@
 /*
  * The store: everything of the backend that outlives a restart. This header
- * is what the API and the queue see, store_record.h what they get back, and
- * store_call.h what an implementation (SQLite; PostgreSQL later) sees.
+ * and store_host.h are what the API and the queue see, store_record.h what they
+ * get back, and store_call.h what an implementation (SQLite; PostgreSQL later) sees.
  *
  * Every operation is asynchronous. It copies its request in, is queued, and
  * never waits for the disk in the caller's thread:
@@ -72,6 +72,7 @@ enum {
 	STORE_E_STREAM_GAP, /* records are missing before that number */
 	STORE_E_STREAM_ENDED, /* nothing more can be appended */
 	STORE_E_FAMILY,       /* too many jobs of one execution, or too deep */
+	STORE_E_HOST,         /* a job names a host that is not registered */
 };
 
 /* "not_found" …: the name of an outcome, as in problem documents. */
@@ -149,7 +150,9 @@ struct store_job_new {
 				 * there is no such job */
 	bool input_stream;      /* false: its input stream is empty */
 	const char *trace_id;   /* of everything that it does */
-	const char *signature; /* of the script: payload/sign.h */
+	const char *signature;  /* of the script: payload/sign.h */
+	const char *host; /* NULL: none; STORE_E_HOST where it is unknown */
+	struct store_retry retry;
 	struct store_blob spec, script, input, labels;
 	int64_t max_queued; /* STORE_E_LIMIT when as many wait; 0: no limit */
 	struct store_audit audit;
@@ -266,19 +269,28 @@ struct store_complete {
 				    * log was full: added to the job's */
 	struct store_audit audit;
 };
-/* result->job; a repeat with the same epoch is 0 with result->repeated and
- * the first result; STORE_E_STALE_EPOCH. */
+/* result->job, which is queued again where it is to be retried; a repeat with
+ * the same epoch is 0 with result->repeated and the job as it is;
+ * STORE_E_STALE_EPOCH. */
 int store_queue_complete(struct store *s, const struct store_complete *complete,
 			 struct store_done done) MUST_CHECK;
 
 /*
  * Ends the leases that ran out before now_ms: not started → queued (or
- * cancelled, where that was requested), started → lost. result->jobs: the
+ * cancelled, where that was requested), started → lost, or queued where it is
+ * to be retried. result->jobs: the
  * jobs concerned, at most STORE_LIST_MAX (call again when it is that many),
  * with result->next_ms: when the next lease runs out, 0 for none.
  */
 int store_queue_expire(struct store *s, int64_t now_ms,
 		       struct store_done done) MUST_CHECK;
+
+/*
+ * Lets the jobs be claimed that had to wait until now_ms for their next try.
+ * result->jobs, and result->next_ms, as store_queue_expire().
+ */
+int store_queue_due(struct store *s, int64_t now_ms,
+		    struct store_done done) MUST_CHECK;
 
 /* After a restart: gives every lease that is out at least lease_ms from now,
  * so that agents can come back before store_queue_expire() ends them. */

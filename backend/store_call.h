@@ -31,6 +31,7 @@ enum store_op {
 	STORE_OP_QUEUE_HEARTBEAT,    /* struct store_heartbeat */
 	STORE_OP_QUEUE_COMPLETE,     /* struct store_complete */
 	STORE_OP_QUEUE_EXPIRE,       /* struct store_request_ms */
+	STORE_OP_QUEUE_DUE,          /* struct store_request_ms */
 	STORE_OP_QUEUE_GRACE,        /* struct store_request_ms */
 	STORE_OP_QUEUE_ABANDON,      /* struct store_request_id */
 	STORE_OP_LOG_APPEND,         /* struct store_log_append */
@@ -51,6 +52,10 @@ enum store_op {
 	STORE_OP_CONDITION_GET,      /* struct store_request_id */
 	STORE_OP_TOOL_BEGIN,         /* struct store_tool_begin */
 	STORE_OP_TOOL_FINISH,        /* struct store_tool_finish */
+	STORE_OP_HOST_PUT,           /* struct store_host_put */
+	STORE_OP_HOST_DELETE,        /* struct store_host_delete */
+	STORE_OP_HOST_GET,           /* struct store_request_id */
+	STORE_OP_HOST_LIST,          /* none */
 	STORE_OP_AUDIT_APPEND,       /* struct store_request_audit */
 	STORE_OP_AUDIT_LIST,         /* struct store_audit_query */
 	STORE_OP_API_KEY_ADD,        /* struct store_api_key_new */

@@ -41,6 +41,22 @@ struct store_usage {
 	int64_t user_us, system_us, max_rss_kb;
 };
 
+/* How often a job that failed is tried again: the waits double from initial_ms
+ * to max_ms, and none begins later than elapsed_ms after the first failure. */
+struct store_retry {
+	int64_t retries, initial_ms, max_ms, elapsed_ms;
+};
+
+/* Where the executor ssh runs jobs. */
+struct store_host {
+	const char *name, *user, *address;
+	int64_t port;
+	const char *host_key; /* "SHA256:…"; NULL: not pinned */
+	const char *mode;     /* "tunnel" or "direct" */
+	bool read_only;       /* its executions change nothing */
+	int64_t created_ms;   /* set by the store */
+};
+
 struct store_job {
 	const char *id, *name, *runtime;
 	const char *executor;  /* as asked for; where it runs once started */
@@ -50,6 +66,9 @@ struct store_job {
 	const char *want_agent, *parent, *input_from, *trace_id;
 	const char *signature; /* of the script; NULL: from before there were
 				* any */
+	const char *host;      /* for the executor ssh, or NULL */
+	struct store_retry retry;
+	int64_t not_before_ms; /* queued, but waits until then; 0: no wait */
 	bool input_stream;
 	enum job_state state;
 	bool cancel_requested;
@@ -145,7 +164,14 @@ struct store_result {
 		struct store_blob blob;
 		struct { /* the job itself is in result->job */
 			struct store_blob script, input;
+			const struct store_host *host; /* NULL: it names none,
+							* or it is gone */
 		} claim;
+		struct store_host host;
+		struct {
+			const struct store_host *items;
+			size_t n;
+		} hosts;
 		struct {
 			const struct store_stop *cancel;
 			size_t n_cancel;
@@ -217,5 +243,5 @@ struct store_result {
 			size_t n;
 		} api_keys;
 	};
-	bool created; /* put: the variable is new */
+	bool created; /* put: the variable or host is new */
 };

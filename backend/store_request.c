@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/store_call.h"
+#include "backend/store_host.h"
 
 /* What of a request has to be copied deeply. */
 enum field_type {
@@ -14,7 +15,7 @@ enum field_type {
 	FIELD_CHUNKS, /* of struct store_log_append */
 };
 
-#define STORE_FIELDS_MAX 16
+#define STORE_FIELDS_MAX 20
 
 struct field {
 	enum field_type type;
@@ -48,6 +49,7 @@ static const struct op_info op_infos[STORE_OPS] = {
 			STR(store_job_new, input_from),
 			STR(store_job_new, trace_id),
 			STR(store_job_new, signature),
+			STR(store_job_new, host),
 			BLOB(store_job_new, spec),
 			BLOB(store_job_new, script),
 			BLOB(store_job_new, input),
@@ -106,6 +108,9 @@ static const struct op_info op_infos[STORE_OPS] = {
 		},
 	},
 	[STORE_OP_QUEUE_EXPIRE] = {
+		.writes = true, SIZE(store_request_ms),
+	},
+	[STORE_OP_QUEUE_DUE] = {
 		.writes = true, SIZE(store_request_ms),
 	},
 	[STORE_OP_QUEUE_GRACE] = {
@@ -225,6 +230,27 @@ static const struct op_info op_infos[STORE_OPS] = {
 			AUDIT(store_tool_finish),
 		},
 	},
+	[STORE_OP_HOST_PUT] = {
+		.writes = true, SIZE(store_host_put),
+		.fields = {
+			STR(store_host_put, host.name),
+			STR(store_host_put, host.user),
+			STR(store_host_put, host.address),
+			STR(store_host_put, host.host_key),
+			STR(store_host_put, host.mode), AUDIT(store_host_put),
+		},
+	},
+	[STORE_OP_HOST_DELETE] = {
+		.writes = true, SIZE(store_host_delete),
+		.fields = {
+			STR(store_host_delete, name), AUDIT(store_host_delete),
+		},
+	},
+	[STORE_OP_HOST_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_HOST_LIST] = { .writes = false },
 	[STORE_OP_AUDIT_APPEND] = {
 		.writes = true, SIZE(store_request_audit),
 		.fields = { AUDIT(store_request_audit) },

@@ -5,7 +5,7 @@
  *   store_sqlite.c           threads, group commit
  *   store_sqlite_schema.c    tables
  *   store_sqlite_db.c        statements and errors
- *   store_sqlite_{job,family,queue,log,stream,sweep,variable,change,runtime,tool,audit}.c
+ *   store_sqlite_{job,family,queue,retry,host,log,stream,sweep,variable,change,runtime,tool,audit}.c
  *   operations
  *
  * An operation may be run again after its transaction was rolled back. It
@@ -24,7 +24,9 @@ sqlite_op_fn sqlite_job_submit, sqlite_job_get, sqlite_job_list,
 sqlite_op_fn sqlite_job_cancel_orphans;
 sqlite_op_fn sqlite_queue_claim, sqlite_queue_give_back, sqlite_queue_started,
 	sqlite_queue_heartbeat, sqlite_queue_complete, sqlite_queue_expire,
-	sqlite_queue_grace, sqlite_queue_abandon;
+	sqlite_queue_due, sqlite_queue_grace, sqlite_queue_abandon;
+sqlite_op_fn sqlite_host_put, sqlite_host_delete, sqlite_host_get,
+	sqlite_host_list;
 sqlite_op_fn sqlite_log_append, sqlite_log_read;
 sqlite_op_fn sqlite_stream_append, sqlite_stream_read, sqlite_stream_get,
 	sqlite_stream_sweep;

@@ -8,19 +8,20 @@
 
 /* ---------------------------------------------------------------- loading */
 
-#define JOB_COLUMNS                                                           \
-	"j.seq, coalesce(e.seq, 0), coalesce(e.state, 0), j.id, j.name, "     \
-	"j.runtime, coalesce(e.executor, j.executor), e.id, e.agent, e.pod, " \
-	"j.reason, j.state, j.cancel_requested, j.cancel_reason, "            \
-	"coalesce(e.epoch, 0), coalesce(e.attempt, 1), j.created_ms, "        \
-	"coalesce(e.claimed_ms, 0), coalesce(e.started_ms, 0), j.ended_ms, "  \
-	"coalesce(e.lease_until_ms, 0), e.exit_code, coalesce(e.signal, 0), " \
-	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), "                 \
-	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), "               \
-	"j.script_bytes, j.input_bytes, j.output_bytes, "                     \
-	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels, "    \
-	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream, "  \
-	"j.signature"
+#define JOB_COLUMNS                                                                \
+	"j.seq, coalesce(e.seq, 0), coalesce(e.state, 0), j.id, j.name, "          \
+	"j.runtime, coalesce(e.executor, j.executor), e.id, e.agent, e.pod, "      \
+	"j.reason, j.state, j.cancel_requested, j.cancel_reason, "                 \
+	"coalesce(e.epoch, 0), coalesce(e.attempt, 1), j.created_ms, "             \
+	"coalesce(e.claimed_ms, 0), coalesce(e.started_ms, 0), j.ended_ms, "       \
+	"coalesce(e.lease_until_ms, 0), e.exit_code, coalesce(e.signal, 0), "      \
+	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), "                      \
+	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), "                    \
+	"j.script_bytes, j.input_bytes, j.output_bytes, "                          \
+	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels, "         \
+	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream, "       \
+	"j.signature, j.host, j.retries, j.backoff_initial_ms, j.backoff_max_ms, " \
+	"j.backoff_elapsed_ms, j.not_before_ms"
 #define JOB_WITH_LATEST                                                       \
 	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
 	"j.epoch "
@@ -73,6 +74,12 @@ static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
 	j->trace_id = db_column_str(row, i++, a);
 	j->input_stream = sqlite3_column_int(row, i++);
 	j->signature = db_column_str(row, i++, a);
+	j->host = db_column_str(row, i++, a);
+	j->retry.retries = sqlite3_column_int64(row, i++);
+	j->retry.initial_ms = sqlite3_column_int64(row, i++);
+	j->retry.max_ms = sqlite3_column_int64(row, i++);
+	j->retry.elapsed_ms = sqlite3_column_int64(row, i++);
+	j->not_before_ms = sqlite3_column_int64(row, i++);
 	if (i < sqlite3_column_count(row))
 		j->spec = db_column_blob(row, i, a);
 }
@@ -160,7 +167,7 @@ int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
 	assert(job_state_may_move(job->job.state, state));
 	return db_exec(db,
 		       "UPDATE jobs SET state = ?2, reason = ?3, "
-		       "ended_ms = ?4 WHERE seq = ?1",
+		       "ended_ms = ?4, not_before_ms = 0 WHERE seq = ?1",
 		       DB_ARGS(db_int(job->seq), db_int(state), db_str(reason),
 			       db_int(ended_ms)));
 }
@@ -281,8 +288,10 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
 		"executor, state, created_ms, script_bytes, input_bytes, "
 		"labels, want_agent, parent, input_from, trace_id, "
-		"input_stream, bound, signature) VALUES (?1, ?2, ?3, ?4, ?5, "
-		"0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+		"input_stream, bound, signature, host, retries, "
+		"backoff_initial_ms, backoff_max_ms, backoff_elapsed_ms) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, "
+		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
 		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
 			db_str(new->name), db_str(new->runtime),
 			db_str(new->executor), db_int(clock_wall_ms()),
@@ -294,7 +303,11 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 			db_str(new->want_agent), db_str(new->parent),
 			db_str(new->input_from), db_str(new->trace_id),
 			db_int(new->input_stream), db_int(new->bound),
-			db_str(new->signature)));
+			db_str(new->signature), db_str(new->host),
+			db_int(new->retry.retries),
+			db_int(new->retry.initial_ms),
+			db_int(new->retry.max_ms),
+			db_int(new->retry.elapsed_ms)));
 
 	*seq = sqlite3_last_insert_rowid(db->handle);
 	if (r == 0 && new->spec.data)
@@ -319,6 +332,8 @@ int sqlite_job_submit(struct db *db, struct store_call *call)
 	r = submit_check_room(db, call, new->max_queued);
 	if (r == 0)
 		r = submit_check_source(db, call, new->input_from);
+	if (r == 0)
+		r = sqlite_host_check(db, call, new->host);
 	if (r == 0)
 		r = sqlite_family_check(db, call, new);
 	if (r)

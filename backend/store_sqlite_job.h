@@ -42,6 +42,24 @@ int sqlite_payload_save(struct db *db, int64_t job, int kind,
 int sqlite_family_check(struct db *db, struct store_call *call,
 			const struct store_job_new *new) MUST_CHECK;
 
+/* Whether a new job's host is there: 0, STORE_E_HOST, or negative errno. */
+int sqlite_host_check(struct db *db, struct store_call *call,
+		      const char *name) MUST_CHECK;
+/* The host of a claimed job; NULL where there is none of this name. */
+int sqlite_host_load(struct db *db, struct store_call *call, const char *name,
+		     const struct store_host **out) MUST_CHECK;
+
+/* How the latest execution of a job has ended. */
+struct sqlite_attempt {
+	enum job_state state;
+	const char *reason; /* may be NULL */
+	bool has_exit_code;
+	int exit_code, signal;
+};
+/* Moves the job to that state, or back to the queue for another try. */
+int sqlite_retry_or_end(struct db *db, const struct sqlite_job *job,
+			const struct sqlite_attempt *attempt) MUST_CHECK;
+
 /* Moves the job to another state. */
 int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
 			 enum job_state state, const char *reason) MUST_CHECK;

@@ -41,10 +41,13 @@ static int claim_find(struct db *db, const struct store_claim *claim,
 		      int64_t *seq)
 {
 	const char *executors = claim->executors;
-	int r;
+	int r = 0;
 
 	*seq = INT64_MAX;
-	r = claim_find_executor(db, claim->agent, "auto", strlen("auto"), seq);
+	/* ssh is for jobs that say so. */
+	if (strcmp(executors, "ssh"))
+		r = claim_find_executor(db, claim->agent, "auto",
+					strlen("auto"), seq);
 	while (r == 0 && *executors) {
 		size_t len = strcspn(executors, ",");
 
@@ -63,7 +66,7 @@ static int claim_insert(struct db *db, const struct store_claim *claim,
 		"INSERT INTO executions (id, job, epoch, attempt, state, "
 		"agent, claimed_ms, lease_until_ms, log_bytes, log_dropped) "
 		"VALUES (?1, ?2, ?3, 1 + (SELECT count(*) FROM executions "
-		"WHERE job = ?2 AND started_ms > 0), ?4, ?5, ?6, ?7, ?8, ?9)",
+		"WHERE job = ?2 AND state <> 0), ?4, ?5, ?6, ?7, ?8, ?9)",
 		DB_ARGS(db_str(claim->execution), db_int(job->seq),
 			db_int(job->job.epoch + 1), db_int(JOB_CLAIMED),
 			db_str(claim->agent), db_int(now_ms),
@@ -93,6 +96,9 @@ static int claim_load(struct db *db, struct store_call *call, int64_t seq)
 	if (r >= 0)
 		r = sqlite_payload_load(db, call, seq, STORE_INPUT,
 					&call->result.claim.input);
+	if (r >= 0 && job.job.host)
+		r = sqlite_host_load(db, call, job.job.host,
+				     &call->result.claim.host);
 	return MIN(r, 0);
 }
 
@@ -288,28 +294,30 @@ int sqlite_queue_heartbeat(struct db *db, struct store_call *call)
 static int complete_store(struct db *db, const struct sqlite_job *job,
 			  const struct store_complete *c)
 {
-	const char *reason = c->reason;
-	int r;
-
-	if (!reason && c->state == JOB_CANCELLED)
-		reason = job->job.cancel_reason;
-	r = db_exec(db,
-		    "UPDATE executions SET exit_code = ?2, signal = ?3, "
-		    "oom_killed = ?4, user_us = ?5, system_us = ?6, "
-		    "max_rss_kb = ?7, log_dropped = log_dropped + ?8 "
-		    "WHERE seq = ?1",
-		    DB_ARGS(db_int(job->execution_seq),
-			    c->has_exit_code ? db_int(c->exit_code) : db_null(),
-			    db_int(c->signal), db_int(c->oom_killed),
-			    db_int(c->usage.user_us),
-			    db_int(c->usage.system_us),
-			    db_int(c->usage.max_rss_kb),
-			    db_int(MAX(c->log_dropped_bytes, 0))));
+	const struct sqlite_attempt attempt = {
+		.state = c->state,
+		.reason = !c->reason && c->state == JOB_CANCELLED
+				  ? job->job.cancel_reason
+				  : c->reason,
+		.has_exit_code = c->has_exit_code,
+		.exit_code = c->exit_code,
+		.signal = c->signal,
+	};
+	int r = db_exec(
+		db,
+		"UPDATE executions SET exit_code = ?2, signal = ?3, "
+		"oom_killed = ?4, user_us = ?5, system_us = ?6, "
+		"max_rss_kb = ?7, log_dropped = log_dropped + ?8 "
+		"WHERE seq = ?1",
+		DB_ARGS(db_int(job->execution_seq),
+			c->has_exit_code ? db_int(c->exit_code) : db_null(),
+			db_int(c->signal), db_int(c->oom_killed),
+			db_int(c->usage.user_us), db_int(c->usage.system_us),
+			db_int(c->usage.max_rss_kb),
+			db_int(MAX(c->log_dropped_bytes, 0))));
 	if (r == 0)
 		r = sqlite_execution_end(db, job, c->state);
-	if (r == 0)
-		r = sqlite_job_set_state(db, job, c->state, reason);
-	return r;
+	return r ? r : sqlite_retry_or_end(db, job, &attempt);
 }
 
 int sqlite_queue_complete(struct db *db, struct store_call *call)
@@ -341,6 +349,10 @@ int sqlite_queue_complete(struct db *db, struct store_call *call)
 static int expire_one(struct db *db, struct store_call *call, int64_t seq,
 		      struct store_job *out)
 {
+	static const struct sqlite_attempt lost = {
+		.state = JOB_LOST,
+		.reason = "its agent stopped answering: the lease ran out",
+	};
 	struct sqlite_job job;
 	int r = sqlite_job_load_seq(db, call, seq, &job);
 
@@ -349,10 +361,7 @@ static int expire_one(struct db *db, struct store_call *call, int64_t seq,
 	} else if (r == 0) {
 		r = sqlite_execution_end(db, &job, JOB_LOST);
 		if (r == 0)
-			r = sqlite_job_set_state(
-				db, &job, JOB_LOST,
-				"its agent stopped answering: the lease ran "
-				"out");
+			r = sqlite_retry_or_end(db, &job, &lost);
 	}
 	if (r == 0)
 		r = sqlite_job_load_seq(db, call, seq, &job);

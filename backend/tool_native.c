@@ -155,6 +155,8 @@ static void on_submitted(struct backend *b, struct api_call *api, int r,
 		native_submitted(api->state, result);
 	else if (r == STORE_E_FAMILY)
 		api_problem(api, 409, "too_many_jobs", "%s", result->message);
+	else if (r == STORE_E_HOST) /* its parent's, removed since */
+		native_refuse_text(api->state, result->message);
 	else
 		api_store_problem(api, r, result, "job");
 }
@@ -201,8 +203,8 @@ static void check_patterns(const json_t *members, const char *name,
 /* A child is kept in as its parent is. */
 static int inherit_limits(json_t *members, const json_t *parent)
 {
-	static const char *const names[] = { "executor", "memory_mb", "cpus",
-					     "pids" };
+	static const char *const names[] = { "executor", "host", "memory_mb",
+					     "cpus", "pids" };
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(names); i++) {

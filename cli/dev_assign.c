@@ -38,11 +38,11 @@ static int make_context(const struct dev_assign *a, struct dev_state *state,
 			const char *name)
 {
 	state->context = json_pack(
-		"{s:s,s:s,s:s,s:n,s:i,s:s,s:s,s:n,s:{},s:n,s:b,s:n,s:s}", "job",
-		a->job, "execution", a->execution, "name", name, "event",
+		"{s:s,s:s,s:s,s:n,s:i,s:s,s:s,s:n,s:{},s:n,s:b,s:b,s:n,s:s}",
+		"job", a->job, "execution", a->execution, "name", name, "event",
 		"attempt", 1, "trigger", "api", "executor", "dev",
-		"deadline_ms", "labels", "session", "dry_run", 0, "parent",
-		"trace_id", a->trace);
+		"deadline_ms", "labels", "session", "dry_run", 0, "read_only",
+		0, "parent", "trace_id", a->trace);
 	if (!state->context)
 		return -ENOMEM;
 	return !state->fixtures->context ? 0

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "backend/store_host.h"
+
 static const uint8_t fixture_key[VAULT_KEY_BYTES] =
 	"an example of a key, 32 bytes..";
 
@@ -105,6 +107,7 @@ static void copy_job(struct arena *a, struct store_job *j)
 	copy_str(a, &j->input_from);
 	copy_str(a, &j->trace_id);
 	copy_str(a, &j->signature);
+	copy_str(a, &j->host);
 	copy_blob(a, &j->labels);
 	copy_blob(a, &j->spec);
 }
@@ -121,10 +124,27 @@ static void copy_jobs(struct reply *reply)
 	reply->result.jobs.items = jobs;
 }
 
+static void copy_host_of(struct arena *a, struct store_host *h)
+{
+	copy_str(a, &h->name);
+	copy_str(a, &h->user);
+	copy_str(a, &h->address);
+	copy_str(a, &h->host_key);
+	copy_str(a, &h->mode);
+}
+
 static void copy_claim(struct reply *reply)
 {
 	copy_blob(&reply->fixture->arena, &reply->result.claim.script);
 	copy_blob(&reply->fixture->arena, &reply->result.claim.input);
+	if (reply->result.claim.host) {
+		struct store_host *h = arena_dup(&reply->fixture->arena,
+						 reply->result.claim.host,
+						 sizeof(*h));
+
+		copy_host_of(&reply->fixture->arena, h);
+		reply->result.claim.host = h;
+	}
 }
 
 static void copy_payload(struct reply *reply)
@@ -233,6 +253,23 @@ static void copy_api_keys(struct reply *reply)
 	reply->result.api_keys.items = items;
 }
 
+static void copy_host(struct reply *reply)
+{
+	copy_host_of(&reply->fixture->arena, &reply->result.host);
+}
+
+static void copy_hosts(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.hosts.n;
+	struct store_host *items = arena_dup(a, reply->result.hosts.items,
+					     n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++)
+		copy_host_of(a, &items[i]);
+	reply->result.hosts.items = items;
+}
+
 static void copy_tool(struct reply *reply)
 {
 	copy_blob(&reply->fixture->arena, &reply->result.tool.reply);
@@ -257,6 +294,10 @@ static const struct {
 	{ (void (*)(void))store_job_list, copy_jobs },
 	{ (void (*)(void))store_job_cancel_orphans, copy_jobs },
 	{ (void (*)(void))store_queue_expire, copy_jobs },
+	{ (void (*)(void))store_queue_due, copy_jobs },
+	{ (void (*)(void))store_host_put, copy_host },
+	{ (void (*)(void))store_host_get, copy_host },
+	{ (void (*)(void))store_host_list, copy_hosts },
 	{ (void (*)(void))store_tool_begin, copy_tool },
 	{ (void (*)(void))store_queue_claim, copy_claim },
 	{ (void (*)(void))store_queue_heartbeat, copy_heartbeat },
