@@ -41,7 +41,8 @@ def test_put_get_list_delete(backend):
     assert reply.status == 200
     assert backend.admin.get("/v1/hosts/web1").json == reply.json
     assert reply.json["host_key"] == KEY and reply.json["read_only"] is True
-    assert put(backend, "web1", **reply.json).json == reply.json
+    again = backend.admin.put("/v1/hosts/web1", reply.json)
+    assert again.status == 200 and again.json == reply.json
     assert put(backend, "db1", **WEB1).status == 201
     listed = backend.admin.get("/v1/hosts").json["hosts"]
     assert [h["name"] for h in listed] == ["db1", "web1"]
