@@ -11,3 +11,7 @@
  * good, the entrypoint too. */
 int payload_pack(const char *dir, struct buf *out, char *err,
 		 size_t err_size) MUST_CHECK;
+/* The same without some files, by their names from here (NULL-terminated; they
+ * need not be there): an earlier archive that lies in dir, say. */
+int payload_pack_except(const char *dir, const char *const *except,
+			struct buf *out, char *err, size_t err_size) MUST_CHECK;
