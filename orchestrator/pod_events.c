@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -8,6 +9,8 @@
 #include "orchestrator/record.h"
 #include "orchestrator/runner_link.h"
 #include "orchestrator/sidecar_link.h"
+
+#define POD_NOTICE_BYTES 8192 /* of a line from the runner */
 
 /* --- the sidecar's side --------------------------------------------------- */
 
@@ -117,11 +120,26 @@ static void pod_on_runner_started(void *ctx)
 		pod_fail_oom(p);
 }
 
+/* A line of the runner's own, with its newline. */
+static void pod_record_notice(struct pod *p, const char *data, size_t len)
+{
+	char line[POD_NOTICE_BYTES];
+
+	snprintf(line, sizeof(line), "%.*s",
+		 (int)MIN(strnlen(data, len), sizeof(line) - 1), data);
+	line[strcspn(line, "\n")] = '\0';
+	record_notice(p->record, line);
+}
+
 static void pod_on_runner_output(void *ctx, enum frame_type type,
 				 const void *data, size_t len)
 {
 	struct pod *p = ctx;
 
+	if (type == FRAME_NOTICE) {
+		pod_record_notice(p, data, len);
+		return;
+	}
 	if (record_output(p->record, type, data, len) < 0)
 		pod_fail_oom(p);
 }

@@ -40,6 +40,7 @@ static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
 		break;
 	case FRAME_STDOUT:
 	case FRAME_STDERR:
+	case FRAME_NOTICE: /* a whole line */
 		l->ops->on_output(l->ctx, f->type, f->payload, f->len);
 		break;
 	case FRAME_EXIT:

@@ -18,7 +18,7 @@ struct runner_link;
 struct runner_link_ops {
 	void (*on_ready)(void *ctx);
 	void (*on_started)(void *ctx);
-	/* FRAME_STDOUT, FRAME_STDERR. */
+	/* FRAME_STDOUT, FRAME_STDERR; FRAME_NOTICE, a whole line. */
 	void (*on_output)(void *ctx, enum frame_type type, const void *data,
 			  size_t len);
 	/* All output has been delivered before. */

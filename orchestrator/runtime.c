@@ -11,6 +11,7 @@
 #define RUNTIME_PATH \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define RUNTIME_VALUE_MAX_BYTES 4096
+#define RUNTIME_MODULES_DIR "/node_modules" /* the SDK, in every pod */
 
 static const struct runtime runtimes[] = {
 	{
@@ -203,6 +204,10 @@ json_t *runtime_env(const struct runtime *rt,
 	if (place->sdk_dir && rt->sdk_variable)
 		r |= runtime_prepend(out, rt->sdk_variable, place->sdk_dir,
 				     rt->name, rt->sdk_default);
+	/* Bun finds it at the root only if it may list the root. */
+	if (!strcmp(rt->name, "bun"))
+		r |= runtime_prepend(out, "NODE_PATH", RUNTIME_MODULES_DIR, "",
+				     NULL);
 	if (place->bin_dir && rt->standalone)
 		r |= runtime_prepend(out, "PATH", place->bin_dir, "",
 				     RUNTIME_PATH);

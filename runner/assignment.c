@@ -87,12 +87,16 @@ int assignment_parse(struct assignment *a, const void *data, size_t len,
 	grace_ms = json_get_int(a->root, "grace_ms", ASSIGNMENT_GRACE_MS);
 	a->script_bytes = (size_t)script_bytes;
 	a->grace_ms = (uint64_t)MAX(grace_ms, 0);
+	a->max_stderr_bytes =
+		(uint64_t)MAX(json_get_int(a->root, "max_stderr_bytes", 0), 0);
 
 	r = assignment_parse_argv(a);
 	if (r < 0)
 		return assignment_fail(r, "argv", err, err_size);
 	if (assignment_check_env(a) < 0)
 		return assignment_fail(-EINVAL, "env", err, err_size);
+	if (permit_parse(&a->permit, a->root) < 0)
+		return assignment_fail(-EINVAL, "permissions", err, err_size);
 	if (assignment_check_name(a->script_name) < 0)
 		return assignment_fail(-EINVAL, "script_name", err, err_size);
 	if (a->work_dir[0] != '/')

@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/macro.h"
+#include "runner/permit.h"
 
 #define ASSIGNMENT_ARGS_MAX 4096
 
@@ -20,6 +21,8 @@ struct assignment {
 	const char *mode;     /* CRONIUM_EXECUTION_MODE, or "" */
 	int64_t uid, gid;     /* -1: stay as we are */
 	uint64_t grace_ms;    /* when the runner itself is told to stop */
+	struct permit permit;
+	uint64_t max_stderr_bytes; /* 0: no limit */
 };
 
 /* For places without a cgroup; 0 = none. Set from the command line. */

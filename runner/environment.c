@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/runtime_config.h"
+
 #define ENVIRONMENT_OWN 4 /* PATH, LANG, HOME, PWD */
+#define ENVIRONMENT_KEY_BYTES 256
 
 struct environment {
 	char **items; /* room for all of them and the NULL */
@@ -56,9 +59,37 @@ static int environment_set_default(struct environment *e, const char *key,
 	return environment_set(e, key, value);
 }
 
-static int environment_copy_own(struct environment *e)
+/* What of our own environment needs no permission, where it is the pod's. */
+static bool environment_is_harmless(const char *key)
+{
+	return !strcmp(key, "PATH") || !strcmp(key, "LANG") ||
+	       !strcmp(key, "TZ");
+}
+
+static bool environment_is_granted(const struct assignment *a, bool of_pod,
+				   const char *key)
+{
+	const json_t *granted = a->permit.env;
+
+	if (of_pod && environment_is_harmless(key))
+		return true;
+	if (!permit_is_all(granted) && !permit_has(granted, key))
+		return false;
+	return !runtime_config_env_refused(key);
+}
+
+static int environment_copy_own(struct environment *e,
+				const struct assignment *a, bool of_pod)
 {
 	for (char **own = environ; *own; own++) {
+		size_t len = strcspn(*own, "=");
+		char key[ENVIRONMENT_KEY_BYTES];
+
+		if (!(*own)[len] || len >= sizeof(key))
+			continue;
+		snprintf(key, sizeof(key), "%.*s", (int)len, *own);
+		if (!environment_is_granted(a, of_pod, key))
+			continue;
 		e->items[e->n] = strdup(*own);
 		if (!e->items[e->n])
 			return -1;
@@ -68,12 +99,12 @@ static int environment_copy_own(struct environment *e)
 }
 
 static int environment_fill(struct environment *e, const struct assignment *a,
-			    bool keep_own)
+			    bool of_pod)
 {
 	const char *key;
 	json_t *value;
 
-	if (keep_own && environment_copy_own(e) < 0)
+	if (environment_copy_own(e, a, of_pod) < 0)
 		return -1;
 	/* An image may have a PATH and a language of its own. */
 	if (environment_set_default(e, "PATH", ENVIRONMENT_PATH) < 0 ||
@@ -88,7 +119,7 @@ static int environment_fill(struct environment *e, const struct assignment *a,
 	return 0;
 }
 
-char **environment_new(const struct assignment *a, bool keep_own)
+char **environment_new(const struct assignment *a, bool of_pod)
 {
 	struct environment e = { 0 };
 	size_t own = 0;
@@ -99,7 +130,7 @@ char **environment_new(const struct assignment *a, bool keep_own)
 			 sizeof(*e.items));
 	if (!e.items)
 		return NULL;
-	if (environment_fill(&e, a, keep_own) < 0) {
+	if (environment_fill(&e, a, of_pod) < 0) {
 		environment_free(e.items);
 		return NULL;
 	}

@@ -1,7 +1,8 @@
 /*
- * The script's environment. In a pod the runner's own environment is the
- * pod's (an image's ENV, or what the sandbox was given), so it is kept;
- * outside one it belongs to somebody else, so it is not.
+ * The script's environment. The runner's own, the pod's (an image's ENV) or
+ * the host's, is passed on as far as the permission `env` goes, without the
+ * names that would change what is loaded; in a pod PATH, LANG and TZ need no
+ * permission.
  */
 #pragma once
 
@@ -13,6 +14,6 @@
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* NULL without memory. */
-char **environment_new(const struct assignment *a, bool keep_own);
+char **environment_new(const struct assignment *a, bool of_pod);
 void environment_free(char **env);
 DEFINE_CLEANUP(char **, environment_free)

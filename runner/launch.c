@@ -13,8 +13,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "runner/command.h"
 #include "runner/confine.h"
 #include "runner/environment.h"
+#include "runner/gate.h"
+#include "runner/permit.h"
 
 #define LAUNCH_OOM_SCORE_ADJ "500"
 
@@ -22,12 +25,14 @@ enum launch_step {
 	LAUNCH_PREPARE,
 	LAUNCH_USER,
 	LAUNCH_CHDIR,
+	LAUNCH_PERMIT_PATHS,
+	LAUNCH_PERMIT_CALLS,
 	LAUNCH_EXEC,
 };
 
 /* The ends that the child keeps. */
 struct launch_child {
-	int stdin_fd, stdout_fd, stderr_fd, status_fd;
+	int stdin_fd, stdout_fd, stderr_fd, status_fd, gate_fd;
 };
 
 static void launch_reset_signals(void)
@@ -115,37 +120,33 @@ static void launch_report(int status_fd, enum launch_step step, int error)
 	_exit(LAUNCH_EXIT_NOT_STARTED);
 }
 
-static bool launch_is_in_path(const char *command)
+/* Does not return where it succeeds. */
+static void launch_permit(const struct assignment *a, const char *program,
+			  const struct launch_child *c)
 {
-	const char *path = getenv("PATH");
-	char file[PATH_MAX];
+	const struct permit_place place = {
+		.work_dir = a->work_dir,
+		.program = program,
+		.path = getenv("PATH"),
+		.gate_fd = c->gate_fd,
+	};
+	int error, r;
 
-	for (; path && *path; path += strspn(path, ":")) {
-		size_t len = strcspn(path, ":");
-
-		snprintf(file, sizeof(file), "%.*s/%s", (int)len, path,
-			 command);
-		if (access(file, F_OK) == 0)
-			return true;
-		path += len;
-	}
-	return false;
-}
-
-/* A directory in PATH that the user may not enter makes execvp() say EACCES
- * of a command that is nowhere. */
-static int launch_exec_error(const char *command, int error)
-{
-	if (error == EACCES && !strchr(command, '/') &&
-	    !launch_is_in_path(command))
-		return ENOENT;
-	return error;
+	if (permit_is_open(&a->permit))
+		return;
+	r = permit_apply(&a->permit, &place, &error);
+	if (r)
+		launch_report(c->status_fd,
+			      r == PERMIT_E_PATHS ? LAUNCH_PERMIT_PATHS
+						  : LAUNCH_PERMIT_CALLS,
+			      error);
 }
 
 /* In the child; does not return. */
 static void launch_exec(const struct assignment *a, const struct limits *limits,
 			char **env, const struct launch_child *c)
 {
+	char program[PATH_MAX];
 	int r;
 
 	launch_offer_to_oom_killer();
@@ -160,9 +161,12 @@ static void launch_exec(const struct assignment *a, const struct limits *limits,
 	if (chdir(a->work_dir) < 0)
 		launch_report(c->status_fd, LAUNCH_CHDIR, errno);
 	environ = env; /* its PATH is searched */
-	execvp(a->argv[0], (char *const *)a->argv);
-	launch_report(c->status_fd, LAUNCH_EXEC,
-		      launch_exec_error(a->argv[0], errno));
+	r = command_find(a->argv[0], getenv("PATH"), program);
+	if (r < 0)
+		launch_report(c->status_fd, LAUNCH_EXEC, -r);
+	launch_permit(a, program, c);
+	execv(program, (char *const *)a->argv);
+	launch_report(c->status_fd, LAUNCH_EXEC, errno);
 }
 
 static int launch_pipe(int *read_end, int *write_end)
@@ -178,7 +182,8 @@ static int launch_pipe(int *read_end, int *write_end)
 	return 0;
 }
 
-static int launch_open(struct launch *l, struct launch_child *c)
+static int launch_open(const struct assignment *a, struct launch *l,
+		       struct launch_child *c)
 {
 	int r;
 
@@ -190,6 +195,8 @@ static int launch_open(struct launch *l, struct launch_child *c)
 		r = launch_pipe(&l->stderr_fd, &c->stderr_fd);
 	if (!r)
 		r = launch_pipe(&l->status_fd, &c->status_fd);
+	if (!r && !permit_is_open(&a->permit))
+		r = gate_pair(&l->gate_fd, &c->gate_fd);
 	if (r < 0)
 		return r;
 	/* Only a matter of speed: refused beyond a user's share. */
@@ -199,16 +206,16 @@ static int launch_open(struct launch *l, struct launch_child *c)
 }
 
 int launch_script(const struct assignment *a, const struct limits *limits,
-		  bool keep_env, struct launch *out)
+		  bool in_pod, struct launch *out)
 {
 	_cleanup_(environment_freep) char **env = NULL;
-	struct launch_child c = { -1, -1, -1, -1 };
-	struct launch l = { -1, -1, -1, -1 };
+	struct launch_child c = { -1, -1, -1, -1, -1 };
+	struct launch l = { -1, -1, -1, -1, -1 };
 	int r = -ENOMEM;
 
-	env = environment_new(a, keep_env);
+	env = environment_new(a, in_pod);
 	if (env)
-		r = launch_open(&l, &c);
+		r = launch_open(a, &l, &c);
 	if (!r) {
 		l.pid = fork();
 		if (l.pid == 0)
@@ -220,10 +227,12 @@ int launch_script(const struct assignment *a, const struct limits *limits,
 	closep(&c.stdout_fd);
 	closep(&c.stderr_fd);
 	closep(&c.status_fd);
+	closep(&c.gate_fd);
 	if (r < 0) {
 		closep(&l.stdout_fd);
 		closep(&l.stderr_fd);
 		closep(&l.status_fd);
+		closep(&l.gate_fd);
 		return r;
 	}
 	*out = l;
@@ -248,6 +257,12 @@ int launch_explain(const struct assignment *a, const struct launch_failure *f,
 	if (f->step == LAUNCH_EXEC)
 		snprintf(err, err_size, "cannot start %s: %s", command,
 			 strerror(f->error));
+	else if (f->step == LAUNCH_PERMIT_PATHS)
+		permit_explain(&a->permit, PERMIT_E_PATHS, f->error, err,
+			       err_size);
+	else if (f->step == LAUNCH_PERMIT_CALLS)
+		permit_explain(&a->permit, PERMIT_E_CALLS, f->error, err,
+			       err_size);
 	else if (f->step == LAUNCH_CHDIR)
 		snprintf(err, err_size, "cannot enter %s: %s", a->work_dir,
 			 strerror(f->error));

@@ -14,6 +14,7 @@ struct launch {
 	pid_t pid;
 	int stdout_fd, stderr_fd;
 	int status_fd; /* ends without a byte when exec succeeded */
+	int gate_fd;   /* for gate_new(); -1 where nothing is confined */
 };
 
 /* What the child writes to status_fd. */
@@ -22,9 +23,9 @@ struct launch_failure {
 	int error;
 };
 
-/* keep_env: see environment.h. 0 or negative errno. */
+/* in_pod: see environment.h. 0 or negative errno. */
 int launch_script(const struct assignment *a, const struct limits *limits,
-		  bool keep_env, struct launch *out) MUST_CHECK;
+		  bool in_pod, struct launch *out) MUST_CHECK;
 
 /* Says in err what went wrong; returns the exit code to report. */
 int launch_explain(const struct assignment *a, const struct launch_failure *f,

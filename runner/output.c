@@ -37,6 +37,19 @@ void output_stop(struct output *o)
 		event_del(o->readable);
 }
 
+/* How many of n bytes go on. */
+static size_t output_count(struct output *o, size_t n)
+{
+	size_t kept = n;
+
+	if (o->max_bytes && n > o->max_bytes - o->bytes) {
+		kept = o->max_bytes - o->bytes;
+		o->dropped += n - kept;
+	}
+	o->bytes += kept;
+	return kept;
+}
+
 int output_pump(struct output *o, struct frame_stream *stream)
 {
 	static uint8_t chunk[FRAME_PAYLOAD_MAX_BYTES];
@@ -45,7 +58,9 @@ int output_pump(struct output *o, struct frame_stream *stream)
 	if (o->fd < 0)
 		return OUTPUT_E_END;
 	for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
+		uint64_t dropped = o->dropped;
 		ssize_t n;
+		size_t kept;
 
 		if (frame_stream_full(stream))
 			return OUTPUT_E_FULL;
@@ -58,9 +73,12 @@ int output_pump(struct output *o, struct frame_stream *stream)
 			output_deinit(o);
 			return n < 0 ? -errno : OUTPUT_E_END;
 		}
-		r = frame_stream_send(stream, o->type, chunk, (size_t)n);
+		kept = output_count(o, (size_t)n);
+		r = kept ? frame_stream_send(stream, o->type, chunk, kept) : 0;
 		if (r < 0)
 			return r;
+		if (o->dropped && !dropped)
+			return OUTPUT_E_LIMIT;
 	}
 	return OUTPUT_E_FULL;
 }

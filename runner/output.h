@@ -13,6 +13,7 @@ struct event_base;
 enum {
 	OUTPUT_E_EMPTY = 1, /* nothing to read now */
 	OUTPUT_E_FULL,      /* the stream is full, or it was enough for once */
+	OUTPUT_E_LIMIT,     /* the first byte was dropped; pump again */
 	OUTPUT_E_END,       /* every writer has closed; so have we */
 };
 
@@ -20,9 +21,12 @@ struct output {
 	int fd; /* -1 when it has ended */
 	enum frame_type type;
 	struct event *readable;
+	uint64_t max_bytes; /* then what is read is dropped; 0: no limit */
+	uint64_t bytes;     /* read so far */
+	uint64_t dropped;
 };
 
-/* Takes fd. on_readable(fd, what, ctx). 0 or -ENOMEM. */
+/* Sets all but max_bytes, and takes fd. on_readable(fd, what, ctx). 0 or -ENOMEM. */
 int output_init(struct output *o, struct event_base *base, int fd,
 		enum frame_type type, void (*on_readable)(int, short, void *),
 		void *ctx) MUST_CHECK;

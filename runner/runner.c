@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "runner/assignment.h"
+#include "runner/gate.h"
 #include "runner/launch.h"
 #include "runner/oom.h"
 #include "runner/output.h"
@@ -44,6 +45,7 @@ struct runner {
 	struct limits limits;
 	struct assignment job;
 	struct output out[2];
+	struct gate *gate; /* NULL where nothing is confined */
 	int status_fd;
 	int told_fd; /* SIGTERM and SIGINT, with who sent them */
 	pid_t pid;   /* of the script; 0 before, and when it has ended */
@@ -78,6 +80,52 @@ static void runner_abandon(struct runner *r, const char *reason)
 	event_base_loopbreak(r->base);
 }
 
+/* A line in the log; a stream that is gone says so through on_close. */
+static void runner_notice(void *ctx, const char *text)
+{
+	struct runner *r = ctx;
+	struct buf b = { 0 };
+	int e = buf_printf(&b, "%s\n", text);
+
+	if (!e)
+		e = frame_stream_send(r->stream, FRAME_NOTICE, b.data, b.len);
+	if (e < 0 && e != -EPIPE)
+		log_error("-", "lost a notice: %s", strerror(-e));
+	buf_deinit(&b);
+}
+
+static void runner_tell_limit(struct runner *r)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text),
+		 "stderr is over %llu bytes: the rest is dropped",
+		 (unsigned long long)r->out[1].max_bytes);
+	runner_notice(r, text);
+}
+
+static void runner_tell_dropped(struct runner *r)
+{
+	char text[96];
+
+	if (!r->out[1].dropped)
+		return;
+	snprintf(text, sizeof(text), "%llu bytes of stderr were dropped",
+		 (unsigned long long)r->out[1].dropped);
+	runner_notice(r, text);
+}
+
+/* OUTPUT_E_* but OUTPUT_E_LIMIT, or negative errno. */
+static int runner_pump(struct runner *r, struct output *o)
+{
+	int e = output_pump(o, r->stream);
+
+	if (e != OUTPUT_E_LIMIT)
+		return e;
+	runner_tell_limit(r);
+	return OUTPUT_E_FULL;
+}
+
 static void runner_send_exit(struct runner *r)
 {
 	struct buf b = { 0 };
@@ -102,7 +150,7 @@ static bool runner_drain_output(struct runner *r, struct output *o)
 	int e;
 
 	do {
-		e = output_pump(o, r->stream);
+		e = runner_pump(r, o);
 	} while (e == OUTPUT_E_FULL && !frame_stream_full(r->stream));
 	if (e == OUTPUT_E_FULL)
 		return false;
@@ -122,6 +170,7 @@ static void runner_step_stopping(struct runner *r)
 		return;
 	event_del(r->grace);
 	event_del(r->patience);
+	runner_tell_dropped(r);
 	runner_send_exit(r);
 }
 
@@ -183,7 +232,7 @@ static void runner_on_output(int fd, short what, void *ctx)
 {
 	struct runner *r = ctx;
 	struct output *o = fd == r->out[0].fd ? &r->out[0] : &r->out[1];
-	int e = output_pump(o, r->stream);
+	int e = runner_pump(r, o);
 
 	if (e < 0 && e != -EPIPE)
 		log_error("-", "lost output: %s", strerror(-e));
@@ -236,16 +285,33 @@ static void runner_on_started(int fd, short what, void *ctx)
 		runner_stop(r);
 }
 
+static int runner_open_gate(struct runner *r, int fd)
+{
+	const struct gate_config config = {
+		.base = r->base,
+		.on_notice = runner_notice,
+		.ctx = r,
+		.uid = r->job.uid,
+		.gid = r->job.gid,
+	};
+
+	return fd < 0 ? 0 : gate_new(&r->gate, fd, &config);
+}
+
 static int runner_watch(struct runner *r, const struct launch *l)
 {
 	int a, b;
 
 	r->pid = l->pid;
+	a = runner_open_gate(r, l->gate_fd);
+	if (a < 0)
+		return a;
 	r->status_fd = l->status_fd;
 	a = output_init(&r->out[0], r->base, l->stdout_fd, FRAME_STDOUT,
 			runner_on_output, r);
 	b = output_init(&r->out[1], r->base, l->stderr_fd, FRAME_STDERR,
 			runner_on_output, r);
+	r->out[1].max_bytes = r->job.max_stderr_bytes;
 	r->started = event_new(r->base, l->status_fd, EV_READ | EV_PERSIST,
 			       runner_on_started, r);
 	if (a < 0 || b < 0 || !r->started || event_add(r->started, NULL) < 0)
@@ -489,6 +555,7 @@ void runner_free(struct runner *r)
 	}
 	output_deinit(&r->out[0]);
 	output_deinit(&r->out[1]);
+	gate_free(r->gate);
 	closep(&r->status_fd);
 	closep(&r->told_fd);
 	frame_stream_close(r->stream);

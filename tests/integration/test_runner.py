@@ -18,6 +18,10 @@ UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc",
 pytestmark = pytest.mark.timeout(60)
 
 
+# Of jobs whose permissions are not what is tested.
+ALL = dict.fromkeys(("net", "read", "write", "env", "run"), True)
+
+
 class Runner:
     def __init__(self, pid1, work):
         self.stream, theirs = frames.pair()
@@ -32,7 +36,8 @@ class Runner:
         ready = self.stream.expect(frames.READY)
         assert ready["pid"] == 1 if pid1 else self.process.pid
 
-    def assign(self, script, argv=None, uid=None, env=None, name="main"):
+    def assign(self, script, argv=None, uid=None, env=None, name="main",
+               permissions=ALL, **more):
         script = script if isinstance(script, bytes) else script.encode()
         uid = uid if uid is not None else (1000 if ROOT else -1)
         if uid >= 0 and os.stat(self.work).st_uid != uid:
@@ -42,7 +47,7 @@ class Runner:
             "argv": argv or ["bash", name], "script_name": name,
             "script_bytes": len(script), "env": env or {},
             "work_dir": str(self.work), "uid": uid, "gid": uid,
-            "grace_ms": 200})
+            "grace_ms": 200, "permissions": permissions, **more})
         self.stream.send(frames.SCRIPT, script)
 
     def finish(self):
@@ -175,7 +180,7 @@ for family in socket.AF_VSOCK, socket.AF_INET:
 def test_a_child_has_a_clean_environment(work, monkeypatch):
     monkeypatch.setenv("CRONIUM_MASTER_KEY", "secret")
     r = Runner(False, work)
-    out, _, _ = r.run("env", uid=-1, env={"K": "V"})
+    out, _, _ = r.run("env", uid=-1, env={"K": "V"}, permissions={**ALL, "env": False})
     r.kill()
     names = {line.split("=")[0] for line in out.decode().splitlines()}
     assert names <= {"PATH", "LANG", "HOME", "K", "PWD", "SHLVL", "_"}

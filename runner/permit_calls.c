@@ -1,0 +1,137 @@
+#include "runner/permit_calls.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runner/command.h"
+#include "runner/gate.h"
+#include "runner/permit.h"
+#include "runner/permit_paths.h"
+
+#if defined(__x86_64__)
+#define CALLS_ARCH AUDIT_ARCH_X86_64
+#define CALLS_OTHER_ABI 0x40000000U /* x32 */
+#elif defined(__aarch64__)
+#define CALLS_ARCH AUDIT_ARCH_AARCH64
+#define CALLS_OTHER_ABI 0x40000000U /* no call has that bit */
+#else
+#error "say here what this architecture calls itself"
+#endif
+
+#define CALLS_MAX 64
+
+#define LOAD(field) \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
+
+/* By number where the headers may be older than the kernel. */
+#define CALLS_FCHMODAT2 452
+#define CALLS_SETXATTRAT 463
+#define CALLS_REMOVEXATTRAT 466
+#define CALLS_FILE_SETATTR 469
+
+/* They change a file and need no right to open it, so that Landlock does not
+ * see them. */
+static const int calls_of_write[] = {
+#ifdef SYS_chmod /* not on arm64 */
+	SYS_chmod,        SYS_chown,           SYS_lchown,
+	SYS_utime,        SYS_utimes,          SYS_futimesat,
+#endif
+	SYS_fchmod,       SYS_fchmodat,        CALLS_FCHMODAT2,
+	SYS_fchown,       SYS_fchownat,        SYS_utimensat,
+	SYS_setxattr,     SYS_lsetxattr,       SYS_fsetxattr,
+	CALLS_SETXATTRAT, SYS_removexattr,     SYS_lremovexattr,
+	SYS_fremovexattr, CALLS_REMOVEXATTRAT, CALLS_FILE_SETATTR,
+	SYS_truncate, /* Landlock sees it from ABI 3 on */
+};
+
+struct calls {
+	struct sock_filter code[CALLS_MAX];
+	unsigned short n;
+};
+
+static void calls_add(struct calls *c, struct sock_filter instruction)
+{
+	if (c->n < CALLS_MAX)
+		c->code[c->n++] = instruction;
+}
+
+/* The number is loaded: what this call gets. */
+static void calls_answer(struct calls *c, int nr, uint32_t action)
+{
+	calls_add(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						  (uint32_t)nr, 0, 1));
+	calls_add(c, (struct sock_filter)RETURN(action));
+}
+
+static bool calls_need_write(const struct permit *p)
+{
+	return !permit_is_all(p->write) && !json_array_size(p->write);
+}
+
+static void calls_fill(struct calls *c, const struct permit *p)
+{
+	calls_add(c, (struct sock_filter)LOAD(arch));
+	calls_add(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						  CALLS_ARCH, 1, 0));
+	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS));
+	calls_add(c, (struct sock_filter)LOAD(nr));
+	calls_add(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
+						  CALLS_OTHER_ABI, 0, 1));
+	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS));
+	/* What goes through a ring passes no filter. */
+	calls_answer(c, SYS_io_uring_setup, SECCOMP_RET_ERRNO | ENOSYS);
+	if (!p->run) {
+		calls_answer(c, SYS_execve, SECCOMP_RET_USER_NOTIF);
+		calls_answer(c, SYS_execveat, SECCOMP_RET_USER_NOTIF);
+	}
+	for (size_t i = 0;
+	     calls_need_write(p) && i < ARRAY_SIZE(calls_of_write); i++)
+		calls_answer(c, calls_of_write[i], SECCOMP_RET_ERRNO | EACCES);
+	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ALLOW));
+}
+
+static int calls_hand_over(const struct permit *p,
+			   const struct permit_place *place, int listener)
+{
+	struct gate_program programs[PERMIT_BASH_PROGRAMS];
+	char file[PATH_MAX];
+	struct stat st;
+	size_t n = 0;
+
+	for (size_t i = 0; p->bash && i < PERMIT_BASH_PROGRAMS; i++) {
+		if (command_find(permit_bash_programs[i], place->path, file) ||
+		    stat(file, &st) < 0)
+			continue;
+		programs[n++] = (struct gate_program){ st.st_dev, st.st_ino };
+	}
+	return gate_hand_over(place->gate_fd, listener, programs, n);
+}
+
+int permit_calls_apply(const struct permit *p, const struct permit_place *place)
+{
+	_cleanup_close_ int listener = -1;
+	struct calls c = { .n = 0 };
+	struct sock_fprog program = { .filter = c.code };
+	unsigned int flags = p->run ? 0 : SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	long r;
+
+	if (p->run && !calls_need_write(p))
+		return 0;
+	calls_fill(&c, p);
+	program.len = c.n;
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	if (r < 0)
+		return -errno;
+	if (p->run)
+		return 0;
+	listener = (int)r;
+	return calls_hand_over(p, place, listener);
+}

@@ -1,0 +1,293 @@
+#include "runner/permit_paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "runner/command.h"
+#include "runner/elf_loader.h"
+#include "runner/gate.h"
+#include "runner/permit.h"
+
+/* The headers may be older than the kernel. */
+#define PATHS_TRUNCATE (1ULL << 14)  /* ABI 3 */
+#define PATHS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
+#define PATHS_SCOPES 3ULL            /* ABI 6: abstract sockets, signals */
+
+#define PATHS_EXECUTE LANDLOCK_ACCESS_FS_EXECUTE
+#define PATHS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define PATHS_WRITE                                                      \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
+	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |     \
+	 LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |   \
+	 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM |   \
+	 LANDLOCK_ACCESS_FS_REFER | PATHS_TRUNCATE | PATHS_IOCTL_DEV)
+/* Rights that anything but a directory can have. */
+#define PATHS_OF_FILES                                   \
+	(PATHS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
+	 LANDLOCK_ACCESS_FS_READ_FILE | PATHS_TRUNCATE | PATHS_IOCTL_DEV)
+
+/* As of ABI 6; older kernels are told of less of it. */
+struct paths_ruleset_attr {
+	uint64_t fs, net, scoped;
+};
+
+struct paths {
+	int fd;
+	uint64_t handled;
+	int gate_fd;
+};
+
+/* Read by every script. Links among them lead to others of them. */
+static const char *const paths_dirs[] = {
+	"/bin",
+	"/lib",
+	"/lib32",
+	"/lib64",
+	"/libx32",
+	"/node_modules",
+	"/opt/bin",
+	"/opt/cronium",
+	"/proc",
+	"/sbin",
+	"/sys/devices/system/cpu",
+	"/sys/fs/cgroup",
+	"/usr",
+};
+
+/* What interpreters and the C library look up. No keys, no accounts. */
+static const char *const paths_files[] = {
+	"/etc/alternatives",
+	"/etc/ca-certificates",
+	"/etc/ca-certificates.conf",
+	"/etc/crypto-policies",
+	"/etc/debian_version",
+	"/etc/gai.conf",
+	"/etc/group",
+	"/etc/host.conf",
+	"/etc/hostname",
+	"/etc/hosts",
+	"/etc/inputrc",
+	"/etc/ld.so.cache",
+	"/etc/ld.so.conf",
+	"/etc/ld.so.conf.d",
+	"/etc/ld.so.preload",
+	"/etc/locale.alias",
+	"/etc/localtime",
+	"/etc/mime.types",
+	"/etc/nsswitch.conf",
+	"/etc/os-release",
+	"/etc/passwd",
+	"/etc/pki/ca-trust",
+	"/etc/pki/tls/cert.pem",
+	"/etc/pki/tls/certs",
+	"/etc/pki/tls/openssl.cnf",
+	"/etc/protocols",
+	"/etc/resolv.conf",
+	"/etc/services",
+	"/etc/ssl/cert.pem",
+	"/etc/ssl/certs",
+	"/etc/ssl/openssl.cnf",
+	"/etc/timezone",
+	"/dev/random",
+	"/dev/urandom",
+};
+
+/* Written by every script, and nothing is ever kept there. */
+static const char *const paths_sinks[] = {
+	"/dev/full",
+	"/dev/null",
+	"/dev/tty",
+	"/dev/zero",
+};
+
+const char *const permit_bash_programs[PERMIT_BASH_PROGRAMS] = { "curl", "jq" };
+
+/* Adds rights of path and all below it, as far as they are handled. 0, or
+ * negative errno where it is not there or out of the user's reach. */
+static int paths_allow(const struct paths *s, const char *path, uint64_t rights,
+		       int flags)
+{
+	struct landlock_path_beneath_attr rule = { 0 };
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	rights &= s->handled;
+	if (!rights)
+		return 0;
+	fd = open(path, O_PATH | O_CLOEXEC | flags);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	rule.allowed_access = S_ISDIR(st.st_mode) ? rights
+						  : rights & PATHS_OF_FILES;
+	rule.parent_fd = fd;
+	if (rule.allowed_access &&
+	    syscall(SYS_landlock_add_rule, s->fd, LANDLOCK_RULE_PATH_BENEATH,
+		    &rule, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static void paths_allow_each(const struct paths *s, const char *const *list,
+			     size_t n, uint64_t rights, int flags)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)paths_allow(s, list[i], rights, flags);
+}
+
+static void paths_allow_defaults(const struct paths *s)
+{
+	paths_allow_each(s, paths_dirs, ARRAY_SIZE(paths_dirs), PATHS_READ,
+			 O_DIRECTORY | O_NOFOLLOW);
+	paths_allow_each(s, paths_files, ARRAY_SIZE(paths_files), PATHS_READ,
+			 0);
+	paths_allow_each(s, paths_sinks, ARRAY_SIZE(paths_sinks),
+			 PATHS_READ | PATHS_WRITE, 0);
+}
+
+/* Of PREFIX/bin/python3 also PREFIX/lib, unless the defaults have it. */
+static void paths_allow_prefix(const struct paths *s, const char *program)
+{
+	const char *slash = strrchr(program, '/');
+	char path[PATH_MAX];
+	size_t len = slash ? (size_t)(slash - program) : 0;
+
+	if (!strncmp(program, "/usr/", 5) || len <= 4 ||
+	    strncmp(slash - 4, "/bin", 4))
+		return;
+	len -= 4;
+	snprintf(path, sizeof(path), "%.*s/lib", (int)len, program);
+	(void)paths_allow(s, path, PATHS_READ, 0);
+	/* Python's virtual environments. */
+	snprintf(path, sizeof(path), "%.*s/pyvenv.cfg", (int)len, program);
+	(void)paths_allow(s, path, PATHS_READ, 0);
+}
+
+static void paths_allow_program(const struct paths *s, const char *program)
+{
+	char real[PATH_MAX];
+
+	(void)paths_allow(s, program, PATHS_READ | PATHS_EXECUTE, 0);
+	paths_allow_prefix(s, program);
+	if (realpath(program, real) && strcmp(real, program) != 0)
+		paths_allow_prefix(s, real);
+	if (s->handled & PATHS_EXECUTE && !elf_loader_find(program, real))
+		(void)paths_allow(s, real, PATHS_READ | PATHS_EXECUTE, 0);
+}
+
+static void paths_tell_missing(const struct paths *s, const char *flag,
+			       const char *path, int error)
+{
+	char text[GATE_TEXT_BYTES];
+
+	if (error == ENOENT)
+		snprintf(text, sizeof(text),
+			 "%s=%s: there is no %s where the script runs", flag,
+			 path, path);
+	else
+		snprintf(text, sizeof(text), "%s=%s: %s", flag, path,
+			 strerror(error));
+	gate_tell(s->gate_fd, text);
+}
+
+static void paths_allow_list(const struct paths *s, const json_t *list,
+			     const char *flag, uint64_t rights)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *path = json_string_value(item);
+		int r = *path == '/' ? paths_allow(s, path, rights, 0)
+				     : -EINVAL;
+
+		if (r < 0)
+			paths_tell_missing(s, flag, path, -r);
+	}
+}
+
+/* The programs of Bash's SDK. */
+static void paths_allow_bash(const struct paths *s, const char *path)
+{
+	char program[PATH_MAX];
+
+	for (size_t i = 0; i < PERMIT_BASH_PROGRAMS; i++) {
+		if (!command_find(permit_bash_programs[i], path, program))
+			paths_allow_program(s, program);
+	}
+}
+
+/* What is to be held, by a kernel that knows this version of Landlock. */
+static struct paths_ruleset_attr paths_handled(const struct permit *p, long abi)
+{
+	struct paths_ruleset_attr attr = { 0 };
+
+	if (!permit_is_all(p->read))
+		attr.fs |= PATHS_READ;
+	if (!permit_is_all(p->write))
+		attr.fs |= PATHS_WRITE;
+	if (!p->run && p->bash)
+		attr.fs |= PATHS_EXECUTE;
+	if (!attr.fs)
+		return attr;
+	/* What is not handled is granted, but this. */
+	attr.fs |= LANDLOCK_ACCESS_FS_REFER;
+	if (abi < 2)
+		attr.fs &= ~(uint64_t)LANDLOCK_ACCESS_FS_REFER;
+	if (abi < 3)
+		attr.fs &= ~PATHS_TRUNCATE;
+	if (abi < 5)
+		attr.fs &= ~PATHS_IOCTL_DEV;
+	if (abi >= 6)
+		attr.scoped = PATHS_SCOPES;
+	return attr;
+}
+
+static size_t paths_attr_size(long abi)
+{
+	if (abi >= 6)
+		return sizeof(struct paths_ruleset_attr);
+	return abi >= 4 ? offsetof(struct paths_ruleset_attr, scoped)
+			: offsetof(struct paths_ruleset_attr, net);
+}
+
+int permit_paths_apply(const struct permit *p, const struct permit_place *place)
+{
+	struct paths s = { .fd = -1, .gate_fd = place->gate_fd };
+	_cleanup_close_ int ruleset = -1;
+	struct paths_ruleset_attr attr;
+	long abi;
+
+	if (!paths_handled(p, 1).fs)
+		return 0;
+	abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+		      LANDLOCK_CREATE_RULESET_VERSION);
+	if (abi < 0)
+		return -errno;
+	attr = paths_handled(p, abi);
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr,
+			       paths_attr_size(abi), 0);
+	if (ruleset < 0)
+		return -errno;
+	s.fd = ruleset;
+	s.handled = attr.fs;
+	paths_allow_defaults(&s);
+	paths_allow_program(&s, place->program);
+	paths_allow_each(&s, &place->work_dir, 1, PATHS_READ, 0);
+	paths_allow_list(&s, p->read, "--allow-read", PATHS_READ);
+	paths_allow_list(&s, p->write, "--allow-write", PATHS_WRITE);
+	if (permit_is_all(p->write))
+		(void)paths_allow(&s, "/", LANDLOCK_ACCESS_FS_REFER, 0);
+	if (s.handled & PATHS_EXECUTE)
+		paths_allow_bash(&s, place->path);
+	if (syscall(SYS_landlock_restrict_self, s.fd, 0) < 0)
+		return -errno;
+	return 0;
+}
