@@ -2,11 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/json.h"
+#include "common/violations.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
@@ -14,31 +14,6 @@
 #define HOST_KEY_BASE64_BYTES 43         /* 32 bytes, without padding */
 #define HOST_KEY_LAST "AEIMQUYcgkosw048" /* its unused bits are zero */
 #define HOST_QUOTED_BYTES 80             /* of what is wrong, in a sentence */
-
-/* The violations found so far. */
-struct host_check {
-	struct buf *out;
-	unsigned int n;
-	int error; /* -ENOMEM, remembered until the end */
-};
-
-static void host_violation(struct host_check *c, const char *member,
-			   const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static void host_violation(struct host_check *c, const char *member,
-			   const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (!c->error)
-		c->error = buf_printf(c->out, "%s%.80s: %s", c->n ? "; " : "",
-				      member, text);
-	c->n++;
-}
 
 /* What was given, to be put into a sentence; cut short where it is long. */
 static const char *host_quote(const json_t *v, char out[HOST_QUOTED_BYTES])
@@ -110,50 +85,50 @@ static bool host_address_valid(const char *s)
 
 /* --- the members --------------------------------------------------------- */
 
-static void host_check_name(struct host_check *c, const char *name,
+static void host_check_name(struct violations *c, const char *name,
 			    const json_t *member)
 {
 	char quoted[HOST_QUOTED_BYTES];
 
 	if (!host_name_valid(name))
-		host_violation(c, "name",
+		violations_add(c, "name",
 			       "must be 1 to %d letters, digits, . _ -, the "
 			       "first no . or -",
 			       HOST_NAME_MAX_BYTES);
 	if (member && (!json_is_string(member) ||
 		       strcmp(json_string_value(member), name)))
-		host_violation(c, "name",
+		violations_add(c, "name",
 			       "must be the one of the path, %.64s, not %s",
 			       name, host_quote(member, quoted));
 }
 
-static const char *host_check_user(struct host_check *c, const json_t *v)
+static const char *host_check_user(struct violations *c, const json_t *v)
 {
 	const char *s = json_string_value(v);
 	char quoted[HOST_QUOTED_BYTES];
 
 	if (!s || !host_user_valid(s))
-		host_violation(c, "user",
+		violations_add(c, "user",
 			       "must be 1 to %d letters, digits, . _ + $ \\ "
 			       "-, not %s",
 			       HOST_USER_MAX_BYTES, host_quote(v, quoted));
 	return s;
 }
 
-static const char *host_check_address(struct host_check *c, const json_t *v)
+static const char *host_check_address(struct violations *c, const json_t *v)
 {
 	const char *s = json_string_value(v);
 	char quoted[HOST_QUOTED_BYTES];
 
 	if (!s || !host_address_valid(s))
-		host_violation(c, "address",
+		violations_add(c, "address",
 			       "must be a host's name, an IPv4 or an IPv6 "
 			       "address without brackets, not %s",
 			       host_quote(v, quoted));
 	return s;
 }
 
-static int64_t host_check_port(struct host_check *c, const json_t *v)
+static int64_t host_check_port(struct violations *c, const json_t *v)
 {
 	char quoted[HOST_QUOTED_BYTES];
 
@@ -161,7 +136,7 @@ static int64_t host_check_port(struct host_check *c, const json_t *v)
 		return HOST_PORT_DEFAULT;
 	if (!json_is_integer(v) || json_integer_value(v) < 1 ||
 	    json_integer_value(v) > 65535)
-		host_violation(c, "port", "must be 1 to 65535, not %s",
+		violations_add(c, "port", "must be 1 to 65535, not %s",
 			       host_quote(v, quoted));
 	return json_integer_value(v);
 }
@@ -176,7 +151,7 @@ static bool host_key_valid(const char *s)
 	       strchr(HOST_KEY_LAST, s[at + HOST_KEY_BASE64_BYTES - 1]);
 }
 
-static const char *host_check_key(struct host_check *c, const json_t *v)
+static const char *host_check_key(struct violations *c, const json_t *v)
 {
 	const char *s = json_string_value(v);
 	char quoted[HOST_QUOTED_BYTES];
@@ -184,7 +159,7 @@ static const char *host_check_key(struct host_check *c, const json_t *v)
 	if (!v || json_is_null(v))
 		return NULL;
 	if (!s || !host_key_valid(s))
-		host_violation(c, "host_key",
+		violations_add(c, "host_key",
 			       "must be null, or \"SHA256:\" and %d "
 			       "characters of base64 as ssh-keygen -lf shows "
 			       "it, not %s",
@@ -192,7 +167,7 @@ static const char *host_check_key(struct host_check *c, const json_t *v)
 	return s;
 }
 
-static const char *host_check_mode(struct host_check *c, const json_t *v)
+static const char *host_check_mode(struct violations *c, const json_t *v)
 {
 	const char *s = json_string_value(v);
 	char quoted[HOST_QUOTED_BYTES];
@@ -200,22 +175,22 @@ static const char *host_check_mode(struct host_check *c, const json_t *v)
 	if (!v)
 		return "tunnel";
 	if (!s || (strcmp(s, "tunnel") && strcmp(s, "direct")))
-		host_violation(c, "mode", "must be tunnel or direct, not %s",
+		violations_add(c, "mode", "must be tunnel or direct, not %s",
 			       host_quote(v, quoted));
 	return s;
 }
 
-static bool host_check_read_only(struct host_check *c, const json_t *v)
+static bool host_check_read_only(struct violations *c, const json_t *v)
 {
 	char quoted[HOST_QUOTED_BYTES];
 
 	if (v && !json_is_boolean(v))
-		host_violation(c, "read_only", "must be true or false, not %s",
+		violations_add(c, "read_only", "must be true or false, not %s",
 			       host_quote(v, quoted));
 	return json_is_true(v);
 }
 
-static void host_refuse_unknown(struct host_check *c, const json_t *members)
+static void host_refuse_unknown(struct violations *c, const json_t *members)
 {
 	static const char *const known[] = { "name",      "user",
 					     "address",   "port",
@@ -230,14 +205,15 @@ static void host_refuse_unknown(struct host_check *c, const json_t *members)
 		while (i < ARRAY_SIZE(known) && strcmp(known[i], key))
 			i++;
 		if (i == ARRAY_SIZE(known))
-			host_violation(c, key, "is not a known member");
+			violations_add(c, key, "is not a known member");
 	}
 }
 
 int host_spec_parse(const char *name, const json_t *members,
 		    struct store_host *out, struct buf *violations)
 {
-	struct host_check c = { .out = violations };
+	struct violations c = { .out = violations };
+	int r;
 
 	host_refuse_unknown(&c, members);
 	host_check_name(&c, name, json_object_get(members, "name"));
@@ -253,9 +229,8 @@ int host_spec_parse(const char *name, const json_t *members,
 		.read_only = host_check_read_only(
 			&c, json_object_get(members, "read_only")),
 	};
-	if (c.error)
-		return c.error;
-	return c.n ? HOST_SPEC_E_INVALID : 0;
+	r = violations_end(&c);
+	return r == VIOLATIONS_E_SOME ? HOST_SPEC_E_INVALID : r;
 }
 
 json_t *host_json(const struct store_host *h)
