@@ -73,6 +73,9 @@ static int set_environment(const struct dev_script *s)
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		if (setenv(own[i][0], own[i][1], 1) < 0)
 			return -errno;
+	/* One's own, to see how a script takes another. */
+	if (setenv("CRONIUM_ENVIRONMENT", "development", 0) < 0)
+		return -errno;
 	return set_sdk(s);
 }
 

@@ -7,15 +7,12 @@
 #include <string.h>
 
 #include "cli/api.h"
+#include "cli/job_runtime.h"
 #include "cli/output.h"
 #include "common/file.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
-
-#define JOB_SHEBANG_BYTES 128
-#define JOB_MEMORY_MIN_BYTES (16ULL << 20)
-#define JOB_MEMORY_NO_UNIT_BYTES (64ULL << 10) /* less was meant in MiB */
 
 /* --- files --------------------------------------------------------------- */
 
@@ -78,73 +75,6 @@ static int job_read_input(const char *given, struct buf *input)
 			     at, (int)MIN(input->len - at, 20),
 			     (char *)input->data + at);
 	return -EINVAL;
-}
-
-/* --- runtime ------------------------------------------------------------- */
-
-static const struct job_runtime {
-	const char *name;
-	const char *const suffixes[4];
-	const char *const programs[4]; /* as #! lines name them */
-} job_runtimes[] = {
-	{ "python", { ".py" }, { "python", "pypy" } },
-	{ "node", { ".js", ".mjs", ".cjs" }, { "node", "nodejs" } },
-	{ "bash", { ".sh", ".bash" }, { "bash", "sh", "dash" } },
-	{ "bun", { ".ts", ".mts", ".cts" }, { "bun" } },
-};
-
-static bool job_has_suffix(const char *name, const char *const *suffixes)
-{
-	const char *dot = strrchr(name, '.');
-
-	for (; dot && *suffixes; suffixes++)
-		if (!strcmp(dot, *suffixes))
-			return true;
-	return false;
-}
-
-/* "/usr/bin/env python3.11 -u" names python; digits and dots are versions. */
-static bool job_shebang_names(const char *line, const char *const *programs)
-{
-	const char *word = line + strspn(line, " \t"), *base;
-	size_t len;
-
-	base = word;
-	len = strcspn(word, " \t\n");
-	for (size_t i = 0; i < len; i++)
-		if (word[i] == '/')
-			base = word + i + 1;
-	len -= (size_t)(base - word);
-	if (len == 3 && !strncmp(base, "env", 3)) {
-		base += 3;
-		base += strspn(base, " \t");
-		len = strcspn(base, " \t\n");
-	}
-	while (len && strchr("0123456789.", base[len - 1]))
-		len--;
-	for (; *programs; programs++)
-		if (strlen(*programs) == len && !strncmp(base, *programs, len))
-			return true;
-	return false;
-}
-
-static const char *job_guess_runtime(const char *name, const struct buf *script)
-{
-	char line[JOB_SHEBANG_BYTES] = "";
-
-	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
-		if (job_has_suffix(name, job_runtimes[i].suffixes))
-			return job_runtimes[i].name;
-	if (script->len < 2 || memcmp(script->data, "#!", 2) != 0)
-		return NULL;
-	snprintf(line, sizeof(line), "%.*s",
-		 (int)MIN(script->len - 2, sizeof(line) - 1),
-		 (char *)script->data + 2);
-	line[strcspn(line, "\n")] = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
-		if (job_shebang_names(line, job_runtimes[i].programs))
-			return job_runtimes[i].name;
-	return NULL;
 }
 
 /* --- the specification --------------------------------------------------- */
@@ -247,26 +177,26 @@ static json_t *job_spec(const struct job_options *o, const char *name,
 			size_t n_words)
 {
 	double cpus;
-	json_t *env, *labels, *args, *spec;
+	json_t *env, *labels, *args, *block, *spec;
 
 	if (job_parse_cpus(o->cpus, &cpus) < 0)
 		return NULL;
 	env = job_pairs("env", &o->env, true);
 	labels = env ? job_pairs("label", &o->labels, false) : NULL;
 	args = labels ? job_args(words, n_words) : NULL;
-	if (!args) {
+	block = args ? job_runtime_block(o, runtime) : NULL;
+	if (!block) {
 		json_decref(env);
 		json_decref(labels);
+		json_decref(args);
 		return NULL;
 	}
-	/* json_pack takes env, labels and args, also when it fails. */
-	spec = json_pack("{s:s,s:s,s:s?,s:s,s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o}",
-			 "name", name, "runtime", runtime, "image", o->image,
-			 "executor", o->executor, "network",
+	/* json_pack takes block, env, labels and args, also when it fails. */
+	spec = json_pack("{s:s,s:o,s:s?,s:s,s:s?,s:s,s:s,s:f,s:o,s:o,s:o}",
+			 "name", name, "runtime", block, "image", o->image,
+			 "executor", o->executor, "host", o->host, "network",
 			 o->egress ? "egress" : "none", "input_stream",
 			 open || job_request_streams(o) ? "open" : "none",
-			 "timeout_ms", (json_int_t)o->timeout_ms, "memory_mb",
-			 (json_int_t)((o->memory_bytes + (1 << 20) - 1) >> 20),
 			 "cpus", cpus, "env", env, "labels", labels, "args",
 			 args);
 	if (spec && job_set_rights(spec, o)) {
@@ -274,24 +204,6 @@ static json_t *job_spec(const struct job_options *o, const char *name,
 		return NULL;
 	}
 	return spec;
-}
-
-static int job_check_memory(uint64_t bytes)
-{
-	unsigned long long n = bytes;
-
-	if (bytes >= JOB_MEMORY_MIN_BYTES)
-		return 0;
-	if (bytes < JOB_MEMORY_NO_UNIT_BYTES &&
-	    bytes << 20 >= JOB_MEMORY_MIN_BYTES)
-		output_error("--memory: %llu bytes is too little; did you mean "
-			     "%llum?",
-			     n, n);
-	else
-		output_error("--memory: %llu bytes is too little; the least is "
-			     "16m",
-			     n);
-	return -EINVAL;
 }
 
 static int job_check(const struct job_options *o, const char *path)
@@ -312,32 +224,21 @@ static int job_check(const struct job_options *o, const char *path)
 		output_error("--input-stream -: stdin is taken already");
 		return -EINVAL;
 	}
-	if (strcmp(x, "auto") && strcmp(x, "docker") && strcmp(x, "sandbox")) {
-		output_error("--executor %s: docker, sandbox or auto is "
+	if (strcmp(x, "auto") && strcmp(x, "docker") && strcmp(x, "sandbox") &&
+	    strcmp(x, "ssh")) {
+		output_error("--executor %s: docker, sandbox, ssh or auto is "
 			     "expected",
 			     x);
 		return -EINVAL;
 	}
-	return job_check_memory(o->memory_bytes);
-}
-
-static int job_find_runtime(const struct job_options *o, const char *path,
-			    const struct buf *script, const char **runtime)
-{
-	*runtime = o->runtime ? o->runtime : job_guess_runtime(path, script);
-	if (!*runtime) {
-		output_error("what runs %s cannot be told from its name or "
-			     "first line; say --runtime python, node, bash or "
-			     "bun",
-			     path);
+	if (o->host ? strcmp(x, "auto") && strcmp(x, "ssh")
+		    : !strcmp(x, "ssh")) {
+		output_error("--executor %s: ssh and --host NAME go together; "
+			     "`cronium hosts list` has the names",
+			     x);
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
-		if (!strcmp(*runtime, job_runtimes[i].name))
-			return 0;
-	output_error("--runtime %s: python, node, bash or bun is expected",
-		     *runtime);
-	return -EINVAL;
+	return 0;
 }
 
 bool job_request_streams(const struct job_options *o)
@@ -356,7 +257,7 @@ int job_request_build(const struct job_options *o, char **words, size_t n_words,
 	if (!r)
 		r = job_read_script(path, &script);
 	if (!r)
-		r = job_find_runtime(o, path, &script, &runtime);
+		r = job_runtime_find(o, path, &script, &runtime);
 	if (!r)
 		r = job_read_input(o->input, &input);
 	if (!r) {
@@ -400,15 +301,4 @@ json_t *job_request_submit(struct api *api, const struct buf *body)
 		return NULL;
 	}
 	return job;
-}
-
-void job_options_free(void *options)
-{
-	struct job_options *o = options;
-
-	free(o->env.items);
-	free(o->labels.items);
-	free(o->vars_read.items);
-	free(o->vars_write.items);
-	free(o->tools.items);
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPTIONS_MAX 48
+#define OPTIONS_MAX 64
 #define OPTIONS_LONG_BASE 256 /* getopt values of options without a letter */
 
 struct option_unit {
@@ -102,6 +102,24 @@ static int option_append(struct option_list *list, const char *value)
 	return 0;
 }
 
+/* NULL is the option alone; "--x=" is more likely an empty variable. */
+static int option_append_optional(struct option_optional *o, const char *value)
+{
+	if (value)
+		return *value ? option_append(&o->list, value) : -EINVAL;
+	o->alone = true;
+	return 0;
+}
+
+const char *option_next_item(const char **at, size_t *len)
+{
+	const char *item = *at;
+
+	*len = strcspn(item, ",");
+	*at = item[*len] ? item + *len + 1 : NULL;
+	return item;
+}
+
 static const char *option_expects(enum option_type type)
 {
 	switch (type) {
@@ -114,6 +132,8 @@ static const char *option_expects(enum option_type type)
 	case OPTION_RATE:
 		return "a rate such as 1000/200 (a minute, at once), or 0 for "
 		       "none";
+	case OPTION_OPTIONAL:
+		return "a list such as A,B; without \"=\" it is for all";
 	default:
 		return "a value";
 	}
@@ -141,6 +161,8 @@ static int option_store(const struct option_spec *spec, void *target,
 		return option_append(field, value);
 	case OPTION_RATE:
 		return option_parse_rate(value, field);
+	case OPTION_OPTIONAL:
+		return option_append_optional(field, value);
 	}
 	return -EINVAL;
 }
@@ -160,8 +182,16 @@ static int option_set(const struct option_spec *spec, void *target,
 
 struct option_tables {
 	struct option longs[OPTIONS_MAX + 1];
-	char letters[2 * OPTIONS_MAX + 3];
+	char letters[3 * OPTIONS_MAX + 3];
 };
+
+/* getopt's numbers are also those of the colons after a letter. */
+static int option_has_arg(enum option_type type)
+{
+	if (type == OPTION_FLAG)
+		return no_argument;
+	return type == OPTION_OPTIONAL ? optional_argument : required_argument;
+}
 
 static void option_tables_fill(struct option_tables *t,
 			       const struct option_spec *specs, size_t n,
@@ -172,17 +202,17 @@ static void option_tables_fill(struct option_tables *t,
 	*letter++ = stop_early ? '+' : '-';
 	*letter++ = ':';
 	for (size_t i = 0; i < n; i++) {
-		bool has_arg = specs[i].type != OPTION_FLAG;
+		int has_arg = option_has_arg(specs[i].type);
 
 		t->longs[i] = (struct option){
 			.name = specs[i].name,
-			.has_arg = has_arg ? required_argument : no_argument,
+			.has_arg = has_arg,
 			.val = (int)(OPTIONS_LONG_BASE + i),
 		};
 		if (!specs[i].letter)
 			continue;
 		*letter++ = specs[i].letter;
-		if (has_arg)
+		for (int colons = 0; colons < has_arg; colons++)
 			*letter++ = ':';
 	}
 	*letter = '\0';
@@ -251,7 +281,7 @@ int options_parse(const struct option_spec *specs, size_t n, int argc,
 					    err_size);
 		else
 			r = option_set(option_find(specs, n, value), target,
-				       optarg ? optarg : "", err, err_size);
+				       optarg, err, err_size);
 	}
 	/* Words before the end of options go directly in front of the rest. */
 	if (r == 0) {
@@ -267,10 +297,11 @@ void options_help(const struct option_spec *specs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "%c%c%s --%s %s",
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s",
 			 specs[i].letter ? '-' : ' ',
 			 specs[i].letter ? specs[i].letter : ' ',
 			 specs[i].letter ? "," : " ", specs[i].name,
+			 specs[i].type == OPTION_OPTIONAL ? "" : " ",
 			 specs[i].arg ? specs[i].arg : "");
 		printf("  %-31s  %s", left, specs[i].help);
 		if (specs[i].initial)

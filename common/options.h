@@ -18,6 +18,9 @@ enum option_type {
 	OPTION_BYTES,    /* uint64_t *: 512 64k 10m 1g */
 	OPTION_LIST,     /* struct option_list *; may be repeated */
 	OPTION_RATE,     /* struct option_rate *: 1000/200, or 0 for none */
+	/* struct option_optional *: --x alone or --x=A,B; may be repeated. Only
+	 * with "=": the next word is never its value. */
+	OPTION_OPTIONAL,
 };
 
 #define OPTION_RATE_MAX 1000000000 /* of both numbers */
@@ -32,12 +35,19 @@ struct option_list {
 	size_t n;
 };
 
+struct option_optional {
+	bool alone;              /* was there without a value */
+	struct option_list list; /* values as they were given: "A,B" */
+};
+
 struct option_spec {
 	const char *name; /* long name without dashes */
 	char letter;      /* 0 for none */
 	enum option_type type;
-	size_t offset;       /* of the field in the target struct */
-	const char *arg;     /* name of the argument in help; NULL for flags */
+	size_t offset; /* of the field in the target struct */
+	/* Name of the argument in help; "[=A,...]" of an optional one; NULL for
+	 * flags. */
+	const char *arg;
 	const char *initial; /* default as the user would type it, or NULL */
 	const char *help;
 };
@@ -54,6 +64,10 @@ int options_parse(const struct option_spec *specs, size_t n, int argc,
 
 /* Prints one aligned line an option to stdout. */
 void options_help(const struct option_spec *specs, size_t n);
+
+/* Cuts the next item off a value such as "A,B": *at begins as the value and is
+ * NULL after the last. Sets its length; items may be empty. */
+const char *option_next_item(const char **at, size_t *len);
 
 /* A whole number, for use elsewhere. 0 or -EINVAL. */
 int option_parse_uint(const char *s, uint64_t *out) MUST_CHECK;

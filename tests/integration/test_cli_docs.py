@@ -16,7 +16,7 @@ PROGRAM_DOCS = ROOT / "docs" / "programs.md"
 PROGRAMS = ["backend", "orchestrator", "sidecar", "runner"]
 TABLE = re.compile(r"<!-- options of (\S+) -->\n(.*?)<!-- end -->\n", re.S)
 OPTION = re.compile(
-    r"^ {2}(?:(-\w),| {3}) (--[\w-]+)(?: (\S+))? {2,}(.*?)(?: \[([^]]*)\])?$")
+    r"^ {2}(?:(-\w),| {3}) (--[\w-]+)(\[\S+| \S+)? {2,}(.*?)(?: \[([^]]*)\])?$")
 
 
 def help_of(program, *args):
@@ -43,7 +43,7 @@ def table(help_command):
         if not match:
             continue
         letter, name, arg, text, default = match.groups()
-        name = f"{name} {arg}" if arg else name
+        name += arg or ""
         name = name.replace("|", "\\|")
         short = f"`{letter}`, " if letter else ""
         rows.append(f"| {short}`{name}` | {text} | "

@@ -16,6 +16,7 @@ struct settings {
 	uint64_t slots, timeout_ms, memory;
 	struct option_list env;
 	struct option_rate rate;
+	struct option_optional allow;
 };
 
 #define FIELD(f) offsetof(struct settings, f)
@@ -28,6 +29,7 @@ static const struct option_spec specs[] = {
 	{ "memory", 'm', OPTION_BYTES, FIELD(memory), "M", "512m", "" },
 	{ "env", 'e', OPTION_LIST, FIELD(env), "K=V", NULL, "" },
 	{ "rate", 0, OPTION_RATE, FIELD(rate), "R/B", "60/10", "" },
+	{ "allow", 'a', OPTION_OPTIONAL, FIELD(allow), "[=A,...]", NULL, "" },
 };
 
 static int parse(struct settings *s, bool early, int *first, char *err,
@@ -140,6 +142,41 @@ static void test_rate(void **state)
 		assert_int_equal(option_parse_rate(bad[i], &rate), -EINVAL);
 }
 
+static void test_optional(void **state)
+{
+	struct settings s = { 0 };
+	const char *at, *item;
+	char err[200] = "";
+	size_t len;
+	int first;
+
+	assert_int_equal(parse(&s, false, &first, err, "x"), 0);
+	assert_false(s.allow.alone);
+	assert_int_equal(s.allow.list.n, 0);
+	/* The next word is not its value. */
+	assert_int_equal(parse(&s, false, &first, err, "--allow x --json"), 0);
+	assert_true(s.allow.alone);
+	assert_int_equal(s.allow.list.n, 0);
+	assert_string_equal(err, "x");
+	assert_true(s.json);
+	assert_int_equal(parse(&s, false, &first, err,
+			       "--allow=a,b:1 --allow=c -ad y"),
+			 0);
+	assert_int_equal(s.allow.list.n, 3);
+	assert_string_equal(s.allow.list.items[0], "a,b:1");
+	assert_string_equal(s.allow.list.items[2], "d");
+	at = "ab,,c";
+	item = option_next_item(&at, &len);
+	assert_memory_equal(item, "ab", 2);
+	assert_int_equal(len, 2);
+	(void)option_next_item(&at, &len);
+	assert_int_equal(len, 0);
+	item = option_next_item(&at, &len);
+	assert_string_equal(item, "c");
+	assert_null(at);
+	free(s.allow.list.items);
+}
+
 static void test_errors_name_the_value(void **state)
 {
 	static const struct {
@@ -153,6 +190,7 @@ static void test_errors_name_the_value(void **state)
 		{ "--nope", "unknown option '--nope'" },
 		{ "--json=1", "takes no value" },
 		{ "--name", "needs a value" },
+		{ "--allow=", "--allow: '' is not a list such as A,B" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -175,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_words_keep_their_order),
 		cmocka_unit_test(test_stop_early),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_optional),
 		cmocka_unit_test(test_errors_name_the_value),
 	};
 
