@@ -1,7 +1,7 @@
 /*
  * Writes a tar.gz that says nothing but names, contents and whether a file may
  * be executed: no owners, no times, no machine. The same calls, the same
- * bytes; libarchive's depend on its version and on the locale. Pure.
+ * bytes. By libarchive. Pure.
  */
 #pragma once
 
