@@ -28,13 +28,13 @@ static const struct option_spec pack_specs[] = {
 	CLI_HELP_OPTION,
 };
 
-/* DIR.tar.gz, whatever slashes DIR ends in; also of ".". 0 or -EINVAL after a
- * message. */
+/* DIR.tar.gz, whatever slashes DIR ends in; of "." and "..", in whose words
+ * the name is not, the real directory's. 0 or -EINVAL after a message. */
 static int pack_default_name(const char *dir, struct buf *out)
 {
 	_cleanup_free_ char *real = realpath(dir, NULL);
-	const char *base = real ? strrchr(real, '/') + 1 : "";
 	size_t len = strlen(dir);
+	const char *last;
 
 	if (!real) {
 		output_error("cannot read the directory %s: %s", dir,
@@ -43,18 +43,17 @@ static int pack_default_name(const char *dir, struct buf *out)
 	}
 	while (len > 1 && dir[len - 1] == '/')
 		len--;
-	/* Of "." and ".." the name is not in the word. */
-	if (len && dir[len - 1] == '.')
-		return buf_printf(out, "%s../%s" PACK_SUFFIX,
-				  len == 1 ? "" : "../",
-				  *base ? base : "root") ||
-				       !buf_cstr(out)
-			       ? -EINVAL
-			       : 0;
-	if (buf_append(out, dir, len) || buf_append_str(out, PACK_SUFFIX) ||
-	    !buf_cstr(out))
-		return -EINVAL;
-	return 0;
+	last = memrchr(dir, '/', len);
+	last = last ? last + 1 : dir;
+	if (!strncmp(last, ".", len - (size_t)(last - dir)) ||
+	    !strncmp(last, "..", len - (size_t)(last - dir))) {
+		dir = real;
+		len = strlen(real);
+	}
+	return buf_append(out, dir, len) || buf_append_str(out, PACK_SUFFIX) ||
+			       !buf_cstr(out)
+		       ? -EINVAL
+		       : 0;
 }
 
 static void pack_tell(const struct pack_options *o, const char *path,
