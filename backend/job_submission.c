@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/job_payload.h"
 #include "backend/job_spec.h"
 #include "backend/json_span.h"
+#include "common/base64.h"
 #include "common/frame.h"
 #include "common/json.h"
 
@@ -17,6 +19,8 @@ const char *job_submission_code(int e)
 		return "invalid_frames";
 	case JOB_SUBMISSION_E_SPEC:
 		return "invalid_spec";
+	case JOB_SUBMISSION_E_PAYLOAD:
+		return "invalid_payload";
 	case JOB_SUBMISSION_E_TOO_LARGE:
 		return "too_large";
 	}
@@ -38,11 +42,23 @@ static int refuse(struct buf *why, int e, const char *sentence)
 
 /* --- what both forms have in common -------------------------------------- */
 
-static int parse_spec(struct job_submission *out, const json_t *members,
+/* The script is there: the specification, which may follow from it. */
+static int parse_spec(struct job_submission *out, json_t *members,
 		      struct buf *why)
 {
-	int r = job_spec_parse(members, &out->spec, why);
+	int r = 0;
 
+	if (json_is_true(json_object_get(members, "payload")))
+		r = job_payload_apply(members, out->script.data,
+				      out->script.len, why);
+	else if (job_payload_is_gzip(out->script.data, out->script.len))
+		return refuse(why, JOB_SUBMISSION_E_SPEC,
+			      "script: is an archive; \"payload\":true runs "
+			      "what its manifest.yaml names");
+	if (r)
+		return r == JOB_PAYLOAD_E_INVALID ? JOB_SUBMISSION_E_PAYLOAD
+						  : r;
+	r = job_spec_parse(members, &out->spec, why);
 	return r == JOB_SPEC_E_INVALID ? JOB_SUBMISSION_E_SPEC : r;
 }
 
@@ -86,37 +102,81 @@ static int take_input(struct job_submission *out, const void *data, size_t len,
 
 /* --- JSON ---------------------------------------------------------------- */
 
-/* The script's members move to where job_spec.h and take_script() want them;
- * content keeps what was in it alive. */
+static int take_base64(struct job_submission *out, const json_t *text,
+		       const struct job_submission_limits *limits,
+		       struct buf *why)
+{
+	size_t len = json_string_length(text);
+	_cleanup_free_ uint8_t *data = malloc(BASE64_DECODED_MAX(len));
+	ssize_t n;
+
+	if (!data)
+		return -ENOMEM;
+	n = base64_decode(json_string_value(text), len, data);
+	if (n < 0)
+		return refuse(why, JOB_SUBMISSION_E_SPEC,
+			      "script: content_base64 is not base64 (RFC 4648, "
+			      "with padding)");
+	return take_script(out, data, (size_t)n, limits, why);
+}
+
+/* Either of the members that it can be in. */
+static int take_content(struct job_submission *out, const json_t *script,
+			const struct job_submission_limits *limits,
+			struct buf *why)
+{
+	const json_t *content = json_object_get(script, "content");
+	const json_t *base64 = json_object_get(script, "content_base64");
+
+	if (json_is_string(base64) && !content)
+		return take_base64(out, base64, limits, why);
+	if (!json_is_string(content) || base64)
+		return refuse(why, JOB_SUBMISSION_E_SPEC,
+			      "script: must be an object with the string "
+			      "\"content\" or \"content_base64\", and "
+			      "\"name\"");
+	return take_script(out, json_string_value(content),
+			   json_string_length(content), limits, why);
+}
+
+/* Of a payload it is the archive's name, not that of the file to run. */
+static int take_script_name(json_t *members, json_t *name)
+{
+	bool payload = json_is_true(json_object_get(members, "payload"));
+
+	if (!name || (payload && json_object_get(members, "name")))
+		return 0;
+	return json_object_set(members, payload ? "name" : "script_name", name)
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* The script's members move to where job_spec.h and take_script() want
+ * them. */
 static int take_json_script(struct job_submission *out, json_t *members,
 			    const struct job_submission_limits *limits,
 			    struct buf *why)
 {
 	_cleanup_json_ json_t *script = json_incref(
 		json_object_get(members, "script"));
-	const json_t *content = json_object_get(script, "content");
-	json_t *name = json_object_get(script, "name");
 	const char *key;
 	json_t *v;
+	int r = take_content(out, script, limits, why);
 
-	if (!json_is_string(content))
-		return refuse(why, JOB_SUBMISSION_E_SPEC,
-			      "script: must be an object with the string "
-			      "\"content\", and \"name\"");
+	if (r)
+		return r;
 	json_object_foreach(script, key, v)
-		if (strcmp(key, "content") && strcmp(key, "name"))
+		if (strcmp(key, "content") && strcmp(key, "content_base64") &&
+		    strcmp(key, "name"))
 			return buf_printf(why,
 					  "script: %.80s is not a known "
 					  "member",
 					  key)
 				       ? -ENOMEM
 				       : JOB_SUBMISSION_E_SPEC;
-	if (name && json_object_set(members, "script_name", name))
-		return -ENOMEM;
 	if (json_object_del(members, "script"))
 		return -ENOMEM;
-	return take_script(out, json_string_value(content),
-			   json_string_length(content), limits, why);
+	return take_script_name(members, json_object_get(script, "name"));
 }
 
 /* Cuts the input out of the text and parses the rest. */
@@ -182,19 +242,17 @@ int job_submission_parse_json(struct job_submission *out, const void *body,
 
 static int take_frame(struct job_submission *out, const struct frame *f,
 		      const struct job_submission_limits *limits,
-		      struct buf *why)
+		      struct buf *why, json_t **members)
 {
-	_cleanup_json_ json_t *members = NULL;
 	char err[256];
 
 	switch (f->type) {
 	case FRAME_SPEC:
-		if (out->spec)
+		if (*members)
 			break;
-		members = json_parse_object(f->payload, f->len, err,
-					    sizeof(err));
-		return members ? parse_spec(out, members, why)
-			       : refuse(why, JOB_SUBMISSION_E_JSON, err);
+		*members = json_parse_object(f->payload, f->len, err,
+					     sizeof(err));
+		return *members ? 0 : refuse(why, JOB_SUBMISSION_E_JSON, err);
 	case FRAME_SCRIPT:
 		if (out->script.len)
 			break;
@@ -215,20 +273,25 @@ static int take_frame(struct job_submission *out, const struct frame *f,
 
 static int take_frames(struct job_submission *out, struct frame_decoder *d,
 		       const struct job_submission_limits *limits,
-		       struct buf *why)
+		       struct buf *why, json_t **members)
 {
 	struct frame f;
 	int r;
 
 	while ((r = frame_decoder_next(d, &f)) == 0) {
-		r = take_frame(out, &f, limits, why);
+		r = take_frame(out, &f, limits, why, members);
 		if (r)
 			return r;
 	}
 	if (r == FRAME_E_INVALID || d->in.len > d->taken || d->partial)
 		return refuse(why, JOB_SUBMISSION_E_FRAMES,
 			      "the frames are malformed or cut off");
-	return r == FRAME_E_AGAIN ? 0 : r;
+	if (r != FRAME_E_AGAIN)
+		return r;
+	if (!*members || !out->script.len)
+		return refuse(why, JOB_SUBMISSION_E_FRAMES,
+			      "the frames SPEC and SCRIPT are needed");
+	return 0;
 }
 
 int job_submission_parse_frames(struct job_submission *out, const void *body,
@@ -236,18 +299,16 @@ int job_submission_parse_frames(struct job_submission *out, const void *body,
 				const struct job_submission_limits *limits,
 				struct buf *why)
 {
+	_cleanup_json_ json_t *members = NULL;
 	struct frame_decoder d = { 0 };
 	int r;
 
 	*out = (struct job_submission){ 0 };
 	r = frame_decoder_feed(&d, body, len);
 	if (!r)
-		r = take_frames(out, &d, limits, why);
+		r = take_frames(out, &d, limits, why, &members);
 	frame_decoder_deinit(&d);
-	if (!r && (!out->spec || !out->script.len))
-		r = refuse(why, JOB_SUBMISSION_E_FRAMES,
-			   "the frames SPEC and SCRIPT are needed");
 	if (!r && !out->input.len)
 		r = buf_append_str(&out->input, "null");
-	return r;
+	return r ? r : parse_spec(out, members, why);
 }

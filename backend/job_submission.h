@@ -1,6 +1,7 @@
 /*
  * What a user submits, in either form: one JSON object, or the frames SPEC,
- * SCRIPT, INPUT. The input is kept byte for byte. Pure.
+ * SCRIPT, INPUT. The input is kept byte for byte; of a payload, which SCRIPT or
+ * "content_base64" may be, the manifest has its say. Pure.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ enum {
 	JOB_SUBMISSION_E_JSON = 1,
 	JOB_SUBMISSION_E_FRAMES,
 	JOB_SUBMISSION_E_SPEC,
+	JOB_SUBMISSION_E_PAYLOAD,
 	JOB_SUBMISSION_E_TOO_LARGE,
 };
 

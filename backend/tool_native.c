@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "backend/api.h"
+#include "backend/auth.h"
 #include "backend/follow.h"
 #include "backend/job_change.h"
 #include "backend/job_submission.h"
 #include "backend/job_submit.h"
 #include "backend/live.h"
 #include "backend/orphans.h"
-#include "backend/pattern_subset.h"
 #include "backend/tool_answer.h"
 #include "backend/tool_schema.h"
 #include "backend/tool_violations.h"
@@ -163,81 +163,13 @@ static void on_submitted(struct backend *b, struct api_call *api, int r,
 
 /* ------------------------------------------------------------ the submission */
 
-/* What the parent may do, where nothing less is asked for. */
-static int inherit_patterns(json_t *members, const char *name,
-			    const struct token_patterns *own)
-{
-	json_t *list;
-
-	if (json_object_get(members, name))
-		return 0;
-	list = json_array();
-	for (size_t i = 0; i < own->n; i++)
-		if (json_array_append_new(list, json_string(own->items[i]))) {
-			json_decref(list);
-			return -ENOMEM;
-		}
-	return json_object_set_new(members, name, list) ? -ENOMEM : 0;
-}
-
-static void check_patterns(const json_t *members, const char *name,
-			   const struct token_patterns *own,
-			   struct tool_violations *v)
-{
-	const json_t *list = json_object_get(members, name);
-	char path[64];
-	json_t *item;
-	size_t i;
-
-	json_array_foreach((json_t *)list, i, item) {
-		if (pattern_within_any(json_string_value(item), own))
-			continue;
-		snprintf(path, sizeof(path), "/%s/%zu", name, i);
-		tool_violations_add(v, path,
-				    "\"%s\" is more than this job itself may "
-				    "do",
-				    json_string_value(item));
-	}
-}
-
-/* A child is kept in as its parent is. */
-static int inherit_limits(json_t *members, const json_t *parent)
-{
-	static const char *const names[] = { "executor", "host", "memory_mb",
-					     "cpus", "pids" };
-	int r = 0;
-
-	for (size_t i = 0; !r && i < ARRAY_SIZE(names); i++) {
-		json_t *v = json_object_get(parent, names[i]);
-
-		if (v && json_object_set(members, names[i], v))
-			r = -ENOMEM;
-	}
-	return r;
-}
-
 /* False: answered. */
 static bool native_narrow(struct native_call *n, const json_t *parent,
 			  json_t *members)
 {
-	const struct token_claims *c = claims_of(n);
-	const struct {
-		const char *name;
-		const struct token_patterns *own;
-	} lists[] = {
-		{ "vars_read", &c->vars_read },
-		{ "vars_write", &c->vars_write },
-		{ "tools", &c->tools },
-	};
 	struct tool_violations v = { 0 };
-	int r = inherit_limits(members, parent);
+	int r = tool_native_inherit(members, parent, claims_of(n), n->wait, &v);
 
-	for (size_t i = 0; !r && i < ARRAY_SIZE(lists); i++) {
-		check_patterns(members, lists[i].name, lists[i].own, &v);
-		r = inherit_patterns(members, lists[i].name, lists[i].own);
-	}
-	if (!r && c->read_only)
-		r = json_object_set_new(members, "read_only", json_true());
 	if (r || v.error)
 		api_start(n->api, -ENOMEM);
 	else if (v.found)
@@ -247,6 +179,23 @@ static bool native_narrow(struct native_call *n, const json_t *parent,
 		return true;
 	}
 	tool_violations_deinit(&v);
+	return false;
+}
+
+/* Whether the job's runtime lets it start others. False: answered. */
+static bool native_allowed(struct native_call *n, const json_t *parent)
+{
+	const json_t *allowed = json_object_get(
+		json_object_get(parent, "runtime"), "native_tools");
+
+	if (json_get_bool(allowed, n->action->permission, true))
+		return true;
+	auth_audit_refusal(n->api->b->auth, n->api, "tool.call", n->target,
+			   "tool_forbidden");
+	api_problem(n->api, 403, "tool_forbidden",
+		    "this job may not call %s: its runtime says "
+		    "\"native_tools\":{\"%s\":false}",
+		    n->target, n->action->permission);
 	return false;
 }
 
@@ -331,6 +280,8 @@ static void native_prepare(struct native_call *n, const json_t *parent)
 		api_start(n->api, -ENOMEM);
 		return;
 	}
+	if (!native_allowed(n, parent))
+		return;
 	json_object_del(members, "wait");
 	if (json_get_bool(parent, "dry_run", false) &&
 	    json_object_set_new(members, "dry_run", json_true())) {

@@ -33,11 +33,12 @@
 /* clang-format on */
 
 static const struct {
-	const char *name, *summary, *schema;
+	const char *name, *summary, *permission, *schema;
 } native_actions[NATIVE_ACTIONS] = {
 	{ "call-workflow", "Runs a script as a job of its own",
-	  NATIVE_SCHEMA("", "") },
+	  "call_workflows", NATIVE_SCHEMA("", "") },
 	{ "call-agent", "Runs a script as a job of one orchestrator",
+	  "call_agents",
 	  NATIVE_SCHEMA(",\"agent\"", ",\"agent\":{\"type\":\"string\"}") },
 };
 
@@ -53,6 +54,7 @@ static int native_compile(struct tool_native_action *a, size_t i)
 
 	a->name = native_actions[i].name;
 	a->summary = native_actions[i].summary;
+	a->permission = native_actions[i].permission;
 	a->source = json_loads(native_actions[i].schema, 0, NULL);
 	if (!a->source)
 		return -ENOMEM;
