@@ -1,14 +1,18 @@
 """Programs: signed when they are submitted, checked, and handed out again."""
 
 import base64
+import io
+import json
 import os
 import sqlite3
 import stat
 import subprocess
+import tarfile
 
 import pytest
 
-from backend_process import Backend
+import frames
+from backend_process import FRAMES, Backend
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -86,3 +90,148 @@ def test_a_job_from_before_is_signed_when_claimed(backend, tmp_path):
     reply = backend.admin.get(f"/v1/jobs/{job}/payload")
     assert verify(tmp_path, pem, reply.body,
                   reply.headers["x-cronium-signature"])
+
+
+# --- payloads
+
+
+MANIFEST = {"version": "v1", "interpreter": "python", "entrypoint": "main.py"}
+
+
+def archive(manifest=None, files=None, names=()):
+    """A tar.gz. JSON is YAML as well."""
+    out = io.BytesIO()
+    text = json.dumps({**MANIFEST, **(manifest or {})})
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, data in {"manifest.yaml": text, "main.py": "print(1)\n",
+                           **(files or {})}.items():
+            if data is None:
+                continue
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data.encode()))
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.SYMTYPE
+            info.linkname = "/etc/passwd"
+            tar.addfile(info)
+    return out.getvalue()
+
+
+def submit_frames(backend, data, **spec):
+    body = b"".join((
+        frames.encode(frames.SPEC, json.dumps(
+            {"payload": True, **spec}).encode()),
+        frames.encode(frames.SCRIPT, data)))
+    return backend.admin.call("POST", "/v1/jobs", body,
+                              {"Content-Type": FRAMES})
+
+
+def submit_json(backend, data, name=None, **spec):
+    script = {"content_base64": base64.b64encode(data).decode()}
+    if name:
+        script["name"] = name
+    return backend.admin.post("/v1/jobs", {
+        "payload": True, "script": script, "input": [1], **spec})
+
+
+@pytest.mark.parametrize("submit", [submit_frames, submit_json])
+def test_the_manifest_is_the_default(backend, submit, tmp_path):
+    data = archive({
+        "entrypoint": "app/main.py", "environment": {"A": "1", "B": "2"},
+        "runtime": {"retries": 2, "max_memory_mb": 64, "timeout": "5s",
+                    "permissions": {"net": ["api.example.com"]}}},
+        {"app/main.py": "print(2)\n"})
+    reply = submit(backend, data)
+    assert reply.status == 201, reply
+    assert reply.json["name"] == "app/main.py"
+    assert reply.json["runtime"] == "python"
+    assert reply.json["attempts"] == 3
+    claim = backend.agent().claim()
+    spec = claim.assign["spec"]
+    assert claim.script == data and spec["payload"] is True
+    assert verify(tmp_path, public_key(backend), data,
+                  claim.assign["signature"])
+    assert spec["script_name"] == "app/main.py"
+    assert spec["env"] == {"A": "1", "B": "2"}
+    assert spec["memory_mb"] == 64 and spec["timeout_ms"] == 5000
+    assert spec["runtime"]["type"] == "python"
+    assert spec["runtime"]["permissions"]["net"] == ["api.example.com"]
+
+
+def test_what_the_job_says_wins(backend):
+    data = archive({
+        "environment": {"A": "1", "B": "2"},
+        "runtime": {"retries": 2, "max_memory_mb": 64, "timeout": 5000,
+                    "permissions": {"net": True}}},
+        {"other.js": "1\n"})
+    reply = submit_json(
+        backend, data, name="report.tar.gz", env={"B": "3"}, memory_mb=128,
+        timeout_ms=0, script_name="other.js",
+        runtime={"type": "node", "permissions": {"read": ["/data"]}})
+    assert reply.status == 201, reply
+    assert reply.json["name"] == "report.tar.gz"
+    spec = backend.agent().claim().assign["spec"]
+    assert spec["script_name"] == "other.js"
+    assert spec["env"] == {"A": "1", "B": "3"}
+    assert spec["memory_mb"] == 128 and spec["timeout_ms"] == 0
+    assert spec["runtime"]["type"] == "node"
+    assert spec["runtime"]["retries"] == 2
+    assert spec["runtime"]["permissions"]["net"] is False
+    assert spec["runtime"]["permissions"]["read"] == ["/data"]
+
+
+@pytest.mark.parametrize("data,words", [
+    (archive({"interpreter": "cobol", "entrypoint": "../x", "what": 1}),
+     ("interpreter", "entrypoint", "what")),
+    (archive(files={"main.py": None}), ("main.py",)),
+    (archive(files={"manifest.yaml": None}), ("manifest.yaml",)),
+    (archive(files={"../evil": "x"}), ("../evil",)),
+    (archive(files={"/etc/evil": "x"}), ("/etc/evil",)),
+    (archive(names=["link"]), ("link",)),
+    (archive()[:-20], ()),
+    (b"no archive at all", ()),
+], ids=["manifest", "no entrypoint", "no manifest", "dots", "absolute",
+        "symlink", "cut off", "no archive"])
+def test_bad_payloads_are_refused(backend, data, words):
+    for submit in (submit_frames, submit_json):
+        reply = submit(backend, data)
+        assert reply.status == 400 and reply.code == "invalid_payload", reply
+        for word in words:
+            assert word in reply.json["detail"], reply
+    assert backend.admin.get("/v1/jobs").json["jobs"] == []
+
+
+def test_other_ways_to_be_wrong(backend):
+    reply = submit_json(backend, archive(), script_name="absent.py")
+    assert reply.code == "invalid_payload" and "absent.py" in \
+        reply.json["detail"]
+    reply = submit_json(backend, archive(), runtime={"what": 1}, env=[1])
+    assert reply.code == "invalid_spec"
+    assert "runtime.what" in reply.json["detail"]
+    assert "env: " in reply.json["detail"]
+    reply = backend.admin.post("/v1/jobs", {
+        "payload": True, "script": {"content_base64": "a b"}})
+    assert reply.code == "invalid_spec"
+    assert "content_base64" in reply.json["detail"]
+    reply = backend.admin.post("/v1/jobs", {
+        "script": {"content_base64": "YQ==", "content": "a"}})
+    assert reply.code == "invalid_spec"
+
+
+def test_an_archive_is_no_script(backend):
+    reply = submit_json(backend, archive(), runtime="python", payload=False)
+    assert reply.status == 400 and reply.code == "invalid_spec"
+    assert '"payload":true' in reply.json["detail"]
+    reply = submit_frames(backend, archive(), runtime="python", payload=False)
+    assert '"payload":true' in reply.json["detail"]
+
+
+def test_a_script_may_be_base64(backend):
+    reply = backend.admin.post("/v1/jobs", {
+        "script": {"name": "a.sh",
+                   "content_base64": base64.b64encode(b"true\xff\n").decode()}})
+    assert reply.status == 201, reply
+    claim = backend.agent().claim()
+    assert claim.script == b"true\xff\n"
+    assert claim.assign["spec"]["script_name"] == "a.sh"
