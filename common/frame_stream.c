@@ -31,6 +31,7 @@ enum frame_stream_state {
 struct frame_stream {
 	enum frame_stream_state state;
 	int fd;
+	int out_fd; /* fd, or the other one of a pair */
 	bool in_callback;
 	bool paused;
 	bool was_full; /* on_drain is due below the low-water mark */
@@ -43,6 +44,14 @@ struct frame_stream {
 	void *ctx;
 };
 
+static void frame_stream_close_fds(struct frame_stream *s)
+{
+	if (s->out_fd != s->fd)
+		closep(&s->out_fd);
+	closep(&s->fd);
+	s->fd = s->out_fd = -1;
+}
+
 static void frame_stream_free(struct frame_stream *s)
 {
 	if (s->read_event)
@@ -53,8 +62,7 @@ static void frame_stream_free(struct frame_stream *s)
 		event_free(s->tick_event);
 	frame_decoder_deinit(&s->in);
 	buf_deinit(&s->out);
-	if (s->fd >= 0)
-		close(s->fd);
+	frame_stream_close_fds(s);
 	free(s);
 }
 
@@ -113,7 +121,7 @@ static void frame_stream_read(struct frame_stream *s)
 		frame_stream_break_errno(s, "cannot read", -r);
 		return;
 	}
-	n = recv(s->fd, in->data + in->len, in->cap - in->len, 0);
+	n = read(s->fd, in->data + in->len, in->cap - in->len);
 	if (n > 0) {
 		s->heard = true;
 		in->len += (size_t)n;
@@ -135,7 +143,9 @@ static size_t frame_stream_write(struct frame_stream *s, struct iovec *iov,
 	ssize_t n;
 
 	do {
-		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = s->out_fd == s->fd
+			    ? sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT)
+			    : writev(s->out_fd, iov, (int)n_iov);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return (size_t)n;
@@ -225,17 +235,28 @@ static void frame_stream_on_tick(int fd, short what, void *ctx)
 	frame_stream_end(s);
 }
 
+static int frame_stream_prepare_fd(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
 static int frame_stream_init(struct frame_stream *s, struct event_base *base)
 {
 	const struct timeval tick = clock_timeval(FRAME_HEARTBEAT_MS);
-	int flags = fcntl(s->fd, F_GETFL);
+	int r = frame_stream_prepare_fd(s->fd);
 
-	if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    fcntl(s->fd, F_SETFD, FD_CLOEXEC) < 0)
-		return -errno;
+	if (!r)
+		r = frame_stream_prepare_fd(s->out_fd);
+	if (r < 0)
+		return r;
 	s->read_event = event_new(base, s->fd, EV_READ | EV_PERSIST,
 				  frame_stream_on_readable, s);
-	s->write_event = event_new(base, s->fd, EV_WRITE | EV_PERSIST,
+	s->write_event = event_new(base, s->out_fd, EV_WRITE | EV_PERSIST,
 				   frame_stream_on_writable, s);
 	s->tick_event = event_new(base, -1, EV_PERSIST, frame_stream_on_tick,
 				  s);
@@ -246,17 +267,21 @@ static int frame_stream_init(struct frame_stream *s, struct event_base *base)
 	return 0;
 }
 
-int frame_stream_new(struct frame_stream **out, struct event_base *base, int fd,
-		     const struct frame_stream_ops *ops, void *ctx)
+int frame_stream_new_pair(struct frame_stream **out, struct event_base *base,
+			  int in_fd, int out_fd,
+			  const struct frame_stream_ops *ops, void *ctx)
 {
 	struct frame_stream *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s) {
-		close(fd);
+		close(in_fd);
+		if (out_fd != in_fd)
+			close(out_fd);
 		return -ENOMEM;
 	}
-	s->fd = fd;
+	s->fd = in_fd;
+	s->out_fd = out_fd;
 	s->ops = ops;
 	s->ctx = ctx;
 	r = frame_stream_init(s, base);
@@ -266,6 +291,12 @@ int frame_stream_new(struct frame_stream **out, struct event_base *base, int fd,
 	}
 	*out = s;
 	return 0;
+}
+
+int frame_stream_new(struct frame_stream **out, struct event_base *base, int fd,
+		     const struct frame_stream_ops *ops, void *ctx)
+{
+	return frame_stream_new_pair(out, base, fd, fd, ops, ctx);
 }
 
 void frame_stream_close(struct frame_stream *s)
@@ -280,8 +311,7 @@ void frame_stream_close(struct frame_stream *s)
 	event_del(s->read_event);
 	event_del(s->write_event);
 	event_del(s->tick_event);
-	close(s->fd);
-	s->fd = -1;
+	frame_stream_close_fds(s);
 }
 
 /* The usual case: nothing is queued and the socket takes it, without a copy. */

@@ -1,6 +1,6 @@
 /*
- * A control stream: frames over one connected stream socket in a libevent
- * loop. Owns the descriptor. Sends and answers heartbeats by itself.
+ * A control stream: frames over one connected stream socket (or two pipes) in
+ * a libevent loop. Owns the descriptor. Sends and answers heartbeats by itself.
  *
  * Callbacks run from the loop, never from inside a call made here. A stream
  * may be closed from its own callback: it is freed when that has returned.
@@ -33,6 +33,12 @@ struct frame_stream_ops {
 /* Takes fd, also on error. 0 or negative errno. */
 int frame_stream_new(struct frame_stream **out, struct event_base *base, int fd,
 		     const struct frame_stream_ops *ops, void *ctx) MUST_CHECK;
+/* The same over two descriptors, stdin and stdout, say: pipes or sockets. The
+ * process must ignore SIGPIPE. Takes both, also on error. */
+int frame_stream_new_pair(struct frame_stream **out, struct event_base *base,
+			  int in_fd, int out_fd,
+			  const struct frame_stream_ops *ops,
+			  void *ctx) MUST_CHECK;
 /* Stops at once, dropping what was not sent; NULL is fine. */
 void frame_stream_close(struct frame_stream *s);
 

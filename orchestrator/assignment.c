@@ -118,6 +118,7 @@ static int assignment_parse_spec(struct assignment *a, const json_t *spec,
 	int64_t timeout = json_get_int(spec, "timeout_ms", 0);
 
 	a->name = assignment_script_name(spec);
+	a->payload = json_get_bool(spec, "payload", false);
 	a->executor = json_get_str(spec, "executor", "auto");
 	a->image = json_get_str(spec, "image", NULL);
 	a->egress = !strcmp(json_get_str(spec, "network", "none"), "egress");
@@ -141,6 +142,8 @@ static const char *assignment_parse(struct assignment *a)
 				NULL);
 	a->runtime_token = json_get_str(o, "runtime_token", NULL);
 	a->backend_token = json_get_str(o, "backend_token", NULL);
+	a->signature = json_get_str(o, "signature", "");
+	a->payload_key = json_get_str(o, "payload_key", "");
 	if (!a->job || !a->runtime_token || !a->backend_token)
 		return "a job and both tokens";
 	if (script < 0 || input < 0)
@@ -196,6 +199,7 @@ void assignment_executor_spec(const struct assignment *a, const char *pod,
 		.job = a->job,
 		.runtime = a->runtime->name,
 		.image = a->image,
+		.payload_key = a->payload_key,
 		.egress = a->egress,
 		.memory_bytes = (uint64_t)a->memory_mb * 1024 * 1024,
 		.cpu_milli = a->cpu_milli,
@@ -261,10 +265,11 @@ static json_t *assignment_confinement(const struct assignment *a)
 	const struct runtime_config_options *o = runtime_config_get(a->config);
 	_cleanup_json_ json_t *block = runtime_config_json(a->config);
 
-	return json_pack("{s:s,s:O,s:I,s:I}", "runtime", o->type, "permissions",
-			 json_object_get(block, "permissions"),
+	return json_pack("{s:s,s:O,s:I,s:I,s:b,s:s}", "runtime", o->type,
+			 "permissions", json_object_get(block, "permissions"),
 			 "max_stderr_bytes", (json_int_t)o->max_stderr_bytes,
-			 "file_mode", (json_int_t)o->worker_file_perm);
+			 "file_mode", (json_int_t)o->worker_file_perm,
+			 "payload", a->payload, "signature", a->signature);
 }
 
 int assignment_for_runner(const struct assignment *a,

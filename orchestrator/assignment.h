@@ -41,6 +41,9 @@ struct assignment {
 	uint32_t pids;
 	size_t script_bytes, input_bytes; /* announced */
 	struct buf script, input;
+	const char *signature;   /* of script; "": none */
+	const char *payload_key; /* verifies it, as the runner's --key */
+	bool payload;            /* script is an archive */
 };
 
 /*

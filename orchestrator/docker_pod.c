@@ -50,6 +50,7 @@ void docker_pod_free(struct executor_pod *pod)
 	free((char *)pod->spec.job);
 	free((char *)pod->spec.runtime);
 	free((char *)pod->spec.image);
+	free((char *)pod->spec.payload_key);
 	free(pod);
 }
 DEFINE_CLEANUP(struct executor_pod *, docker_pod_free)
@@ -154,8 +155,9 @@ static int docker_pod_copy_spec(struct executor_pod *pod,
 	pod->spec.job = strdup(spec->job);
 	pod->spec.runtime = strdup(spec->runtime);
 	pod->spec.image = strdup(spec->image ? spec->image : own);
+	pod->spec.payload_key = strdup(spec->payload_key ?: "");
 	if (!pod->name || !pod->spec.execution || !pod->spec.job ||
-	    !pod->spec.runtime || !pod->spec.image)
+	    !pod->spec.runtime || !pod->spec.image || !pod->spec.payload_key)
 		return -ENOMEM;
 	snprintf(pod->sidecar, sizeof(pod->sidecar), "cronium-%s-sidecar",
 		 pod->name);

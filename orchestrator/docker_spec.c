@@ -177,6 +177,13 @@ static json_t *docker_script_tmpfs(uint64_t memory_bytes)
 			 tmp);
 }
 
+static json_t *docker_runner_args(const struct executor_spec *spec)
+{
+	if (!spec->payload_key || !spec->payload_key[0])
+		return json_array();
+	return json_pack("[s, s]", "--key", spec->payload_key);
+}
+
 json_t *docker_spec_script(const struct executor_spec *spec,
 			   const struct docker_names *names,
 			   const struct docker_mounts *mounts)
@@ -203,6 +210,6 @@ json_t *docker_spec_script(const struct executor_spec *spec,
 		container, "Entrypoint",
 		json_pack("[s, s, s]", DOCKER_RUNNER_DIR "/cronium-runner",
 			  "--control", DOCKER_CONTROL_DIR "/control.sock"));
-	json_object_set_new(container, "Cmd", json_array());
+	json_object_set_new(container, "Cmd", docker_runner_args(spec));
 	return container;
 }

@@ -44,6 +44,8 @@ struct executor_spec {
 	const char *job;
 	const char *runtime; /* python | node | bash | bun */
 	const char *image;   /* NULL: the runtime's own */
+	/* The runner's --key ("base64:…"); "": it refuses every program. */
+	const char *payload_key;
 	bool egress;         /* a network of its own */
 	bool proxy;          /* an egress proxy, and so a door */
 	uint64_t memory_bytes;

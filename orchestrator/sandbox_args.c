@@ -176,6 +176,8 @@ static void sandbox_args_add_runner(struct sandbox_args *a,
 	sandbox_args_add_all(a, "--", "/opt/cronium/" SANDBOX_FILES_RUNNER,
 			     "--control", NULL);
 	sandbox_args_add_text(a, "fd:%d", SANDBOX_ARGS_CONTROL_FD);
+	if (spec->payload_key[0])
+		sandbox_args_add_all(a, "--key", spec->payload_key, NULL);
 	if (spec->memory_bytes) {
 		sandbox_args_add(a, "--limit-memory");
 		sandbox_args_add_text(a, "%llu",

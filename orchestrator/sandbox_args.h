@@ -21,6 +21,7 @@ struct sandbox_args_spec {
 	const char *sdk_dir; /* or NULL */
 	/* A file that is shown as SANDBOX_ARGS_BIN_DIR/program_name, or NULL. */
 	const char *program, *program_name;
+	const char *payload_key; /* the runner's --key, or "" */
 	bool root;
 	/* What no cgroup enforces: the runner sets an rlimit; 0 = it does. */
 	uint64_t memory_bytes;

@@ -127,6 +127,7 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 		.sdk_dir = shared->sdk_dir,
 		.program = program[0] ? program : NULL,
 		.program_name = runtime_program(spec->runtime),
+		.payload_key = spec->payload_key ?: "",
 		.root = shared->root,
 		.memory_bytes = enforced & CGROUP_MEMORY ? 0
 							 : spec->memory_bytes,

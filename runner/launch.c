@@ -59,9 +59,14 @@ static int launch_prepare(const struct launch_child *c)
 		return -errno;
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return -errno;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	return confine();
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+static int launch_confine(const struct limits *limits)
+{
+	int r = confine();
+
+	return r || !limits->on_host ? r : confine_on_host();
 }
 
 static int launch_limit(const struct limits *limits)
@@ -151,6 +156,8 @@ static void launch_exec(const struct assignment *a, const struct limits *limits,
 
 	launch_offer_to_oom_killer();
 	r = launch_prepare(c);
+	if (!r)
+		r = launch_confine(limits);
 	if (!r)
 		r = launch_limit(limits);
 	if (r < 0)

@@ -6,19 +6,27 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/unix_socket.h"
-#include "runner/assignment.h"
+#include "runner/key.h"
+#include "runner/remote.h"
 #include "runner/runner.h"
+#include "runner/tree.h"
 
 struct main_options {
 	const char *control;
+	const char *key;
 	struct limits limits;
-	bool help, version;
+	bool stdio, help, version;
 };
 
 static const struct option_spec main_specs[] = {
 	{ "control", 0, OPTION_STRING, offsetof(struct main_options, control),
 	  "PATH|fd:N", "/run/cronium/control.sock",
 	  "the orchestrator's control socket, or an inherited one" },
+	{ "stdio", 0, OPTION_FLAG, offsetof(struct main_options, stdio), NULL,
+	  NULL, "a control stream on stdin and stdout instead, for a host" },
+	{ "key", 0, OPTION_STRING, offsetof(struct main_options, key),
+	  "FILE|base64:DER", NULL,
+	  "public key that programs must be signed with" },
 	{ "limit-memory", 0, OPTION_BYTES,
 	  offsetof(struct main_options, limits.memory_bytes), "BYTES", NULL,
 	  "of each process, where no cgroup limits the pod" },
@@ -74,11 +82,47 @@ static void main_help(void)
 	options_help(main_specs, ARRAY_SIZE(main_specs));
 }
 
-int main(int argc, char **argv)
+static int main_run(const struct main_options *o,
+		    const struct runner_config *config)
 {
 	_cleanup_(runner_freep) struct runner *runner = NULL;
-	struct main_options o = { 0 };
 	int fd, r;
+
+	if (o->stdio)
+		return remote_run(config);
+	fd = main_connect(o->control);
+	r = fd < 0 ? fd : runner_new(&runner, fd, config);
+	if (r < 0) {
+		log_error("-", "cannot reach the orchestrator at %s: %s",
+			  o->control, strerror(-r));
+		return EXIT_FAILURE;
+	}
+	return runner_run(runner);
+}
+
+/* Without a key it starts all the same: what is assigned is refused with a
+ * reason that reaches the job's log. */
+static int main_start(const struct main_options *o)
+{
+	struct runner_config config = {
+		.limits = o->limits,
+		.in_pod = tree_is_pid1(),
+	};
+	struct payload_key key;
+	char err[256];
+
+	if (o->key && key_load(&key, o->key, err, sizeof(err)) < 0) {
+		log_error("-", "%s", err);
+		return EXIT_FAILURE;
+	}
+	if (o->key)
+		config.key = &key;
+	return main_run(o, &config);
+}
+
+int main(int argc, char **argv)
+{
+	struct main_options o = { 0 };
 
 	/* The script must not read our memory or descriptors through /proc. */
 	prctl(PR_SET_DUMPABLE, 0);
@@ -92,12 +136,5 @@ int main(int argc, char **argv)
 			puts(CRONIUM_VERSION);
 		return EXIT_SUCCESS;
 	}
-	fd = main_connect(o.control);
-	r = fd < 0 ? fd : runner_new(&runner, fd, &o.limits);
-	if (r < 0) {
-		log_error("-", "cannot reach the orchestrator at %s: %s",
-			  o.control, strerror(-r));
-		return EXIT_FAILURE;
-	}
-	return runner_run(runner);
+	return main_start(&o);
 }

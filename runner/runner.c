@@ -17,12 +17,11 @@
 #include "runner/launch.h"
 #include "runner/oom.h"
 #include "runner/output.h"
+#include "runner/program.h"
 #include "runner/report.h"
-#include "runner/script_file.h"
 #include "runner/tree.h"
 
 #define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
-#define RUNNER_KILL_AGAIN_US 1000
 #define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
 
 enum runner_state {
@@ -42,7 +41,7 @@ struct runner {
 	struct event *started;  /* exec succeeded or failed */
 	struct event *grace;    /* ends: SIGKILL to everything */
 	struct event *patience; /* with processes that cannot be killed */
-	struct limits limits;
+	struct runner_config config;
 	struct assignment job;
 	struct output out[2];
 	struct gate *gate; /* NULL where nothing is confined */
@@ -329,14 +328,14 @@ static void runner_launch(struct runner *r, const struct frame *script)
 		runner_abandon(r, "SCRIPT is not as long as ASSIGN says");
 		return;
 	}
-	e = script_file_write(&r->job, script->payload, script->len, error,
-			      sizeof(error));
+	e = program_put(&r->job, r->config.key, script->payload, script->len,
+			error, sizeof(error));
 	if (e < 0) {
 		runner_fail(r, LAUNCH_EXIT_NOT_STARTED, error);
 		return;
 	}
 	r->oom_kills_before = oom_kills();
-	e = launch_script(&r->job, &r->limits, tree_is_pid1(), &l);
+	e = launch_script(&r->job, &r->config.limits, r->config.in_pod, &l);
 	if (e < 0) {
 		snprintf(error, sizeof(error), "cannot start a process: %s",
 			 strerror(-e));
@@ -494,7 +493,7 @@ static int runner_say_ready(struct runner *r)
 	return frame_stream_send(r->stream, FRAME_READY, json, (size_t)n);
 }
 
-int runner_new(struct runner **out, int fd, const struct limits *limits)
+int runner_new(struct runner **out, int fd, const struct runner_config *config)
 {
 	_cleanup_(runner_freep) struct runner *r = calloc(1, sizeof(*r));
 	int e;
@@ -505,7 +504,7 @@ int runner_new(struct runner **out, int fd, const struct limits *limits)
 	}
 	r->out[0].fd = r->out[1].fd = r->status_fd = r->told_fd = -1;
 	r->empty = true;
-	r->limits = *limits;
+	r->config = *config;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	e = runner_init(r, fd);
@@ -520,24 +519,12 @@ int runner_new(struct runner **out, int fd, const struct limits *limits)
 	return 0;
 }
 
-/* PID 1 takes its namespace along; elsewhere forks may outrun the signal. */
-static void runner_kill_stragglers(void)
-{
-	uint64_t deadline = clock_mono_ms() + RUNNER_KILL_MS;
-	bool main_ended;
-	int status;
-
-	while (!tree_is_pid1() && tree_reap(0, &main_ended, &status) &&
-	       clock_mono_ms() < deadline) {
-		tree_signal(SIGKILL);
-		usleep(RUNNER_KILL_AGAIN_US);
-	}
-}
-
 int runner_run(struct runner *r)
 {
 	event_base_dispatch(r->base);
-	runner_kill_stragglers();
+	/* PID 1 takes its namespace along. */
+	if (!tree_is_pid1())
+		tree_kill_all(RUNNER_KILL_MS);
 	return r->exit_code;
 }
 

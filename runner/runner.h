@@ -14,14 +14,24 @@
  */
 #pragma once
 
-#include "common/macro.h"
+#include <stdbool.h>
 
-struct limits;
+#include "common/macro.h"
+#include "runner/assignment.h"
+
+struct payload_key;
 struct runner;
 
-/* Takes fd, a connected stream socket. 0 or negative errno. */
+struct runner_config {
+	struct limits limits;
+	const struct payload_key *key; /* NULL: every program is refused */
+	bool in_pod; /* the environment is the pod's, not somebody else's */
+};
+
+/* Takes fd, a connected stream socket. What config points to must outlive the
+ * runner. 0 or negative errno. */
 int runner_new(struct runner **out, int fd,
-	       const struct limits *limits) MUST_CHECK;
+	       const struct runner_config *config) MUST_CHECK;
 /* Returns the exit code of the program when the stream is closed. */
 int runner_run(struct runner *r);
 void runner_free(struct runner *r);

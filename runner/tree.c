@@ -9,7 +9,10 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "common/clock.h"
+
 #define TREE_STAT_BYTES 512
+#define TREE_KILL_AGAIN_US 1000
 #define TREE_PROCESSES_MAX 65536
 
 struct tree_process {
@@ -130,6 +133,19 @@ void tree_signal(int sig)
 		kill(-1, sig);
 	else
 		tree_signal_descendants(sig);
+}
+
+void tree_kill_all(uint64_t max_ms)
+{
+	uint64_t deadline = clock_mono_ms() + max_ms;
+	bool main_ended;
+	int status;
+
+	while (tree_reap(0, &main_ended, &status) &&
+	       clock_mono_ms() < deadline) {
+		tree_signal(SIGKILL);
+		usleep(TREE_KILL_AGAIN_US);
+	}
 }
 
 bool tree_reap(pid_t main, bool *main_ended, int *status)

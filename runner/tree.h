@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/macro.h"
@@ -16,6 +17,10 @@ bool tree_is_pid1(void);
 
 /* To every process. As PID 1 no fork can outrun it. */
 void tree_signal(int sig);
+
+/* SIGKILL to everything until nothing is left; at most max_ms. Where there is
+ * no PID namespace forks may outrun the signal. */
+void tree_kill_all(uint64_t max_ms);
 
 /*
  * Reaps what has ended. Returns false once no process is left. When main is

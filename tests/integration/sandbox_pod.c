@@ -26,6 +26,7 @@
 
 struct driver {
 	const char *run_dir, *instance, *runner, *sidecar, *sdk;
+	const char *key, *signature;
 	uint64_t count, memory_bytes, pids, cpu_milli, timeout_ms;
 	bool egress;
 
@@ -58,6 +59,10 @@ static const struct option_spec specs[] = {
 	  NULL, "cronium-sidecar" },
 	{ "sdk", 0, OPTION_STRING, offsetof(struct driver, sdk), "DIR", NULL,
 	  "SDKs" },
+	{ "key", 0, OPTION_STRING, offsetof(struct driver, key), "KEY", "",
+	  "the runner's --key" },
+	{ "signature", 0, OPTION_STRING, offsetof(struct driver, signature),
+	  "TEXT", "", "of the script" },
 	{ "count", 0, OPTION_UINT, offsetof(struct driver, count), "N", "1",
 	  "pods at once" },
 	{ "memory", 0, OPTION_BYTES, offsetof(struct driver, memory_bytes),
@@ -123,9 +128,12 @@ static void pod_assign(struct pod *p)
 	struct buf b = { 0 };
 
 	executor_sandbox.place(p->pod, &place);
-	o = json_pack("{s:o, s:s, s:I, s:{s:s, s:s}, s:s, s:I, s:I}", "argv",
-		      pod_argv(d), "script_name", "script", "script_bytes",
-		      (json_int_t)d->content.len, "env", "CRONIUM_RUNTIME_API",
+	o = json_pack("{s:o, s:s, s:I, s:s, s:{s:b, s:b, s:b, s:b, s:b}, "
+		      "s:{s:s, s:s}, s:s, s:I, s:I}",
+		      "argv", pod_argv(d), "script_name", "script",
+		      "script_bytes", (json_int_t)d->content.len, "signature",
+		      d->signature, "permissions", "net", 1, "read", 1, "write",
+		      1, "env", 1, "run", 1, "env", "CRONIUM_RUNTIME_API",
 		      place.runtime_api, "CRONIUM_EXECUTION_MODE", place.mode,
 		      "work_dir", place.work_dir, "uid", (json_int_t)place.uid,
 		      "gid", (json_int_t)place.gid);
@@ -218,6 +226,7 @@ static void pod_start(struct driver *d, uint64_t i)
 		.execution = "ex_1",
 		.job = "job_1",
 		.runtime = "bash",
+		.payload_key = d->key,
 		.egress = d->egress,
 		.memory_bytes = d->memory_bytes,
 		.cpu_milli = (uint32_t)d->cpu_milli,

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import frames
+from signing import SIGNER
 
 CUT = object()      # as an answer: the connection is closed instead
 SILENCE = object()  # as an answer: none
@@ -231,11 +232,14 @@ class ScriptedBackend:
             frames.encode(frames.ASSIGN, {
                 "execution": execution, "job": f"job_{self.n}",
                 "epoch": epoch, "attempt": 1, "lease_ms": lease_ms,
-                "spec": {"name": "script", "runtime": runtime, **spec},
+                "spec": {"name": "script", "runtime": {
+                    "type": runtime, "permissions": True}, **spec},
                 "script_bytes": len(script), "input_bytes": 2,
                 "runtime_token": token(execution, "runtime"),
                 "backend_token": token(execution, "backend"),
                 "issuer": "cronium", "public_key": PUBLIC_PEM,
+                "signature": SIGNER.sign(script),
+                "payload_key": SIGNER.key,
                 "context": {"attempt": 1}})
             + frames.encode(frames.SCRIPT, script)
             + frames.encode(frames.INPUT, b"{}"))

@@ -1,13 +1,16 @@
 """cronium-runner driven over its control stream, as PID 1 and as a child."""
 
+import io
 import os
 import signal
 import subprocess
+import tarfile
 import time
 
 import pytest
 
 import frames
+from signing import SIGNER, Signer
 
 BIN = os.environ.get("CRONIUM_BIN_DIR", "build/bin")
 RUNNER = os.path.abspath(os.path.join(BIN, "cronium-runner"))
@@ -23,9 +26,10 @@ ALL = dict.fromkeys(("net", "read", "write", "env", "run"), True)
 
 
 class Runner:
-    def __init__(self, pid1, work):
+    def __init__(self, pid1, work, key=SIGNER.key):
         self.stream, theirs = frames.pair()
         command = [RUNNER, "--control", f"fd:{theirs.fileno()}"]
+        command += ["--key", key] if key else []
         if pid1:
             command = UNSHARE + ([] if ROOT else ["-U", "-r"]) + command
         self.pid1 = pid1
@@ -46,6 +50,7 @@ class Runner:
             "execution": "ex_1", "job": "job_1",
             "argv": argv or ["bash", name], "script_name": name,
             "script_bytes": len(script), "env": env or {},
+            "signature": SIGNER.sign(script),
             "work_dir": str(self.work), "uid": uid, "gid": uid,
             "grace_ms": 200, "permissions": permissions, **more})
         self.stream.send(frames.SCRIPT, script)
@@ -144,7 +149,7 @@ def test_the_place_of_the_script(runner):
         env={"A": "x" * 1000})
     lines = out.decode().splitlines()
     assert lines[1:4] == [str(runner.work), str(runner.work), "1000 0"]
-    assert lines[4].startswith("-rw-r--r--")
+    assert lines[4].startswith("-rw-------")
     if ROOT:
         assert lines[0] == str(uid)
     assert end["exit_code"] == 0
@@ -228,6 +233,92 @@ def test_a_script_name_is_one_component(runner, name):
         "work_dir": str(runner.work), "uid": -1, "gid": -1})
     end = runner.stream.expect(frames.EXIT)
     assert "script_name" in end["error"]
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"signature": ""}, "not signed"),
+    ({"signature": None}, "not signed"),
+    ({"signature": "nonsense"}, "signature is not one"),
+    ({"signature": SIGNER.sign(b"echo other")}, "altered"),
+    ({"signature": Signer().sign(b"echo ran")}, "another key"),
+])
+def test_what_is_not_signed_is_not_written(runner, change, words):
+    out, err, end = runner.run("echo ran", **change)
+    assert end["exit_code"] == 126 and words in end["error"], end
+    assert (out, err, end["started_us"]) == (b"", b"", 0)
+    assert list(runner.work.iterdir()) == []
+
+
+def test_without_a_key_nothing_runs(work):
+    r = Runner(False, work, key=None)
+    end = r.run("echo ran", uid=-1)[2]
+    r.kill()
+    assert end["exit_code"] == 126 and "--key" in end["error"]
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "base64"])
+def test_the_key_is_a_file_or_stands_there(work, tmp_path, kind):
+    file = tmp_path / "payload.pub"
+    file.write_bytes(SIGNER.pem)
+    r = Runner(False, work, key=str(file) if kind == "file" else SIGNER.key)
+    out = r.run("echo ran", uid=-1)[0]
+    r.kill()
+    assert out == b"ran\n"
+
+
+@pytest.mark.parametrize("key, words", [
+    ("base64:nonsense", "base64"),
+    ("/nonexistent", "/nonexistent: No such file"),
+    ("/etc/hostname", "no public key"),
+])
+def test_a_key_that_is_none(key, words):
+    r = subprocess.run([RUNNER, "--key", key], capture_output=True, text=True)
+    assert r.returncode == 1 and words in r.stderr
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o755, 0o400])
+def test_the_mode_of_the_script(runner, mode):
+    out, _, _ = runner.run("stat -c %a main", file_mode=mode)
+    assert out == f"{mode:o}\n".encode()
+
+
+@pytest.mark.parametrize("mode", [0o1777, -1, 0o077, 0o4755])
+def test_a_mode_that_is_none(runner, mode):
+    assert "file_mode" in runner.run("echo", file_mode=mode)[2]["error"]
+
+
+def archive(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, (mode, text) in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(text), mode
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def test_a_payload(runner):
+    data = archive({
+        "manifest.yaml": (0o644, "version: v1\n"),
+        "bin/main.sh": (0o644, "bin/tool; cat lib/data; stat -c '%a %u' "
+                               "bin/main.sh bin/tool lib/data"),
+        "bin/tool": (0o755, "#!/bin/sh\necho tool\n"),
+        "lib/data": (0o644, "data\n")})
+    uid = 1000 if ROOT else os.getuid()
+    out, err, end = runner.run(
+        data, argv=["bash", "bin/main.sh"], name="bin/main.sh", payload=True)
+    assert end["exit_code"] == 0, (err, end)
+    assert out.decode().splitlines() == [
+        "tool", "data", f"600 {uid}", f"700 {uid}", f"600 {uid}"]
+
+
+def test_a_payload_that_leaves_its_place(runner):
+    data = archive({"../out": (0o644, "x"), "main": (0o644, "echo ran")})
+    _, _, end = runner.run(data, payload=True)
+    assert end["exit_code"] == 126 and ".." in end["error"]
+    assert list(runner.work.iterdir()) == []
+    assert not (runner.work.parent / "out").exists()
 
 
 def test_a_file_that_is_there_is_not_replaced(runner):

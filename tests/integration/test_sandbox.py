@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from signing import SIGNER
+
 BIN = os.path.abspath(os.environ.get("CRONIUM_BIN_DIR", "build/bin"))
 DRIVER = os.path.join(BIN, "..", "tests", "integration", "sandbox_pod")
 ROOT = os.getuid() == 0
@@ -56,6 +58,8 @@ class Sandboxes:
                    "--instance", self.instance,
                    "--runner", self.programs["cronium-runner"],
                    "--sidecar", self.programs["cronium-sidecar"],
+                   "--key", SIGNER.key,
+                   "--signature", SIGNER.sign(script.encode()),
                    *options, path, *args]
         if self.user:
             command = ["setpriv", f"--reuid={self.user}",

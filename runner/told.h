@@ -1,0 +1,20 @@
+/* Being told to stop: SIGTERM, SIGINT and, where nobody ignores it, SIGHUP. */
+#pragma once
+
+#include "common/macro.h"
+
+struct event;
+struct event_base;
+
+struct told {
+	int fd;
+	struct event *readable;
+	void (*on_told)(int sig, void *ctx);
+	void *ctx;
+};
+#define TOLD_NONE ((struct told){ .fd = -1 })
+
+/* Blocks the signals for the whole process. 0 or negative errno. */
+int told_init(struct told *t, struct event_base *base,
+	      void (*on_told)(int sig, void *ctx), void *ctx) MUST_CHECK;
+void told_deinit(struct told *t);
