@@ -186,8 +186,8 @@ static int run_run(const void *options, char **words, size_t n_words)
 
 const struct command command_run = {
 	.name = "run",
-	.words = "SCRIPT [-- ARG...]",
-	.summary = "Runs a script and waits for it",
+	.words = "SCRIPT|PAYLOAD [-- ARG...]",
+	.summary = "Runs a script or a payload and waits for it",
 	.details =
 		"The script's log goes to stderr, its output (JSON) alone to "
 		"stdout. cronium ends\nwith the script's exit code; 124: it "

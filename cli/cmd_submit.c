@@ -62,8 +62,8 @@ static int submit_run(const void *options, char **words, size_t n_words)
 
 const struct command command_submit = {
 	.name = "submit",
-	.words = "SCRIPT [-- ARG...]",
-	.summary = "Hands a script over and prints the job's id",
+	.words = "SCRIPT|PAYLOAD [-- ARG...]",
+	.summary = "Hands a script or payload over and prints the job's id",
 	.details = "The job runs on when cronium has ended; `cronium logs -f "
 		   "JOB` watches it. --json\nprints the job object.\n",
 	.options = submit_specs,

@@ -16,6 +16,7 @@ struct job_options {
 	bool egress, read_only, dry_run;
 	/* The runtime block. 0 and NULL: not given. */
 	const char *environment, *backoff, *file_perm, *host;
+	const char *verify; /* a payload's signature, with this key */
 	struct option_optional allow_net, allow_read, allow_write, allow_env;
 	struct option_list node_options;
 	uint64_t stderr_bytes, retries;
@@ -36,6 +37,9 @@ struct job_options {
 			   "run it on this registered host, by SSH"),          \
 		JOB_OPTION("image", 0, OPTION_STRING, image, "IMAGE", NULL,    \
 			   "Docker image instead of the runtime's own"),       \
+		JOB_OPTION("verify", 0, OPTION_STRING, verify, "FILE", NULL,   \
+			   "check a payload's signature with this public "     \
+			   "key first"),                                       \
 		JOB_OPTION("input", 'i', OPTION_STRING, input, "JSON|@FILE|-", \
 			   NULL,                                               \
 			   "what the script reads as its input; - is stdin"),  \

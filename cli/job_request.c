@@ -1,7 +1,6 @@
 #include "cli/job_request.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,36 +8,17 @@
 #include "cli/api.h"
 #include "cli/job_runtime.h"
 #include "cli/output.h"
-#include "common/file.h"
+#include "cli/payload_file.h"
+#include "cli/read_file.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
 
 /* --- files --------------------------------------------------------------- */
 
-/* A file, or stdin for "-". 0, or -EINVAL after an error message. */
-static int job_read(const char *what, const char *path, size_t max,
-		    struct buf *out)
-{
-	bool is_stdin = !strcmp(path, "-");
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : file_read_all(fd, max, out);
-
-	if (fd >= 0 && !is_stdin)
-		close(fd);
-	if (r == -EFBIG)
-		output_error("the %s %s is larger than the %zu MiB that are "
-			     "accepted",
-			     what, path, max >> 20);
-	else if (r < 0)
-		output_error("cannot read the %s %s: %s", what, path,
-			     strerror(-r));
-	return r < 0 ? -EINVAL : 0;
-}
-
 static int job_read_script(const char *path, struct buf *script)
 {
-	int r = job_read("script", path, JOB_SCRIPT_MAX_BYTES, script);
+	int r = read_file("script", path, JOB_SCRIPT_MAX_BYTES, script);
 
 	if (r < 0 || script->len)
 		return r;
@@ -54,8 +34,8 @@ static int job_read_input(const char *given, struct buf *input)
 	if (!given)
 		return buf_append_str(input, "null");
 	if (!strcmp(given, "-") || given[0] == '@')
-		r = job_read("input", given + (given[0] == '@'),
-			     JOB_INPUT_MAX_BYTES, input);
+		r = read_file("input", given + (given[0] == '@'),
+			      JOB_INPUT_MAX_BYTES, input);
 	else
 		r = buf_append_str(input, given);
 	if (r < 0 || json_check(input->data, input->len, &at) == 0)
@@ -172,6 +152,7 @@ static int job_parse_cpus(const char *text, double *out)
 	return 0;
 }
 
+/* runtime: NULL where a payload's manifest says it. */
 static json_t *job_spec(const struct job_options *o, const char *name,
 			const char *runtime, bool open, char **words,
 			size_t n_words)
@@ -246,37 +227,73 @@ bool job_request_streams(const struct job_options *o)
 	return o->input_stream || o->input_from;
 }
 
+/* A program, and what is known of it here. */
+struct job_program {
+	struct buf content;
+	const char *name;
+	const char *runtime; /* NULL: its manifest says it */
+	bool payload;
+};
+
+static int job_read_program(const struct job_options *o, const char *path,
+			    struct job_program *p)
+{
+	const char *slash = strrchr(path, '/');
+	int r = job_read_script(path, &p->content);
+
+	if (r)
+		return r;
+	p->name = !strcmp(path, "-") ? "stdin" : slash ? slash + 1 : path;
+	p->payload = payload_file_is(path, &p->content);
+	p->runtime = o->runtime;
+	if (!p->payload && o->verify) {
+		output_error("--verify: %s is no payload: `cronium pack` makes "
+			     "one",
+			     path);
+		return -EINVAL;
+	}
+	if (o->verify)
+		r = payload_file_verify(path, &p->content, o->verify, NULL);
+	if (!r && (!p->payload || p->runtime))
+		r = job_runtime_find(o, path, &p->content, &p->runtime);
+	return r;
+}
+
+static int job_append_spec(const struct job_options *o,
+			   const struct job_program *p, bool open, char **args,
+			   size_t n_args, struct buf *body)
+{
+	_cleanup_(buf_deinit) struct buf text = { 0 };
+	_cleanup_json_ json_t *spec = job_spec(o, o->name ? o->name : p->name,
+					       p->runtime, open, args, n_args);
+
+	if (!spec ||
+	    json_object_set_new(spec, "payload", json_boolean(p->payload)) ||
+	    json_append(&text, spec))
+		return -EINVAL;
+	return frame_append(body, FRAME_SPEC, text.data, text.len);
+}
+
 int job_request_build(const struct job_options *o, char **words, size_t n_words,
 		      bool open, struct buf *body)
 {
-	const char *path = words[0], *runtime, *name;
-	_cleanup_json_ json_t *spec = NULL;
-	struct buf script = { 0 }, input = { 0 }, text = { 0 };
-	int r = job_check(o, path);
+	_cleanup_(buf_deinit) struct buf input = { 0 };
+	struct job_program program = { 0 };
+	int r = job_check(o, words[0]);
 
 	if (!r)
-		r = job_read_script(path, &script);
-	if (!r)
-		r = job_runtime_find(o, path, &script, &runtime);
+		r = job_read_program(o, words[0], &program);
 	if (!r)
 		r = job_read_input(o->input, &input);
-	if (!r) {
-		name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-		if (!strcmp(path, "-"))
-			name = "stdin";
-		spec = job_spec(o, o->name ? o->name : name, runtime, open,
-				words + 1, n_words - 1);
-		r = spec ? json_append(&text, spec) : -EINVAL;
-	}
 	if (!r)
-		r = frame_append(body, FRAME_SPEC, text.data, text.len);
+		r = job_append_spec(o, &program, open, words + 1, n_words - 1,
+				    body);
 	if (!r)
-		r = frame_append(body, FRAME_SCRIPT, script.data, script.len);
+		r = frame_append(body, FRAME_SCRIPT, program.content.data,
+				 program.content.len);
 	if (!r)
 		r = frame_append(body, FRAME_INPUT, input.data, input.len);
-	buf_deinit(&script);
-	buf_deinit(&input);
-	buf_deinit(&text);
+	buf_deinit(&program.content);
 	return r < 0 ? -EINVAL : 0;
 }
 
