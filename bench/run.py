@@ -19,6 +19,7 @@ import machine
 import memory
 import reads
 import report
+import runtime_config
 import sandbox
 import sdk_start
 import sizes
@@ -33,6 +34,7 @@ GROUPS = {
     "reads": reads,
     "forward": forward,
     "token": token_check,
+    "config": runtime_config,
     "memory": memory,
     "start": start,
     "sandbox": sandbox,

@@ -75,73 +75,49 @@ static void config_set_defaults(struct runtime_config_options *o)
 	set_default_u32(&o->worker_file_perm, RUNTIME_FILE_PERM);
 }
 
-static const char *config_copy_text(char **at, const char *s)
+static void config_check_type(const struct runtime_config_options *o,
+			      bool known, struct violations *v)
 {
-	size_t len = strlen(s) + 1;
-	char *copy = *at;
-
-	memcpy(copy, s, len);
-	*at += len;
-	return copy;
-}
-
-/* The lists' items in their normal form, behind each other. */
-static void config_copy(struct runtime_config *c, size_t pointers)
-{
-	char *text = (char *)&c->pointers[pointers];
-	const char **next = c->pointers;
-	char normal[RUNTIME_NORMAL_MAX_BYTES];
-
-	for (enum runtime_list i = 0; i < RUNTIME_LISTS; i++) {
-		const char *const *items = runtime_list_items(&c->o, i);
-		const char **copy = next;
-
-		for (; items && *items; items++) {
-			(void)runtime_lists[i].normal(&c->o, *items, normal);
-			*next++ = config_copy_text(&text, normal);
-		}
-		runtime_list_set(&c->o, i, next == copy ? NULL : copy);
-		if (next != copy)
-			*next++ = NULL;
-	}
-	if (c->o.entrypoint)
-		c->o.entrypoint = config_copy_text(&text, c->o.entrypoint);
-	if (c->o.environment)
-		c->o.environment = config_copy_text(&text, c->o.environment);
+	if (!known && o->type)
+		violations_add(v, "type",
+			       "must be one of python, bash, node, bun, not "
+			       "\"%.40s\"",
+			       o->type);
+	else if (!known)
+		violations_add(v, "type",
+			       "is needed: python, bash, node or bun");
 }
 
 int runtime_config_make(struct runtime_config **out,
 			const struct runtime_config_options *o, bool said,
 			unsigned int before, struct violations *v)
 {
-	struct runtime_room room = { 0 };
+	_cleanup_(runtime_config_freep) struct runtime_config *c = NULL;
 	enum runtime_type type = RUNTIME_PYTHON;
-	struct runtime_config *c;
 	bool known = o->type && runtime_type_parse(o->type, &type) == 0;
+	size_t pointers, bytes;
 
 	*out = NULL;
-	if (!known && !said && o->type)
-		violations_add(v, "type",
-			       "must be one of python, bash, node, bun, not "
-			       "\"%.40s\"",
-			       o->type);
-	else if (!known && !said)
-		violations_add(v, "type",
-			       "is needed: python, bash, node or bun");
-	runtime_config_check(o, type, known, v, &room);
-	if (v->error)
-		return -ENOMEM;
-	if (v->n > before)
-		return RUNTIME_CONFIG_E_INVALID;
-	c = malloc(sizeof(*c) + room.pointers * sizeof(char *) + room.bytes);
+	if (!said)
+		config_check_type(o, known, v);
+	runtime_config_measure(o, &pointers, &bytes);
+	c = malloc(sizeof(*c) + pointers * sizeof(char *) + bytes);
 	if (!c)
 		return -ENOMEM;
 	c->o = *o;
 	c->o.type = runtime_types[type];
 	c->type = type;
-	config_copy(c, room.pointers);
+	runtime_config_check(o, type, known, v, &c->o,
+			     &(struct runtime_room){
+				     c->pointers,
+				     (char *)&c->pointers[pointers] });
+	if (v->error)
+		return -ENOMEM;
+	if (v->n > before)
+		return RUNTIME_CONFIG_E_INVALID;
 	config_set_defaults(&c->o);
 	*out = c;
+	c = NULL;
 	return 0;
 }
 

@@ -94,18 +94,38 @@ bool runtime_entrypoint_valid(const char *s)
 	}
 }
 
-static void check_texts(const struct runtime_config_options *o,
-			struct violations *v, struct runtime_room *room)
+static const char *copy_text(struct runtime_room *room, const char *s)
 {
-	if (o->entrypoint && !runtime_entrypoint_valid(o->entrypoint))
+	size_t len = strlen(s) + 1;
+	char *copy = room->text;
+
+	memcpy(copy, s, len);
+	room->text += len;
+	return copy;
+}
+
+static bool environment_valid(const char *s)
+{
+	return !strcmp(s, "development") || !strcmp(s, "staging") ||
+	       !strcmp(s, "production");
+}
+
+static void check_texts(const struct runtime_config_options *o,
+			struct violations *v,
+			struct runtime_config_options *copy,
+			struct runtime_room *room)
+{
+	if (o->entrypoint && runtime_entrypoint_valid(o->entrypoint))
+		copy->entrypoint = copy_text(room, o->entrypoint);
+	else if (o->entrypoint)
 		violations_add(v, "entrypoint",
 			       "\"%.80s\" is not a relative path of at most %d "
 			       "bytes without \"..\", \"\\\", control "
 			       "characters or a leading \"-\"",
 			       o->entrypoint, RUNTIME_ENTRYPOINT_MAX_BYTES);
-	if (o->environment && strcmp(o->environment, "development") != 0 &&
-	    strcmp(o->environment, "staging") != 0 &&
-	    strcmp(o->environment, "production") != 0)
+	if (o->environment && environment_valid(o->environment))
+		copy->environment = copy_text(room, o->environment);
+	else if (o->environment)
 		violations_add(v, "environment",
 			       "must be one of development, staging, "
 			       "production, not \"%.40s\"",
@@ -116,44 +136,75 @@ static void check_texts(const struct runtime_config_options *o,
 			       "must be 0400 to 0777 with the owner's right to "
 			       "read, not %#o",
 			       o->worker_file_perm);
-	room->bytes += o->entrypoint ? strlen(o->entrypoint) + 1 : 0;
-	room->bytes += o->environment ? strlen(o->environment) + 1 : 0;
 }
 
 static void check_list(const struct runtime_config_options *o,
 		       enum runtime_list list, struct violations *v,
+		       struct runtime_config_options *copy,
 		       struct runtime_room *room)
 {
 	const struct runtime_list_rule *rule = &runtime_lists[list];
 	const char *const *items = runtime_list_items(o, list);
-	char normal[RUNTIME_NORMAL_MAX_BYTES];
+	const char **copies = room->pointers;
 	size_t n;
 
 	for (n = 0; items && items[n] && n < RUNTIME_LIST_MAX_ITEMS; n++) {
 		const char *wrong = "is too long";
 
 		if (strlen(items[n]) <= RUNTIME_ITEM_MAX_BYTES)
-			wrong = rule->normal(o, items[n], normal);
+			wrong = rule->normal(o, items[n], room->text);
 		if (wrong)
 			violations_add(v, rule->name, "\"%.80s\" %s", items[n],
 				       wrong);
-		else
-			room->bytes += strlen(normal) + 1;
+		copies[n] = room->text;
+		if (!wrong)
+			room->text += strlen(room->text) + 1;
 	}
-	if (n)
-		room->pointers += n + 1;
 	if (items && items[n])
 		violations_add(v, rule->name, "must be at most %d items",
 			       RUNTIME_LIST_MAX_ITEMS);
+	runtime_list_set(copy, list, n ? copies : NULL);
+	if (!n)
+		return;
+	copies[n] = NULL;
+	room->pointers += n + 1;
+}
+
+static size_t measure_text(const char *s, size_t max)
+{
+	return s ? strnlen(s, max) + 1 : 0;
+}
+
+void runtime_config_measure(const struct runtime_config_options *o,
+			    size_t *pointers, size_t *bytes)
+{
+	*pointers = 0;
+	*bytes = measure_text(o->entrypoint, RUNTIME_ENTRYPOINT_MAX_BYTES) +
+		 measure_text(o->environment, RUNTIME_ITEM_MAX_BYTES);
+	for (enum runtime_list i = 0; i < RUNTIME_LISTS; i++) {
+		const char *const *items = runtime_list_items(o, i);
+		size_t n;
+
+		for (n = 0; items && items[n] && n < RUNTIME_LIST_MAX_ITEMS;
+		     n++) {
+			*bytes += measure_text(items[n],
+					       RUNTIME_ITEM_MAX_BYTES);
+			if (*items[n] == '[')
+				*bytes += RUNTIME_NORMAL_GROWTH_BYTES;
+		}
+		*pointers += n ? n + 1 : 0;
+	}
 }
 
 void runtime_config_check(const struct runtime_config_options *o,
 			  enum runtime_type type, bool known,
-			  struct violations *v, struct runtime_room *room)
+			  struct violations *v,
+			  struct runtime_config_options *copy,
+			  struct runtime_room *room)
 {
-	check_texts(o, v, room);
+	check_texts(o, v, copy, room);
 	for (enum runtime_list i = 0; i < RUNTIME_LISTS; i++)
-		check_list(o, i, v, room);
+		check_list(o, i, v, copy, room);
 	if (o->node_options && *o->node_options && known &&
 	    type != RUNTIME_NODE)
 		violations_add(v, "node_options",

@@ -74,11 +74,13 @@ static const char *const refused_prefixes[] = {
 bool runtime_config_env_refused(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(refused_prefixes); i++)
-		if (!strncmp(name, refused_prefixes[i],
+		if (*name == *refused_prefixes[i] &&
+		    !strncmp(name, refused_prefixes[i],
 			     strlen(refused_prefixes[i])))
 			return true;
 	for (size_t i = 0; i < ARRAY_SIZE(refused_names); i++)
-		if (!strcmp(name, refused_names[i]))
+		if (*name == *refused_names[i] &&
+		    !strcmp(name, refused_names[i]))
 			return true;
 	return false;
 }

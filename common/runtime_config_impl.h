@@ -3,8 +3,8 @@
 
 #include "common/runtime_config.h"
 
-/* An item of a list, and what is made of it. */
-#define RUNTIME_NORMAL_MAX_BYTES (RUNTIME_ITEM_MAX_BYTES + 64)
+/* An IPv6 address may become longer when it is written as everybody does. */
+#define RUNTIME_NORMAL_GROWTH_BYTES 16
 
 /* What a number may be. */
 struct runtime_range {
@@ -26,8 +26,9 @@ enum runtime_number {
 extern const struct runtime_range runtime_ranges[RUNTIME_NUMBERS];
 
 /*
- * Writes an item's normal form to out (RUNTIME_NORMAL_MAX_BYTES). NULL, or what
- * is wrong with it.
+ * Writes an item's normal form to out, which has room for the item, and for
+ * RUNTIME_NORMAL_GROWTH_BYTES where that begins with "[". NULL, or what is wrong
+ * with it.
  */
 typedef const char *runtime_normal_fn(const struct runtime_config_options *o,
 				      const char *item, char *out);
@@ -54,17 +55,23 @@ struct runtime_list_rule {
 
 extern const struct runtime_list_rule runtime_lists[RUNTIME_LISTS];
 
-/* What a copy of the options takes beside them. */
+/* Where a copy of the options puts what they point to. */
 struct runtime_room {
-	size_t pointers;
-	size_t bytes;
+	const char **pointers;
+	char *text;
 };
 
-/* Says all that is wrong with o, except that it has no type; and how much room
- * a copy takes. known: whether type is what o->type says. */
+/* As many pointers and bytes as that takes at most. */
+void runtime_config_measure(const struct runtime_config_options *o,
+			    size_t *pointers, size_t *bytes);
+/* Says all that is wrong with o, except that it has no type; and makes copy,
+ * which begins as o, point to copies. known: whether type is what o->type
+ * says. */
 void runtime_config_check(const struct runtime_config_options *o,
 			  enum runtime_type type, bool known,
-			  struct violations *v, struct runtime_room *room);
+			  struct violations *v,
+			  struct runtime_config_options *copy,
+			  struct runtime_room *room);
 
 /* As runtime_config_new(). said: what is wrong with the type was said. before:
  * as many violations are not about o. */

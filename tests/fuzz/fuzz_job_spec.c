@@ -10,18 +10,21 @@
 #include "backend/job_spec.h"
 #include "backend/job_submission.h"
 #include "common/json.h"
+#include "common/runtime_config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check_normal_form(const json_t *spec)
 {
+	const char *file = json_get_str(spec, "script_name", "");
 	struct buf why = { 0 };
 	json_t *again = NULL;
 
 	assert(job_spec_parse(spec, &again, &why) == 0);
 	assert(json_equal(spec, again));
-	assert(job_spec_script_name_valid(
-		json_get_str(spec, "script_name", "")));
+	assert(json_get_bool(spec, "payload", false)
+		       ? runtime_entrypoint_valid(file)
+		       : job_spec_script_name_valid(file));
 	json_decref(again);
 	buf_deinit(&why);
 }
