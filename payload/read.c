@@ -20,6 +20,7 @@ struct payload_reader {
 	struct path_set paths;
 	const struct payload_sink *sink;
 	void *ctx;
+	char before[PATH_SHOWN_MAX_BYTES]; /* the last entry that was read */
 	int r; /* what reading the gzip came to; its sentence is in err */
 	char *err;
 	size_t err_size;
@@ -95,9 +96,10 @@ static int read_explain(struct payload_reader *p, const char *path)
 		return read_fail(p, -ENOMEM);
 	if (!text)
 		text = "the archive is damaged";
-	return path ? read_refuse_entry(p, path, text)
-		    : read_refuse(p, "the archive is not a sound tar: %s",
-				  text);
+	if (path)
+		return read_refuse_entry(p, path, text);
+	return read_refuse(p, "the archive is not a sound tar%s%s: %s",
+			   *p->before ? ", behind " : "", p->before, text);
 }
 
 /* --- an entry ------------------------------------------------------------- */
@@ -155,7 +157,7 @@ static void read_trim(char name[READ_NAME_MAX_BYTES], const char *path,
 
 	snprintf(name, READ_NAME_MAX_BYTES, "%s", path);
 	len = strlen(name);
-	if (directory && len && name[len - 1] == '/')
+	if (directory && len > 1 && name[len - 1] == '/')
 		name[len - 1] = '\0';
 }
 
@@ -200,6 +202,7 @@ static int read_hand_over(struct payload_reader *p,
 	if (r < 0 && !p->err[0])
 		snprintf(p->err, p->err_size, "%s: %s",
 			 path_show(e->path, shown), strerror(-r));
+	path_show(e->path, p->before);
 	return r;
 }
 
