@@ -52,7 +52,7 @@ struct backend_config {
 	struct option_rate rate_forward, rate_tools; /* of each execution */
 	const char *tools_dir;                       /* NULL: below data_dir */
 	const char *tools_ca_file;      /* NULL: the system's list */
-	struct option_list tools_allow; /* tool_target.h */
+	struct option_list tools_allow; /* common/allow_list.h */
 	bool help, version;
 };
 

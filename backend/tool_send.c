@@ -34,8 +34,8 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose,
 	struct tool_send *t = ctx;
 
 	if (purpose != CURLSOCKTYPE_IPCXN ||
-	    !tool_target_permitted(t->sender->allow, t->host, &address->addr)) {
-		tool_target_text(&address->addr, t->refused);
+	    !allow_list_permits(t->sender->allow, t->host, &address->addr)) {
+		address_text(&address->addr, t->refused);
 		return CURL_SOCKET_BAD;
 	}
 	t->permitted = true;

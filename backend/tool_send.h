@@ -1,7 +1,7 @@
 /*
  * One try of what was rendered: an HTTP request with its redirects, or an
  * email over SMTP, by libcurl in the loop. Where it connects to is checked
- * address by address (tool_target.h). Whether to try again is the caller's.
+ * address by address (common/allow_list.h). Whether to try again is the caller's.
  *
  *     tool_send_start() ─▶ sending ─▶ on_done, once, from the loop
  *                            └─▶ tool_send_cancel(): no on_done
@@ -28,10 +28,10 @@ struct event_base;
 struct tool_rendered;
 struct tool_send;
 struct tool_sender;
-struct tool_target_allow;
+struct allow_list;
 
 struct tool_sender_config {
-	const struct tool_target_allow *allow;
+	const struct allow_list *allow;
 	const char *ca_file; /* NULL: the system's list */
 };
 

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "backend/tool_send.h"
-#include "backend/tool_target.h"
+#include "common/address.h"
+#include "common/allow_list.h"
 #include "common/curl/curl_loop.h"
 
 struct tool_sender {
 	struct curl_loop *loop;
-	const struct tool_target_allow *allow;
+	const struct allow_list *allow;
 	const char *ca_file;
 };
 
@@ -24,14 +25,14 @@ struct tool_send {
 	/* Where it is: changes with each redirect. */
 	char *url;
 	const char *method;
-	char host[TOOL_TARGET_HOST_MAX_BYTES];
+	char host[ALLOW_LIST_HOST_MAX_BYTES];
 	bool with_headers, with_body;
 	int redirects; /* that may follow yet */
 	uint64_t deadline_ms;
 
 	/* What came back. */
-	bool permitted; /* an address was one to connect to */
-	char refused[TOOL_TARGET_TEXT_BYTES]; /* one that was not, or "" */
+	bool permitted;                   /* an address was one to connect to */
+	char refused[ADDRESS_TEXT_BYTES]; /* one that was not, or "" */
 	json_t *reply_headers;
 	size_t reply_headers_bytes;
 	struct buf reply;

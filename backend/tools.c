@@ -39,7 +39,7 @@ static int tools_open(struct tools *t, char *err, size_t err_size)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < allow->n; i++) {
-		r = tool_target_allow_add(&t->allow, allow->items[i], why,
+		r = allow_list_add(&t->allow, allow->items[i], why,
 					  sizeof(why));
 		if (r == -EINVAL)
 			snprintf(err, err_size, "--tools-allow %s", why);
@@ -80,7 +80,7 @@ void tools_free(struct tools *t)
 	tool_sender_free(t->sender);
 	tool_registry_free(t->registry);
 	tool_native_free(t->native);
-	tool_target_allow_deinit(&t->allow);
+	allow_list_deinit(&t->allow);
 	free(t);
 }
 

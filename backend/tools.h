@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "backend/tool_target.h"
+#include "common/allow_list.h"
 #include "common/macro.h"
 
 #define TOOLS_CALLS_MAX 64          /* at a time */
@@ -27,7 +27,7 @@ struct tools {
 	struct backend *b;
 	struct tool_registry *registry;
 	struct tool_native *native;
-	struct tool_target_allow allow;
+	struct allow_list allow;
 	struct tool_sender *sender;
 	LIST_HEAD(tool_calls, tool_call) calls;
 	struct tool_call *by_key; /* uthash: those with an Idempotency-Key */
