@@ -20,7 +20,7 @@ struct up_options {
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const char *tools_dir, *tools_ca_file;
-	struct option_list executors, tools_allow;
+	struct option_list executors, tools_allow, egress_allow;
 	bool embedded;
 };
 
@@ -55,6 +55,10 @@ static const struct option_spec up_specs[] = {
 		  "HOST|CIDR[:PORT]", NULL,
 		  "where tools may connect to beside the public internet; "
 		  "repeatable"),
+	UP_OPTION("egress-allow", 0, OPTION_LIST, egress_allow,
+		  "HOST|CIDR[:PORT]", NULL,
+		  "targets outside the public internet that jobs with "
+		  "--allow-net may reach; repeatable"),
 	UP_OPTION("tools-ca-file", 0, OPTION_STRING, tools_ca_file, "FILE",
 		  NULL, "whom tools trust, instead of the system's list; PEM"),
 	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
@@ -156,6 +160,7 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.tools_dir = o->tools_dir,
 		.tools_ca_file = o->tools_ca_file,
 		.tools_allow = &o->tools_allow,
+		.egress_allow = &o->egress_allow,
 		.embedded = o->embedded,
 	};
 	_cleanup_close_ int lock_fd = -1;
@@ -182,6 +187,7 @@ static void up_free_options(void *options)
 
 	free(o->executors.items);
 	free(o->tools_allow.items);
+	free(o->egress_allow.items);
 }
 
 const struct command command_up = {

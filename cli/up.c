@@ -178,6 +178,8 @@ static int up_prepare_children(struct up *u)
 	up_add(o, "--slots", c->slots ? o->number : NULL);
 	for (size_t i = 0; i < c->executors->n; i++)
 		up_add(o, "--executors", c->executors->items[i]);
+	for (size_t i = 0; i < c->egress_allow->n; i++)
+		up_add(o, "--egress-allow", c->egress_allow->items[i]);
 	return 0;
 }
 

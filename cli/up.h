@@ -24,6 +24,7 @@ struct up_config {
 	const struct option_list *executors;
 	const char *tools_dir, *tools_ca_file;
 	const struct option_list *tools_allow;
+	const struct option_list *egress_allow;
 	bool embedded; /* ends when nobody needs it */
 	int listen_fd; /* RUN/up.sock; taken */
 };

@@ -20,16 +20,14 @@ static bool host_equal(const char *a, const char *b)
 	return n == m && strncasecmp(a, b, n) == 0;
 }
 
-bool allow_list_permits(const struct allow_list *a, const char *host,
-			const struct sockaddr *address)
+bool allow_list_has(const struct allow_list *a, const char *host,
+		    const struct sockaddr *address)
 {
-	uint8_t bytes[16];
+	uint8_t bytes[ADDRESS_BYTES];
 	uint16_t port;
 
 	if (!address_bytes(address, bytes, &port))
 		return false;
-	if (address_is_public(address))
-		return true;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct allow_list_entry *e = &a->items[i];
 
@@ -40,6 +38,12 @@ bool allow_list_permits(const struct allow_list *a, const char *host,
 			return true;
 	}
 	return false;
+}
+
+bool allow_list_permits(const struct allow_list *a, const char *host,
+			const struct sockaddr *address)
+{
+	return address_is_public(address) || allow_list_has(a, host, address);
 }
 
 /* Splits a port off: what follows the last colon, unless the colons are those

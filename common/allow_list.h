@@ -38,7 +38,10 @@ int allow_list_add(struct allow_list *a, const char *text, char *err,
 		   size_t err_size) MUST_CHECK;
 void allow_list_deinit(struct allow_list *a);
 
-/* A public address, or one that the list has. host: as the URL has it, without
- * brackets; an entry for it allows whatever address it has. */
+/* Whether the list has it. host: as the URL has it, without brackets; an entry
+ * for it allows whatever address it has. */
+bool allow_list_has(const struct allow_list *a, const char *host,
+		    const struct sockaddr *address);
+/* The same, or a public address. */
 bool allow_list_permits(const struct allow_list *a, const char *host,
 			const struct sockaddr *address);

@@ -202,6 +202,7 @@ static void agent_job_start(struct agent_job *j)
 	config = (struct pod_config){
 		.base = agent->config.base,
 		.client = agent->config.client,
+		.egress_allow = agent->config.egress_allow,
 		.executor_ops = e->ops,
 		.executor = e->executor,
 	};

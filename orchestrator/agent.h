@@ -11,6 +11,7 @@
 #include "common/macro.h"
 
 struct agent;
+struct allow_list;
 struct backend_client;
 struct event_base;
 struct executor_set;
@@ -32,6 +33,7 @@ struct agent_config {
 	struct event_base *base;
 	struct backend_client *client;
 	struct executor_set *executors;
+	const struct allow_list *egress_allow; /* pod.h */
 	const char *name;
 	uint32_t slots; /* executions at a time */
 };

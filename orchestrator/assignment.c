@@ -7,6 +7,7 @@
 #include "common/frame.h"
 #include "common/json.h"
 #include "common/runtime_config.h"
+#include "orchestrator/egress.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
 
@@ -190,6 +191,11 @@ int assignment_new(struct assignment **out, const void *data, size_t len,
 	return r;
 }
 
+const struct runtime_allow *assignment_net(const struct assignment *a)
+{
+	return &runtime_config_get(a->config)->permissions.net;
+}
+
 void assignment_executor_spec(const struct assignment *a, const char *pod,
 			      struct executor_spec *out)
 {
@@ -201,6 +207,7 @@ void assignment_executor_spec(const struct assignment *a, const char *pod,
 		.image = a->image,
 		.payload_key = a->payload_key,
 		.egress = a->egress,
+		.proxy = egress_wanted(assignment_net(a)),
 		.memory_bytes = (uint64_t)a->memory_mb * 1024 * 1024,
 		.cpu_milli = a->cpu_milli,
 		.pids = a->pids,

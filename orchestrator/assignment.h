@@ -16,6 +16,7 @@
 struct executor_place;
 struct executor_spec;
 struct runtime;
+struct runtime_allow;
 struct runtime_config;
 
 /* How long a script has to end by itself after SIGTERM. */
@@ -56,6 +57,8 @@ int assignment_new(struct assignment **out, const void *data, size_t len,
 void assignment_free(struct assignment *a);
 DEFINE_CLEANUP(struct assignment *, assignment_free)
 
+/* Where its script may connect to. */
+const struct runtime_allow *assignment_net(const struct assignment *a);
 /* What the executor needs; points into a. pod is taken over. */
 void assignment_executor_spec(const struct assignment *a, const char *pod,
 			      struct executor_spec *out);

@@ -11,6 +11,8 @@
 #include "common/sdk_dir.h"
 #include "orchestrator/agent.h"
 
+#define CONFIG_WHY_BYTES 320
+
 #define OPT(field) offsetof(struct config_options, field)
 
 const struct option_spec config_specs[] = {
@@ -36,6 +38,10 @@ const struct option_spec config_specs[] = {
 	  "image of the sidecar in Docker pods" },
 	{ "subnet-pool", 0, OPTION_STRING, OPT(subnet_pool), "CIDR",
 	  "10.231.0.0/16", "where pods with network egress get their /29" },
+	{ "egress-allow", 0, OPTION_LIST, OPT(egress_allow), "HOST|CIDR[:PORT]",
+	  NULL,
+	  "targets outside the public internet that jobs with --allow-net may "
+	  "reach; repeatable" },
 	{ "runner", 0, OPTION_STRING, OPT(runner), "PATH", NULL,
 	  "cronium-runner; default: beside this program" },
 	{ "sidecar", 0, OPTION_STRING, OPT(sidecar), "PATH", NULL,
@@ -180,6 +186,21 @@ static int config_read_key(struct config *c, char *err, size_t err_size)
 	return r;
 }
 
+static int config_read_egress(struct config *c, char *err, size_t err_size)
+{
+	const struct option_list *list = &c->opt.egress_allow;
+	char why[CONFIG_WHY_BYTES];
+	int r = 0;
+
+	for (size_t i = 0; !r && i < list->n; i++) {
+		r = allow_list_add(&c->egress_allow, list->items[i], why,
+				   sizeof(why));
+		if (r == -EINVAL)
+			snprintf(err, err_size, "--egress-allow %s", why);
+	}
+	return r;
+}
+
 static int config_complete(struct config *c, char *err, size_t err_size)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -205,6 +226,8 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 	if (c->opt.slots > CONFIG_SLOTS_MAX)
 		return config_fail(err, err_size, "slots", "",
 				   "give 4096 at most");
+	if (config_read_egress(c, err, err_size) < 0)
+		return -EINVAL;
 	return config_read_key(c, err, err_size);
 }
 
@@ -232,4 +255,6 @@ void config_deinit(struct config *c)
 {
 	explicit_bzero(c->api_key, sizeof(c->api_key));
 	free(c->opt.executors.items);
+	free(c->opt.egress_allow.items);
+	allow_list_deinit(&c->egress_allow);
 }

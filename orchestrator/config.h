@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/allow_list.h"
 #include "common/log.h"
 #include "common/macro.h"
 #include "common/options.h"
@@ -23,7 +24,7 @@ struct config_options {
 	const char *backend, *api_key_file, *ca_file;
 	const char *name;
 	uint64_t slots;
-	struct option_list executors;
+	struct option_list executors, egress_allow;
 	const char *docker_socket, *sidecar_image, *subnet_pool;
 	const char *runner, *sidecar, *sdk_dir;
 	const char *log_level, *log_format;
@@ -40,6 +41,7 @@ struct config {
 	char runner[PATH_MAX], sidecar[PATH_MAX], sdk_dir[PATH_MAX];
 	char name[HOST_NAME_MAX + 1];
 	char api_key[CONFIG_KEY_MAX_BYTES]; /* "" for none */
+	struct allow_list egress_allow;
 	enum log_level log_level;
 	enum log_format log_format;
 };

@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 struct control_socket {
 	struct event *event;
+	const char *name; /* a constant */
 	int dir_fd;
 	int fd;
 	void (*on_fd)(void *ctx, int fd);
@@ -25,7 +28,7 @@ void control_socket_free(struct control_socket *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->dir_fd >= 0) {
-		unlinkat(s->dir_fd, CONTROL_SOCKET_NAME, 0);
+		unlinkat(s->dir_fd, s->name, 0);
 		close(s->dir_fd);
 	}
 	free(s);
@@ -37,7 +40,7 @@ static void control_socket_stop(struct control_socket *s)
 	event_del(s->event);
 	close(s->fd);
 	s->fd = -1;
-	unlinkat(s->dir_fd, CONTROL_SOCKET_NAME, 0);
+	unlinkat(s->dir_fd, s->name, 0);
 }
 
 static void control_socket_on_ready(evutil_socket_t listener, short what,
@@ -57,23 +60,24 @@ static void control_socket_on_ready(evutil_socket_t listener, short what,
 static int control_socket_listen(struct control_socket *s)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	bool door = !strcmp(s->name, CONTROL_SOCKET_DOOR);
+	int type = door ? SOCK_SEQPACKET : SOCK_STREAM;
 
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
 		return -errno;
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s",
-		 s->dir_fd, CONTROL_SOCKET_NAME);
-	unlinkat(s->dir_fd, CONTROL_SOCKET_NAME, 0);
+		 s->dir_fd, s->name);
+	unlinkat(s->dir_fd, s->name, 0);
 	if (bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    fchmodat(s->dir_fd, CONTROL_SOCKET_NAME, 0666, 0) < 0 ||
-	    listen(s->fd, 1) < 0)
+	    fchmodat(s->dir_fd, s->name, 0666, 0) < 0 || listen(s->fd, 1) < 0)
 		return -errno;
 	return 0;
 }
 
 int control_socket_new(struct control_socket **out, struct event_base *base,
-		       const char *dir, void (*on_fd)(void *ctx, int fd),
-		       void *ctx)
+		       const char *dir, const char *name,
+		       void (*on_fd)(void *ctx, int fd), void *ctx)
 {
 	_cleanup_(control_socket_freep) struct control_socket *s =
 		calloc(1, sizeof(*s));
@@ -82,6 +86,7 @@ int control_socket_new(struct control_socket **out, struct event_base *base,
 	if (!s)
 		return -ENOMEM;
 	s->fd = s->dir_fd = -1;
+	s->name = name;
 	s->on_fd = on_fd;
 	s->ctx = ctx;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)

@@ -44,6 +44,7 @@ void docker_pod_free(struct executor_pod *pod)
 	docker_images_forget(pod->shared->images, pod);
 	control_socket_free(pod->sidecar_socket);
 	control_socket_free(pod->runner_socket);
+	control_socket_free(pod->door_socket);
 	free(pod->name);
 	free(pod->dir);
 	free((char *)pod->spec.execution);
@@ -113,6 +114,13 @@ static void docker_pod_on_sidecar_fd(void *ctx, int fd)
 	pod->events->on_stream(pod->ctx, EXECUTOR_SIDECAR, fd);
 }
 
+static void docker_pod_on_door_fd(void *ctx, int fd)
+{
+	struct executor_pod *pod = ctx;
+
+	pod->events->on_stream(pod->ctx, EXECUTOR_DOOR, fd);
+}
+
 static void docker_pod_on_runner_fd(void *ctx, int fd)
 {
 	struct executor_pod *pod = ctx;
@@ -132,11 +140,17 @@ static int docker_pod_listen(struct executor_pod *pod)
 	if (mkdir(pod->dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	r = control_socket_new(&pod->sidecar_socket, base, sidecar,
-			       docker_pod_on_sidecar_fd, pod);
+			       CONTROL_SOCKET_NAME, docker_pod_on_sidecar_fd,
+			       pod);
+	if (!r && pod->spec.proxy)
+		r = control_socket_new(&pod->door_socket, base, sidecar,
+				       CONTROL_SOCKET_DOOR,
+				       docker_pod_on_door_fd, pod);
 	if (r < 0)
 		return r;
 	return control_socket_new(&pod->runner_socket, base, runner,
-				  docker_pod_on_runner_fd, pod);
+				  CONTROL_SOCKET_NAME, docker_pod_on_runner_fd,
+				  pod);
 }
 
 /* --- public -------------------------------------------------------------- */
@@ -283,7 +297,8 @@ void docker_pod_destroy(struct executor_pod *pod, void (*done)(void *ctx),
 	pod->done_ctx = ctx;
 	control_socket_free(pod->sidecar_socket);
 	control_socket_free(pod->runner_socket);
-	pod->sidecar_socket = pod->runner_socket = NULL;
+	control_socket_free(pod->door_socket);
+	pod->sidecar_socket = pod->runner_socket = pod->door_socket = NULL;
 	docker_images_forget(pod->shared->images, pod);
 	/* A call under way may still make something: wait for its answer. */
 	if (!pod->calls)

@@ -61,6 +61,7 @@ struct executor_pod {
 	enum docker_pod_state after_fetch;
 	struct executor_spec spec; /* strings are copies */
 	struct control_socket *sidecar_socket, *runner_socket;
+	struct control_socket *door_socket; /* NULL: no proxy */
 	void (*done)(void *ctx);
 	void *done_ctx;
 };

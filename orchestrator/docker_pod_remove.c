@@ -13,6 +13,7 @@ static void docker_pod_remove_dir(const char *run_dir, const char *pod)
 {
 	static const char *const inner[] = {
 		"sidecar/" CONTROL_SOCKET_NAME,
+		"sidecar/" CONTROL_SOCKET_DOOR,
 		"runner/" CONTROL_SOCKET_NAME,
 		"sidecar",
 		"runner",

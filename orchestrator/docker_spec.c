@@ -68,6 +68,23 @@ static json_t *docker_container(const char *image, const char *user,
 			 "HostConfig", host_config);
 }
 
+static json_t *docker_sidecar_command(const struct executor_spec *spec)
+{
+	json_t *words = json_pack("[s, s, s, s, s, s]", "--control",
+				  DOCKER_CONTROL_DIR "/control.sock",
+				  "--listen", "localhost:8081", "--backend",
+				  "unix:" DOCKER_BACKEND_DIR "/backend.sock");
+
+	if (spec->proxy) {
+		json_array_append_new(words, json_string("--proxy"));
+		json_array_append_new(words, json_string("localhost:8082"));
+		json_array_append_new(words, json_string("--door"));
+		json_array_append_new(words, json_string(DOCKER_CONTROL_DIR
+							 "/door.sock"));
+	}
+	return words;
+}
+
 json_t *docker_spec_sidecar(const struct executor_spec *spec,
 			    const struct docker_names *names,
 			    const struct docker_mounts *mounts)
@@ -91,12 +108,7 @@ json_t *docker_spec_sidecar(const struct executor_spec *spec,
 	container = docker_container(names->sidecar_image, user,
 				     docker_labels(spec, names, "sidecar"),
 				     host);
-	json_object_set_new(container, "Cmd",
-			    json_pack("[s, s, s, s, s, s]", "--control",
-				      DOCKER_CONTROL_DIR "/control.sock",
-				      "--listen", "localhost:8081", "--backend",
-				      "unix:" DOCKER_BACKEND_DIR
-				      "/backend.sock"));
+	json_object_set_new(container, "Cmd", docker_sidecar_command(spec));
 	return container;
 }
 

@@ -288,6 +288,7 @@ static void main_on_reaped(void *ctx)
 		.base = m->base,
 		.client = m->client,
 		.executors = m->executors,
+		.egress_allow = &m->config.egress_allow,
 		.name = m->config.opt.name,
 		.slots = (uint32_t)m->config.opt.slots,
 	};

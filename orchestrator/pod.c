@@ -217,7 +217,7 @@ void pod_free(struct pod *p)
 {
 	if (!p)
 		return;
-	sidecar_link_free(p->sidecar);
+	pod_drop_sidecar(p);
 	runner_link_free(p->runner);
 	if (p->place)
 		p->config.executor_ops->destroy(p->place, NULL, NULL);

@@ -24,6 +24,7 @@
 
 #include "common/macro.h"
 
+struct allow_list;
 struct assignment;
 struct backend_client;
 struct event_base;
@@ -66,6 +67,7 @@ struct pod_ops {
 struct pod_config {
 	struct event_base *base;
 	struct backend_client *client;
+	const struct allow_list *egress_allow; /* beside public addresses */
 	const struct executor_ops *executor_ops;
 	struct executor *executor;
 };

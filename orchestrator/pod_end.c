@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "orchestrator/assignment.h"
+#include "orchestrator/door.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/pod_impl.h"
 #include "orchestrator/record.h"
@@ -43,6 +44,14 @@ static void pod_on_destroyed(void *ctx)
 	pod_check_gone(p);
 }
 
+void pod_drop_sidecar(struct pod *p)
+{
+	door_free(p->door);
+	sidecar_link_free(p->sidecar);
+	p->door = NULL;
+	p->sidecar = NULL;
+}
+
 void pod_destroy(struct pod *p)
 {
 	struct executor_pod *place = p->place;
@@ -50,9 +59,8 @@ void pod_destroy(struct pod *p)
 	if (!place)
 		return;
 	pod_note_oom(p);
-	sidecar_link_free(p->sidecar);
+	pod_drop_sidecar(p);
 	runner_link_free(p->runner);
-	p->sidecar = NULL;
 	p->runner = NULL;
 	p->place = NULL;
 	p->config.executor_ops->destroy(place, pod_on_destroyed, p);
@@ -108,8 +116,7 @@ void pod_fail(struct pod *p, enum outcome_cause cause, const char *detail)
 	pod_set_cause(p, cause, detail);
 	pod_note_oom(p);
 	pod_set_state(p, POD_FAILED);
-	sidecar_link_free(p->sidecar);
-	p->sidecar = NULL;
+	pod_drop_sidecar(p);
 	p->drained = true;
 	if (p->place)
 		p->config.executor_ops->kill(p->place);
@@ -134,10 +141,9 @@ void pod_abandon(struct pod *p, const char *why)
 	/* Nothing must reach the backend from here on. */
 	record_free(p->record);
 	runner_link_free(p->runner);
-	sidecar_link_free(p->sidecar);
+	pod_drop_sidecar(p);
 	p->record = NULL;
 	p->runner = NULL;
-	p->sidecar = NULL;
 	p->reported = true;
 	if (p->state < POD_STOPPING)
 		pod_set_state(p, POD_FAILED);

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "orchestrator/assignment.h"
+#include "orchestrator/door.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/pod_impl.h"
 #include "orchestrator/record.h"
@@ -84,8 +85,7 @@ static void pod_on_sidecar_lost(void *ctx, const char *reason)
 	char detail[OUTCOME_REASON_MAX_BYTES];
 	struct pod *p = ctx;
 
-	sidecar_link_free(p->sidecar);
-	p->sidecar = NULL;
+	pod_drop_sidecar(p);
 	snprintf(detail, sizeof(detail),
 		 "the job's sidecar ended unexpectedly (%s); run the job again",
 		 reason);
@@ -214,19 +214,67 @@ static void pod_connect_runner(struct pod *p, int fd)
 		pod_fail_oom(p);
 }
 
+static void pod_on_door_notice(void *ctx, const char *line)
+{
+	struct pod *p = ctx;
+
+	if (p->record)
+		record_notice(p->record, line);
+}
+
+/* The sidecar's control stream tells whether that is the end of it. */
+static void pod_on_door_lost(void *ctx, const char *reason)
+{
+	struct pod *p = ctx;
+
+	log_write(LOG_LEVEL_DEBUG, p->a->execution, p->a->trace,
+		  "the door is shut: %s", reason);
+}
+
+static void pod_open_door(struct pod *p, int fd)
+{
+	static const struct door_ops ops = {
+		.on_notice = pod_on_door_notice,
+		.on_lost = pod_on_door_lost,
+	};
+	const struct door_config config = {
+		.base = p->config.base,
+		.allow = p->config.egress_allow,
+		.net = assignment_net(p->a),
+		.ops = &ops,
+		.ctx = p,
+	};
+
+	if (door_new(&p->door, &config, fd) < 0)
+		pod_fail_oom(p);
+}
+
+static bool pod_has_stream(const struct pod *p, enum executor_side side)
+{
+	switch (side) {
+	case EXECUTOR_SIDECAR:
+		return p->sidecar;
+	case EXECUTOR_RUNNER:
+		return p->runner;
+	case EXECUTOR_DOOR:
+		return p->door;
+	}
+	return true;
+}
+
 static void pod_on_stream(void *ctx, enum executor_side side, int fd)
 {
 	struct pod *p = ctx;
-	bool taken = side == EXECUTOR_SIDECAR ? p->sidecar != NULL
-					      : p->runner != NULL;
 
 	/* A second connection can only be an impostor's. */
-	if (taken || p->state != POD_CREATING || *p->doom) {
+	if (pod_has_stream(p, side) || p->state != POD_CREATING || *p->doom) {
 		log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace,
 			  "a surplus control stream is closed");
 		close(fd);
 	} else if (side == EXECUTOR_SIDECAR) {
 		pod_connect_sidecar(p, fd);
+	} else if (side == EXECUTOR_DOOR) {
+		pod_open_door(p, fd);
 	} else {
 		pod_connect_runner(p, fd);
 	}

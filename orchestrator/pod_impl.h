@@ -10,6 +10,7 @@
 #include "orchestrator/pod.h"
 
 struct assignment;
+struct door;
 struct event;
 struct executor_events;
 struct executor_pod;
@@ -39,6 +40,7 @@ struct pod {
 	char doom[OUTCOME_REASON_MAX_BYTES];   /* it died of this; "" */
 
 	struct sidecar_link *sidecar;
+	struct door *door; /* NULL: none, or shut */
 	struct runner_link *runner;
 	bool sidecar_ready, runner_ready;
 	bool sidecar_assigned;
@@ -60,6 +62,8 @@ void pod_set_deadline(struct pod *p, uint64_t ms);
  * the one that counts. What the runner had sent before it was killed is still
  * read for a while, so that the log has the script's last words. */
 void pod_fail(struct pod *p, enum outcome_cause cause, const char *detail);
+/* Nothing more comes in or out by the sidecar. */
+void pod_drop_sidecar(struct pod *p);
 void pod_fail_oom(struct pod *p);
 /* Something of the pod died. The executor may know better why, and what the
  * runner had sent may hold an orderly end: both have a moment. */

@@ -190,6 +190,22 @@ static int append_streams(const struct metrics *m,
 	return r;
 }
 
+static int append_proxy(const struct metrics *m, const struct metrics_gauges *g,
+			struct buf *out)
+{
+	int r = append_pair(out, "proxy_requests_total", "result",
+			    m->proxy_connected, "connected", m->proxy_refused,
+			    "refused");
+
+	if (!r)
+		r = append_pair(out, "proxy_bytes_total", "direction",
+				m->proxy_bytes_up, "up", m->proxy_bytes_down,
+				"down");
+	return r ? r
+		 : append_one(out, "proxy_connections", "gauge",
+			      g->proxy_connections);
+}
+
 int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 		   struct buf *out)
 {
@@ -223,7 +239,7 @@ int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 	if ((r = append_one(out, "in_flight", "gauge", g->in_flight)) ||
 	    (r = append_one(out, "connections", "gauge", g->connections)) ||
 	    (r = append_one(out, "watches", "gauge", g->watches)) ||
-	    (r = append_streams(m, g, out)))
+	    (r = append_streams(m, g, out)) || (r = append_proxy(m, g, out)))
 		return r;
 	/* 0 closed, 1 open, 2 half open. */
 	return g->breaker < 0

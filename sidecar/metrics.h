@@ -57,6 +57,9 @@ struct metrics {
 	uint64_t watch_events;
 	uint64_t audited_ok, audited_failed; /* refusals */
 	struct metrics_stream streams[METRICS_STREAMS];
+	/* Of the egress proxy; bytes of connections that have ended. */
+	uint64_t proxy_connected, proxy_refused;
+	uint64_t proxy_bytes_up, proxy_bytes_down;
 	/* Until the reply was handed over; of a stream, its head. */
 	struct metrics_latency request[METRICS_CLASSES];
 	struct metrics_latency backend;
@@ -67,6 +70,7 @@ struct metrics_gauges {
 	uint64_t cache_entries, cache_bytes, cache_evictions;
 	uint32_t in_flight;
 	uint32_t connections;
+	uint32_t proxy_connections;        /* open */
 	uint32_t watches;                  /* open */
 	uint32_t streams[METRICS_STREAMS]; /* open */
 	int breaker; /* enum backend_breaker; -1 before the assignment */

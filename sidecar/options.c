@@ -14,6 +14,11 @@ const struct option_spec sidecar_option_specs[] = {
 	  NULL,
 	  "where scripts call, may be repeated; 127.0.0.1 and localhost also "
 	  "listen on ::1 where there is IPv6 (default: localhost:8081)" },
+	{ "proxy", 0, OPTION_STRING, OFFSET(proxy), "localhost:PORT|fd:N", NULL,
+	  "where scripts find the egress proxy; needs --door" },
+	{ "door", 0, OPTION_STRING, OFFSET(door), "PATH|fd:N", NULL,
+	  "the orchestrator's socket that connections to the outside come "
+	  "from" },
 	{ "backend", 'b', OPTION_STRING, OFFSET(backend),
 	  "unix:PATH|https://HOST:PORT",
 	  "unix:/run/cronium/backend/backend.sock",
@@ -50,6 +55,11 @@ int sidecar_options_parse(struct sidecar_options *out, int argc, char **argv,
 		snprintf(err, err_size,
 			 "--control is missing: the orchestrator that starts a "
 			 "sidecar names its control socket");
+		return -EINVAL;
+	}
+	if (out->proxy && !out->door) {
+		snprintf(err, err_size,
+			 "--proxy needs --door: the orchestrator connects");
 		return -EINVAL;
 	}
 	return 0;

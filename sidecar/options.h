@@ -9,6 +9,7 @@
 struct sidecar_options {
 	const char *control;
 	struct option_list listen;
+	const char *proxy, *door;
 	const char *backend;
 	const char *log_level, *log_format;
 	bool help;

@@ -10,6 +10,7 @@
 #include "backend-client/client.h"
 #include "common/buf.h"
 #include "common/http/server.h"
+#include "sidecar/doorway.h"
 #include "sidecar/execution.h"
 #include "sidecar/health.h"
 #include "sidecar/hold.h"
@@ -26,6 +27,7 @@ struct sidecar {
 	struct event_base *base;
 	struct http_server *server;
 	struct seat *seat;
+	struct doorway *doorway; /* NULL: nothing goes in or out by it */
 	struct health_source health;
 	struct hold hold;
 	struct event *sigterm, *sigint;
@@ -44,6 +46,7 @@ static void read_health(const void *ctx, struct health *out)
 
 	http_server_get_stats(s->server, &stats);
 	out->gauges.connections = stats.connections_open;
+	out->gauges.proxy_connections = doorway_connections(s->doorway);
 	out->state = seat_state_name(state);
 	out->ready = state == SEAT_READY || state == SEAT_ASSIGNED;
 	health_add_seat(out, s->seat);
@@ -138,6 +141,28 @@ static int set_up_server(struct sidecar *s, struct buf *ready, char *err,
 	return buf_cstr(ready) ? 0 : -ENOMEM;
 }
 
+static int set_up_doorway(struct sidecar *s, char *err, size_t err_size)
+{
+	const struct doorway_config config = {
+		.base = s->base,
+		.server = s->server,
+		.metrics = seat_metrics(s->seat),
+	};
+	const char *what = "use the door";
+	const char *which = s->options->door;
+	int r = doorway_new(&s->doorway, &config, which);
+
+	if (!r && s->options->proxy) {
+		what = "listen for the proxy on";
+		which = s->options->proxy;
+		r = doorway_listen(s->doorway, which);
+	}
+	if (r < 0)
+		snprintf(err, err_size, "cannot %s %s: %s", what, which,
+			 strerror(-r));
+	return r;
+}
+
 /* Listens, then says so. */
 static int set_up_doors(struct sidecar *s, char *err, size_t err_size)
 {
@@ -162,7 +187,7 @@ static int set_up_doors(struct sidecar *s, char *err, size_t err_size)
 	if (r < 0)
 		snprintf(err, err_size, "cannot use the control socket %s: %s",
 			 s->options->control, strerror(-r));
-	return r;
+	return r || !s->options->door ? r : set_up_doorway(s, err, err_size);
 }
 
 int sidecar_new(struct sidecar **out, const struct sidecar_options *options,
@@ -204,6 +229,7 @@ void sidecar_free(struct sidecar *s)
 {
 	if (!s)
 		return;
+	doorway_free(s->doorway);
 	http_server_free(s->server);
 	seat_free(s->seat);
 	hold_deinit(&s->hold);

@@ -133,7 +133,8 @@ struct request_line {
 	size_t target_len;
 };
 
-/* METHOD SP target SP version CRLF, each separated by one space. */
+/* METHOD SP target SP version CRLF, each separated by one space; of a method
+ * that is not ours h->method is HTTP_OTHER. */
 static int parse_request_line(struct head *h, struct request_line *line,
 			      const char *text, size_t len, const char **why)
 {
@@ -165,8 +166,6 @@ static int parse_request_line(struct head *h, struct request_line *line,
 			      "spoken here");
 	else
 		return refuse(400, why, "the request line is malformed");
-	if (h->method == HTTP_OTHER)
-		return refuse(501, why, "the method is not implemented");
 	return 0;
 }
 
@@ -310,10 +309,11 @@ static int read_target(struct head *h, char *target, size_t len,
 	return 0;
 }
 
-int head_parse(struct head *h, char *text, size_t len, const char **why)
+/* Everything but the target. */
+static int read_head(struct head *h, struct request_line *line,
+		     struct seen *seen, bool any_method, char *text, size_t len,
+		     const char **why)
 {
-	struct request_line line = { 0 };
-	struct seen seen = { 0 };
 	int r;
 
 	*h = (struct head){
@@ -324,13 +324,72 @@ int head_parse(struct head *h, char *text, size_t len, const char **why)
 		.content_length = -1,
 	};
 	text[len] = '\0';
-	r = parse_request_line(h, &line, text, len, why);
+	r = parse_request_line(h, line, text, len, why);
+	if (!r && h->method == HTTP_OTHER && !any_method)
+		r = refuse(501, why, "the method is not implemented");
 	if (!r)
 		r = fields_parse(text, len, h->headers, &h->n_headers, why);
-	if (!r)
-		r = check_fields(h, &seen, why);
+	return r ? r : check_fields(h, seen, why);
+}
+
+int head_parse(struct head *h, char *text, size_t len, const char **why)
+{
+	struct request_line line = { 0 };
+	struct seen seen = { 0 };
+	int r = read_head(h, &line, &seen, false, text, len, why);
+
 	if (!r)
 		r = read_target(h, (char *)line.target, line.target_len,
 				seen.host_value, why);
 	return r;
+}
+
+/* --- requests to a proxy ------------------------------------------------- */
+
+/* The authority is moved to the front of the target, for there is room for its
+ * NUL: "http://" stood there. */
+static int read_proxy_target(struct head *h, struct head_proxy *p, char *target,
+			     size_t len, const char **why)
+{
+	const char *authority;
+	size_t n = target_absolute(target, len, &authority);
+	size_t rest;
+
+	if (!n || strncasecmp(target, "http://", 7) != 0)
+		return refuse(400, why,
+			      "this is a proxy: it takes CONNECT host:port and "
+			      "http:// URLs");
+	if (!target_authority_valid(authority, n))
+		return refuse(400, why, "the request target is malformed");
+	rest = (size_t)(authority + n - target);
+	memmove(target, authority, n);
+	target[n] = '\0';
+	p->authority = target;
+	if (rest == len) {
+		h->path = "/";
+		return 0;
+	}
+	return read_target(h, target + rest, len - rest, NULL, why);
+}
+
+int head_parse_proxy(struct head *h, struct head_proxy *p, char *text,
+		     size_t len, const char **why)
+{
+	struct request_line line = { 0 };
+	struct seen seen = { 0 };
+	int r = read_head(h, &line, &seen, true, text, len, why);
+	char *target = (char *)line.target;
+
+	*p = (struct head_proxy){ .method = text };
+	if (r)
+		return r;
+	target[-1] = '\0';
+	if (strcmp(text, "CONNECT") != 0)
+		return read_proxy_target(h, p, target, line.target_len, why);
+	if (!target_authority_valid(target, line.target_len))
+		return refuse(400, why, "the request target is malformed");
+	target[line.target_len] = '\0';
+	p->authority = target;
+	p->connect = true;
+	return 0;
 }

@@ -48,6 +48,13 @@ struct head {
 	bool asterisk; /* OPTIONS * */
 };
 
+/* What a request to a proxy has beside its head. */
+struct head_proxy {
+	const char *method;
+	const char *authority; /* host and perhaps port, as in the target */
+	bool connect;          /* CONNECT authority: no path */
+};
+
 /*
  * text is the head without leading empty line, len bytes and room for a NUL;
  * it is written into (names become lower case, values NUL-terminated) and
@@ -55,6 +62,14 @@ struct head {
  */
 int head_parse(struct head *h, char *text, size_t len,
 	       const char **why) MUST_CHECK;
+
+/*
+ * The same for a request to a proxy: CONNECT host:port, or any other method
+ * that llhttp knows with an absolute http:// target. Host is not compared with
+ * it: a proxy sends on what the target says.
+ */
+int head_parse_proxy(struct head *h, struct head_proxy *p, char *text,
+		     size_t len, const char **why) MUST_CHECK;
 
 /* The method of this name, HTTP_OTHER where it is not ours. */
 enum http_method head_method(const char *s, size_t len);

@@ -38,8 +38,8 @@ struct listener {
 
 /* --- accepting ---------------------------------------------------------- */
 
-static void peer_fill(struct http_peer *peer, const struct listener *l, int fd,
-		      const struct sockaddr_storage *addr)
+static void peer_fill(struct http_peer *peer, bool is_tls, const void *tag,
+		      int fd, const struct sockaddr_storage *addr)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
@@ -47,8 +47,8 @@ static void peer_fill(struct http_peer *peer, const struct listener *l, int fd,
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
 
-	*peer = (struct http_peer){ .is_tls = l->tls != NULL,
-				    .listener_tag = l->tag,
+	*peer = (struct http_peer){ .is_tls = is_tls,
+				    .listener_tag = tag,
 				    .uid = (uid_t)-1,
 				    .gid = (gid_t)-1 };
 	if (addr->ss_family == AF_UNIX) {
@@ -71,22 +71,48 @@ static void peer_fill(struct http_peer *peer, const struct listener *l, int fd,
 	}
 }
 
-static void listener_take(struct listener *l, int fd,
+static int listener_adopt(struct http_server *s, struct http_tls *tls,
+			  const void *tag, int fd,
 			  const struct sockaddr_storage *addr)
 {
 	struct transport *transport;
 	struct http_peer peer;
 	int one = 1;
 
-	peer_fill(&peer, l, fd, addr);
+	peer_fill(&peer, tls != NULL, tag, fd, addr);
 	if (!peer.is_unix)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	transport = l->tls ? l->tls->accept(l->tls, fd)
-			   : transport_new_plain(fd);
-	if (transport)
-		server_adopt(l->server, transport, &peer);
-	else
+	transport = tls ? tls->accept(tls, fd) : transport_new_plain(fd);
+	if (!transport) {
 		close(fd);
+		return -ENOMEM;
+	}
+	server_adopt(s, transport, &peer);
+	return 0;
+}
+
+static void listener_take(struct listener *l, int fd,
+			  const struct sockaddr_storage *addr)
+{
+	(void)listener_adopt(l->server, l->tls, l->tag, fd, addr);
+}
+
+int http_server_adopt(struct http_server *s, int fd, const void *tag)
+{
+	struct sockaddr_storage addr = { 0 };
+	socklen_t len = sizeof(addr);
+	int flags = fcntl(fd, F_GETFL), r;
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&addr, &len) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	server_enter(s);
+	r = listener_adopt(s, NULL, tag, fd, &addr);
+	server_leave(s);
+	return r;
 }
 
 /* For a moment: there are no descriptors left. */

@@ -106,6 +106,11 @@ int http_server_listen_unix(struct http_server *s, const char *path,
 int http_server_listen_fd(struct http_server *s, int fd,
 			  const void *tag) MUST_CHECK;
 
+/* A connected socket as if it had been accepted in clear; taken, also on error.
+ * 0 or negative errno. */
+int http_server_adopt(struct http_server *s, int fd,
+		      const void *tag) MUST_CHECK;
+
 /* Stops accepting, finishes what is under way (Connection: close, GOAWAY),
  * then calls done once. */
 void http_server_drain(struct http_server *s, void (*done)(void *ctx),
