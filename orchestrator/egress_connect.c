@@ -128,7 +128,7 @@ static bool egress_connect_check(struct egress_connect *c)
 		address_text(a->ai_addr, c->address);
 		egress_connect_refuse(
 			c, "private",
-			"%s has the address %s, which is not one of the public "
+			"%s leads to %s, which is no address of the public "
 			"internet; whoever runs the orchestrator can allow it "
 			"with --egress-allow",
 			c->host, c->address);
