@@ -144,7 +144,7 @@ params are wanted, not ${#words[@]} arguments"
 		return
 	fi
 	body=${words[2]-'{}'}
-	[[ $body != - ]] || body=$(cat)
+	[[ $body != - ]] || _cronium_slurp
 	tool=$(jq -cn --arg t "${words[0]}" --arg a "${words[1]}" \
 		'{tool: $t, action: $a}') || return
 	body="${tool%\}},\"params\":$body$dry}"
@@ -278,10 +278,23 @@ _cronium_get() {
 	printf '%s\n' "$reply"
 }
 
+# Sets body, standard input without the newlines at its end.
+_cronium_slurp() {
+	local more
+	body=
+	while IFS= read -rN 65536 more; do
+		body+=$more
+	done
+	body+=$more
+	while [[ $body == *$'\n' ]]; do
+		body=${body%$'\n'}
+	done
+}
+
 # _cronium_write METHOD PATH VALUE|- [CURL_ARG...]
 _cronium_write() {
 	local LC_ALL=C body=$3 reply etag # in C, large values are quick
-	[[ $body != - ]] || body=$(cat)
+	[[ $body != - ]] || _cronium_slurp
 	_cronium_call "$1" "$2" '' "${@:4}"
 }
 
@@ -382,7 +395,8 @@ _cronium_pause() {
 	us=$((RANDOM * ceiling * 1000 / 32768 + retry_after * 1000000))
 	((${EPOCHREALTIME//[!0-9]/} + us < deadline)) || return
 	printf -v us '%d.%06d' $((us / 1000000)) $((us % 1000000))
-	sleep "$us"
+	# A pipe that nobody writes to: sleep would be one more program.
+	read -rt "$us" <> <(:) || :
 }
 
 _cronium_result() {
@@ -432,10 +446,12 @@ _cronium_gather() {
 	local more
 	batch=$rest
 	while :; do
-		more=$(dd bs=64K count=1 2>/dev/null && printf .)
-		more=${more%.}
+		IFS= read -rN 1 more || more=
 		batch+=$more
-		if [ -z "$more" ]; then
+		if [ -n "$more" ] && read -r -t 0; then
+			IFS= read -rN 65536 -t 0.001 more || :
+			batch+=$more
+		elif [ -z "$more" ]; then
 			eof=1 rest=
 			return
 		fi
