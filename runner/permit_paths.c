@@ -45,9 +45,16 @@ struct paths {
 	int gate_fd;
 };
 
-/* Read by every script. Links among them lead to others of them. */
+/* Read by every script. Links among them lead to others of them. No keys, no
+ * accounts: what interpreters and the C library look up. */
 static const char *const paths_dirs[] = {
 	"/bin",
+	"/etc/alternatives",
+	"/etc/crypto-policies",
+	"/etc/ld.so.conf.d",
+	"/etc/pki/ca-trust",
+	"/etc/pki/tls",
+	"/etc/ssl/certs",
 	"/lib",
 	"/lib32",
 	"/lib64",
@@ -62,42 +69,14 @@ static const char *const paths_dirs[] = {
 	"/usr",
 };
 
-/* What interpreters and the C library look up. No keys, no accounts. */
 static const char *const paths_files[] = {
-	"/etc/alternatives",
-	"/etc/ca-certificates",
-	"/etc/ca-certificates.conf",
-	"/etc/crypto-policies",
-	"/etc/debian_version",
-	"/etc/gai.conf",
-	"/etc/group",
-	"/etc/host.conf",
-	"/etc/hostname",
-	"/etc/hosts",
-	"/etc/inputrc",
-	"/etc/ld.so.cache",
-	"/etc/ld.so.conf",
-	"/etc/ld.so.conf.d",
-	"/etc/ld.so.preload",
-	"/etc/locale.alias",
-	"/etc/localtime",
-	"/etc/mime.types",
-	"/etc/nsswitch.conf",
-	"/etc/os-release",
-	"/etc/passwd",
-	"/etc/pki/ca-trust",
-	"/etc/pki/tls/cert.pem",
-	"/etc/pki/tls/certs",
-	"/etc/pki/tls/openssl.cnf",
-	"/etc/protocols",
-	"/etc/resolv.conf",
-	"/etc/services",
-	"/etc/ssl/cert.pem",
-	"/etc/ssl/certs",
-	"/etc/ssl/openssl.cnf",
-	"/etc/timezone",
-	"/dev/random",
-	"/dev/urandom",
+	"/dev/random",          "/dev/urandom",     "/etc/gai.conf",
+	"/etc/group",           "/etc/host.conf",   "/etc/hostname",
+	"/etc/hosts",           "/etc/ld.so.cache", "/etc/ld.so.conf",
+	"/etc/ld.so.preload",   "/etc/localtime",   "/etc/mime.types",
+	"/etc/nsswitch.conf",   "/etc/os-release",  "/etc/passwd",
+	"/etc/protocols",       "/etc/resolv.conf", "/etc/services",
+	"/etc/ssl/openssl.cnf", "/etc/timezone",
 };
 
 /* Written by every script, and nothing is ever kept there. */
@@ -110,23 +89,26 @@ static const char *const paths_sinks[] = {
 
 const char *const permit_bash_programs[PERMIT_BASH_PROGRAMS] = { "curl", "jq" };
 
-/* Adds rights of path and all below it, as far as they are handled. 0, or
- * negative errno where it is not there or out of the user's reach. */
-static int paths_allow(const struct paths *s, const char *path, uint64_t rights,
-		       int flags)
+/* Adds the rights to path and all below it. 0, or negative errno where it is
+ * not there or out of the user's reach. */
+static int paths_add(const struct paths *s, const char *path, int flags,
+		     uint64_t rights)
 {
-	struct landlock_path_beneath_attr rule = { 0 };
+	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
-	rights &= s->handled;
 	if (!rights)
 		return 0;
 	fd = open(path, O_PATH | O_CLOEXEC | flags);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -errno;
-	rule.allowed_access = S_ISDIR(st.st_mode) ? rights
-						  : rights & PATHS_OF_FILES;
+	if (rights & ~PATHS_OF_FILES && !(flags & O_DIRECTORY)) {
+		if (fstat(fd, &st) < 0)
+			return -errno;
+		if (!S_ISDIR(st.st_mode))
+			rule.allowed_access &= PATHS_OF_FILES;
+	}
 	rule.parent_fd = fd;
 	if (rule.allowed_access &&
 	    syscall(SYS_landlock_add_rule, s->fd, LANDLOCK_RULE_PATH_BENEATH,
@@ -135,21 +117,24 @@ static int paths_allow(const struct paths *s, const char *path, uint64_t rights,
 	return 0;
 }
 
-static void paths_allow_each(const struct paths *s, const char *const *list,
-			     size_t n, uint64_t rights, int flags)
+static int paths_allow(const struct paths *s, const char *path, uint64_t rights)
 {
-	for (size_t i = 0; i < n; i++)
-		(void)paths_allow(s, list[i], rights, flags);
+	return paths_add(s, path, 0, rights & s->handled);
 }
 
 static void paths_allow_defaults(const struct paths *s)
 {
-	paths_allow_each(s, paths_dirs, ARRAY_SIZE(paths_dirs), PATHS_READ,
-			 O_DIRECTORY | O_NOFOLLOW);
-	paths_allow_each(s, paths_files, ARRAY_SIZE(paths_files), PATHS_READ,
-			 0);
-	paths_allow_each(s, paths_sinks, ARRAY_SIZE(paths_sinks),
-			 PATHS_READ | PATHS_WRITE, 0);
+	uint64_t read = s->handled & PATHS_READ;
+	uint64_t file = s->handled & PATHS_OF_FILES;
+
+	for (size_t i = 0; read && i < ARRAY_SIZE(paths_dirs); i++)
+		(void)paths_add(s, paths_dirs[i], O_DIRECTORY | O_NOFOLLOW,
+				read);
+	for (size_t i = 0; read && i < ARRAY_SIZE(paths_files); i++)
+		(void)paths_add(s, paths_files[i], 0, file & PATHS_READ);
+	for (size_t i = 0; i < ARRAY_SIZE(paths_sinks); i++)
+		(void)paths_add(s, paths_sinks[i], 0,
+				file & (PATHS_READ | PATHS_WRITE));
 }
 
 /* Of PREFIX/bin/python3 also PREFIX/lib, unless the defaults have it. */
@@ -164,22 +149,22 @@ static void paths_allow_prefix(const struct paths *s, const char *program)
 		return;
 	len -= 4;
 	snprintf(path, sizeof(path), "%.*s/lib", (int)len, program);
-	(void)paths_allow(s, path, PATHS_READ, 0);
+	(void)paths_allow(s, path, PATHS_READ);
 	/* Python's virtual environments. */
 	snprintf(path, sizeof(path), "%.*s/pyvenv.cfg", (int)len, program);
-	(void)paths_allow(s, path, PATHS_READ, 0);
+	(void)paths_allow(s, path, PATHS_READ);
 }
 
 static void paths_allow_program(const struct paths *s, const char *program)
 {
 	char real[PATH_MAX];
 
-	(void)paths_allow(s, program, PATHS_READ | PATHS_EXECUTE, 0);
+	(void)paths_allow(s, program, PATHS_READ | PATHS_EXECUTE);
 	paths_allow_prefix(s, program);
 	if (realpath(program, real) && strcmp(real, program) != 0)
 		paths_allow_prefix(s, real);
 	if (s->handled & PATHS_EXECUTE && !elf_loader_find(program, real))
-		(void)paths_allow(s, real, PATHS_READ | PATHS_EXECUTE, 0);
+		(void)paths_allow(s, real, PATHS_READ | PATHS_EXECUTE);
 }
 
 static void paths_tell_missing(const struct paths *s, const char *flag,
@@ -205,8 +190,7 @@ static void paths_allow_list(const struct paths *s, const json_t *list,
 
 	json_array_foreach(list, i, item) {
 		const char *path = json_string_value(item);
-		int r = *path == '/' ? paths_allow(s, path, rights, 0)
-				     : -EINVAL;
+		int r = *path == '/' ? paths_allow(s, path, rights) : -EINVAL;
 
 		if (r < 0)
 			paths_tell_missing(s, flag, path, -r);
@@ -280,11 +264,11 @@ int permit_paths_apply(const struct permit *p, const struct permit_place *place)
 	s.handled = attr.fs;
 	paths_allow_defaults(&s);
 	paths_allow_program(&s, place->program);
-	paths_allow_each(&s, &place->work_dir, 1, PATHS_READ, 0);
+	(void)paths_allow(&s, place->work_dir, PATHS_READ);
 	paths_allow_list(&s, p->read, "--allow-read", PATHS_READ);
 	paths_allow_list(&s, p->write, "--allow-write", PATHS_WRITE);
 	if (permit_is_all(p->write))
-		(void)paths_allow(&s, "/", LANDLOCK_ACCESS_FS_REFER, 0);
+		(void)paths_allow(&s, "/", LANDLOCK_ACCESS_FS_REFER);
 	if (s.handled & PATHS_EXECUTE)
 		paths_allow_bash(&s, place->path);
 	if (syscall(SYS_landlock_restrict_self, s.fd, 0) < 0)
