@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness import Server, docker_answers
+from harness import FREE, Server, docker_answers
 
 WANTED = os.environ.get("CRONIUM_TEST_EXECUTORS")
 EXECUTORS = (WANTED or "sandbox docker").split()
@@ -33,11 +33,12 @@ def server(executor, tmp_path_factory):
 def run(server, executor, tmp_path):
     """Runs the text of a script: run("print(1)", "--timeout", "5s")."""
 
-    def run(text, *options, name="script.py", stdin=None, binary=False):
+    def run(text, *options, name="script.py", stdin=None, binary=False,
+            granted=FREE):
         script = tmp_path / name
         script.write_text(text)
         return server.cronium(
-            "run", "--executor", executor, script, *options,
+            "run", "--executor", executor, *granted, script, *options,
             stdin=stdin, text=not binary,
         )
 

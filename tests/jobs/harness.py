@@ -18,6 +18,8 @@ PATH = subprocess.run(
      ROOT], check=True, capture_output=True, text=True).stdout.strip()
 READY_TIMEOUT_S = 60
 RUN_TIMEOUT_S = 180
+# For what is not about permissions: held by nothing but the pod.
+FREE = ("--allow-read", "--allow-write", "--allow-env", "--allow-run")
 ENDS = ("succeeded", "failed", "timed_out", "cancelled", "lost")
 
 
@@ -144,6 +146,7 @@ class Server:
     def wait_state(self, job, *states):
         deadline = time.monotonic() + RUN_TIMEOUT_S
         while (found := self.job(job))["state"] not in states:
+            assert found["state"] not in ENDS, found
             assert time.monotonic() < deadline, found
             time.sleep(0.05)
         return found

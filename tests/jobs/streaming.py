@@ -4,7 +4,7 @@ import json
 import pathlib
 import time
 
-from harness import ENDS, RUN_TIMEOUT_S, descendants, docker
+from harness import ENDS, FREE, RUN_TIMEOUT_S, descendants, docker
 
 SUFFIXES = {"python": ".py", "node": ".mjs", "bash": ".sh"}
 LANGUAGES = list(SUFFIXES)
@@ -55,13 +55,13 @@ class Jobs:
 
     def submit(self, language, text, *options):
         return self.server.cronium(
-            "submit", "--executor", self.executor,
+            "submit", *FREE, "--executor", self.executor,
             self.script(language, text), "--json", *options,
         ).ok().json["id"]
 
     def run(self, language, text, *options, **more):
         return self.server.cronium(
-            "run", "--executor", self.executor,
+            "run", *FREE, "--executor", self.executor,
             self.script(language, text), *options, **more,
         )
 

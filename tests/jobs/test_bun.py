@@ -1,6 +1,6 @@
 """TypeScript on Bun, on each executor."""
 
-from harness import Server
+from harness import FREE, Server
 
 
 def test_types_modules_and_arguments(run, executor):
@@ -74,7 +74,7 @@ def test_a_sandbox_without_it_says_so(tmp_path, monkeypatch):
     try:
         script = tmp_path / "a.ts"
         script.write_text("console.log(1)")
-        done = server.cronium("run", "--executor", "sandbox", script)
+        done = server.cronium("run", *FREE, "--executor", "sandbox", script)
         assert done.code == 125
         assert ("bun is not in the orchestrator's PATH: install it there, or "
                 "run the job with --executor docker") in done.err

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from harness import ENDS, RUN_TIMEOUT_S, Server, descendants, docker, processes
+from harness import (ENDS, FREE, RUN_TIMEOUT_S, Server, descendants, docker,
+                     processes)
 
 COUNTER = """
 import cronium
@@ -30,7 +31,7 @@ def submit(server, executor, text, *options):
     script = server.base / "s.py"
     script.write_text(text)
     return server.cronium(
-        "submit", "--executor", executor, script, "--json", *options
+        "submit", *FREE, "--executor", executor, script, "--json", *options
     ).ok().json["id"]
 
 

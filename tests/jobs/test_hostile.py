@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import ENDS, docker, processes
+from harness import ENDS, FREE, docker, processes
 
 def leftovers(marker):
     """Processes whose command line holds the marker."""
@@ -114,7 +114,8 @@ def test_missing_interpreter(server, executor, tmp_path):
     if executor != "docker":
         return
     result = server.cronium(
-        "run", "--executor", "docker", "--image", "cronium/bash", script
+        "run", *FREE, "--executor", "docker",
+        "--image", "cronium/bash", script
     )
     assert result.code == 125
     assert "node" in result.err

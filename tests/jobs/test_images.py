@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import Server, docker, docker_answers
+from harness import FREE, Server, docker, docker_answers
 
 ANOTHER_BUILD = "cronium/sidecar:00000000dead"
 SOMEBODYS_OWN = "cronium/sidecar:test-of-cronium"
@@ -36,7 +36,7 @@ def test_sidecars_of_other_builds_are_removed(tags, tmp_path):
     assert docker("images", "-q", SOMEBODYS_OWN)
     script = tmp_path / "hello.sh"
     script.write_text("echo hello")
-    assert server.cronium("run", script).ok().err.count("hello") == 1
+    assert server.cronium("run", *FREE, script).ok().err.count("hello") == 1
     assert server.stop() == 0
 
 
@@ -60,7 +60,7 @@ def test_volumes_of_an_image_count_as_memory(engine, tmp_path):
     try:
         script = tmp_path / "writes.sh"
         script.write_text(WRITES)
-        result = server.cronium("run", script, "--image", image,
+        result = server.cronium("run", *FREE, script, "--image", image,
                                 "--memory", "64m")
         # Where the kernel counts it first, it kills: the disk gets nothing.
         lines = result.err.split()

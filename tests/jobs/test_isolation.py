@@ -4,7 +4,7 @@ import subprocess
 import textwrap
 
 
-from harness import docker
+from harness import FREE, docker
 
 
 def inside(run, body, *options):
@@ -143,7 +143,7 @@ def test_other_jobs_and_the_host_cannot_be_seen(server, executor, run, tmp_path)
         "open('/tmp/private-4711', 'w').write('x')\n"
         "print('up', flush=True)\ntime.sleep(600)"
     )
-    process = server.popen("run", "--executor", executor, other)
+    process = server.popen("run", *FREE, "--executor", executor, other)
     while b"up" not in process.stderr.readline():
         assert process.poll() is None
     try:
@@ -198,7 +198,7 @@ def test_tokens_and_secrets_in_no_command_line_or_inspect(
         "cronium.set_variable('halves', [t[:99], t[99:]])\n"
         "print('up', flush=True)\ntime.sleep(600)"
     )
-    process = server.popen("run", "--executor", executor, script)
+    process = server.popen("run", *FREE, "--executor", executor, script)
     while b"up" not in process.stderr.readline():
         assert process.poll() is None
     try:

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from harness import FREE
+
 
 def test_last_line_without_newline(run):
     assert run("print('a'); print('end', end='')").ok().err.endswith("a\nend")
@@ -48,7 +50,7 @@ def test_stored_log_equals_the_followed_one(server, executor, tmp_path):
         "for i in range(50000):\n    print('line', i, 'x' * (i % 97))\n"
     )
     job = server.cronium(
-        "submit", "--executor", executor, script, "--json"
+        "submit", *FREE, "--executor", executor, script, "--json"
     ).ok().json["id"]
     followed = server.cronium("logs", "-f", job).ok().out
     stored = server.cronium("logs", job).ok().out
@@ -68,7 +70,7 @@ def test_log_over_the_limit_is_cut_with_a_word(server, executor, tmp_path):
         "    os.write(1, block)\n"
     )
     job = server.cronium(
-        "submit", "--executor", executor, script, "--json"
+        "submit", *FREE, "--executor", executor, script, "--json"
     ).ok().json["id"]
     found = server.wait_state(
         job, "succeeded", "failed", "lost", "timed_out", "cancelled"
@@ -98,7 +100,7 @@ def test_json_keeps_characters_whole(server, executor, tmp_path, follow):
         "    os.write(1, data[:1013]); data = data[1013:]\n"
     )
     job = server.cronium(
-        "submit", "--executor", executor, script, "--json"
+        "submit", *FREE, "--executor", executor, script, "--json"
     ).ok().json["id"]
     server.wait_state(job, "succeeded", "failed")
     lines = server.cronium("logs", job, "--json", *follow).ok().out

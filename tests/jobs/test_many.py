@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import Server
+from harness import FREE, Server
 
 MANY = {"sandbox": 200, "docker": 40}
 
@@ -33,7 +33,8 @@ def test_at_once(executor, egress, tmp_path):
         options = ["--egress"] if egress else []
         jobs = [
             server.cronium(
-                "submit", "--executor", executor, script, "--input", many,
+                "submit", *FREE, "--executor", executor, script,
+                "--input", many,
                 "--json", "--memory", "64m", *options,
             ).ok().json["id"]
             for _ in range(many)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness import ROOT
+from harness import FREE, ROOT
 
 PYTHON = "import cronium\n"
 
@@ -112,7 +112,7 @@ def test_timeout_lets_the_script_clean_up(run):
 def test_ctrl_c_cancels(server, executor, tmp_path):
     script = tmp_path / "s.py"
     script.write_text("import time\nprint('started', flush=True)\ntime.sleep(600)")
-    process = server.popen("run", "--executor", executor, script)
+    process = server.popen("run", *FREE, "--executor", executor, script)
     while b"started" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -126,7 +126,7 @@ def test_submit_job_logs_cancel(server, executor, tmp_path):
     script = tmp_path / "s.sh"
     script.write_text("echo one; echo two >&2; exec sleep 600")
     job = server.cronium(
-        "submit", "--executor", executor, script, "--json"
+        "submit", *FREE, "--executor", executor, script, "--json"
     ).ok().json["id"]
     server.wait_state(job, "running")
     follow = server.popen("logs", "-f", job)
@@ -214,7 +214,8 @@ def test_two_jobs_race_on_one_variable(server, executor, tmp_path):
     script = tmp_path / "race.py"
     script.write_text(version_script)
     racers = [
-        server.popen("run", "--executor", executor, script, "--input", n)
+        server.popen("run", *FREE, "--executor", executor, script,
+                     "--input", n)
         for n in ("1", "2")
     ]
     outputs = sorted(

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import BIN, ENDS, RUN_TIMEOUT_S
+from harness import BIN, ENDS, FREE, RUN_TIMEOUT_S
 from streaming import (
     COPY, LANGUAGES, Jobs, peak, reset_peak, sidecars, wait_for,
 )
@@ -46,7 +46,8 @@ def test_run_with_an_input_stream(jobs, language):
 def test_run_with_records_from_stdin_as_they_come(jobs):
     """A record is in the output stream before the next one is typed."""
     process = jobs.server.popen(
-        "run", "--executor", jobs.executor, jobs.script("bash", COPY["bash"]),
+        "run", *FREE, "--executor", jobs.executor,
+        jobs.script("bash", COPY["bash"]),
         "--name", "typed", "--input-stream", "-", stdin=subprocess.PIPE,
     )
     [job] = wait_for(lambda: jobs.named("typed"), "the job")
