@@ -91,7 +91,7 @@ static void follow_show_notice(const struct frame *frame)
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 
 		stop = stop ? stop : end;
-		output_note("%.*s", (int)(stop - text), text);
+		output_warn("%.*s", (int)(stop - text), text);
 		text = stop + 1;
 	}
 }

@@ -74,6 +74,8 @@ int output_pump(struct output *o, struct frame_stream *stream)
 			return n < 0 ? -errno : OUTPUT_E_END;
 		}
 		kept = output_count(o, (size_t)n);
+		if (kept)
+			o->mid_line = chunk[kept - 1] != '\n';
 		r = kept ? frame_stream_send(stream, o->type, chunk, kept) : 0;
 		if (r < 0)
 			return r;

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/frame_stream.h"
 
 struct event;
@@ -24,6 +26,7 @@ struct output {
 	uint64_t max_bytes; /* then what is read is dropped; 0: no limit */
 	uint64_t bytes;     /* read so far */
 	uint64_t dropped;
+	bool mid_line; /* the last byte that went on ended no line */
 };
 
 /* Sets all but max_bytes, and takes fd. on_readable(fd, what, ctx). 0 or -ENOMEM. */

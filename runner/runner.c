@@ -22,6 +22,7 @@
 #include "runner/tree.h"
 
 #define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
+#define RUNNER_MIB_BYTES (1024 * 1024)
 #define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
 
 enum runner_state {
@@ -95,11 +96,18 @@ static void runner_notice(void *ctx, const char *text)
 
 static void runner_tell_limit(struct runner *r)
 {
+	uint64_t max = r->out[1].max_bytes;
+	bool mib = max % RUNNER_MIB_BYTES == 0;
 	char text[96];
 
+	/* The notice shall have a line of its own. */
+	if (r->out[1].mid_line &&
+	    frame_stream_send(r->stream, FRAME_STDERR, "\n", 1) < 0)
+		return;
 	snprintf(text, sizeof(text),
-		 "stderr is over %llu bytes: the rest is dropped",
-		 (unsigned long long)r->out[1].max_bytes);
+		 "stderr is over %llu %s: the rest is dropped",
+		 (unsigned long long)(mib ? max / RUNNER_MIB_BYTES : max),
+		 mib ? "MiB" : "bytes");
 	runner_notice(r, text);
 }
 
