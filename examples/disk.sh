@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tells how full the work dir is; the condition is true from a limit on.
 #
-# cronium run examples/disk.sh --input '{"limit_percent": 80}'
+# cronium run --allow-run examples/disk.sh --input '{"limit_percent": 80}'
 set -euo pipefail
 source cronium.sh
 

@@ -11,7 +11,7 @@ input=$(cronium_input)
 how=(--dry-run)
 [ "$(jq .send <<<"$input")" != true ] || how=()
 
-jq '{url, payload: {text}}' <<<"$input" |
-	cronium_execute_tool_action webhook send - "${how[@]}" |
-	tee /dev/stderr |
-	cronium_output -
+result=$(jq '{url, payload: {text}}' <<<"$input" |
+	cronium_execute_tool_action webhook send - "${how[@]}")
+printf '%s\n' "$result" >&2
+cronium_output "$result"
