@@ -6,8 +6,10 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/unix_socket.h"
+#include "runner/install.h"
 #include "runner/key.h"
 #include "runner/remote.h"
+#include "runner/run.h"
 #include "runner/runner.h"
 #include "runner/tree.h"
 
@@ -77,6 +79,9 @@ static int main_parse(int argc, char **argv, struct main_options *o)
 static void main_help(void)
 {
 	puts("Usage: cronium-runner [OPTION]...\n"
+	     "       cronium-runner run PAYLOAD --key FILE [OPTION]... "
+	     "[-- ARG...]\n"
+	     "       cronium-runner install DIR --sha256 HEX\n"
 	     "Runs one script for the orchestrator that it is connected "
 	     "to.\n");
 	options_help(main_specs, ARRAY_SIZE(main_specs));
@@ -127,6 +132,10 @@ int main(int argc, char **argv)
 	/* The script must not read our memory or descriptors through /proc. */
 	prctl(PR_SET_DUMPABLE, 0);
 	log_init("runner", LOG_LEVEL_INFO);
+	if (argc > 1 && !strcmp(argv[1], "run"))
+		return run_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "install"))
+		return install_main(argc - 1, argv + 1);
 	if (main_parse(argc, argv, &o) < 0)
 		return 2;
 	if (o.help || o.version) {

@@ -212,7 +212,11 @@ static int remote_init(struct remote *s)
 int remote_run(const struct runner_config *config)
 {
 	struct remote s = { .config = *config, .told = TOLD_NONE };
-	int r = remote_init(&s);
+	int r;
+
+	/* PATH and LANG are the host's, as a pod's are its image's. */
+	s.config.in_pod = true;
+	r = remote_init(&s);
 
 	if (r < 0) {
 		log_error("-",
