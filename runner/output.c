@@ -2,7 +2,12 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 
+#include "runner/notice.h"
+
+#define OUTPUT_MIB_BYTES (1024 * 1024)
+#define OUTPUT_NOTICE_BYTES 96
 #define OUTPUT_READS_PER_TURN 16 /* so that signals are seen in between */
 
 int output_init(struct output *o, struct event_base *base, int fd,
@@ -37,17 +42,61 @@ void output_stop(struct output *o)
 		event_del(o->readable);
 }
 
+static int output_tell_limit(const struct output *o,
+			     struct frame_stream *stream)
+{
+	bool mib = o->max_bytes % OUTPUT_MIB_BYTES == 0;
+	char text[OUTPUT_NOTICE_BYTES];
+	int r = 0;
+
+	/* The notice shall have a line of its own. */
+	if (o->mid_line)
+		r = frame_stream_send(stream, o->type, "\n", 1);
+	snprintf(text, sizeof(text),
+		 "stderr is over %llu %s: the rest is dropped",
+		 (unsigned long long)(mib ? o->max_bytes / OUTPUT_MIB_BYTES
+					  : o->max_bytes),
+		 mib ? "MiB" : "bytes");
+	return r < 0 ? r : notice_send(stream, text);
+}
+
+int output_tell_dropped(const struct output *o, struct frame_stream *stream)
+{
+	char text[OUTPUT_NOTICE_BYTES];
+
+	if (!o->dropped)
+		return 0;
+	snprintf(text, sizeof(text), "%llu bytes of stderr were dropped",
+		 (unsigned long long)o->dropped);
+	return notice_send(stream, text);
+}
+
 /* How many of n bytes go on. */
-static size_t output_count(struct output *o, size_t n)
+static size_t output_count(struct output *o, const uint8_t *data, size_t n)
 {
 	size_t kept = n;
 
-	if (o->max_bytes && n > o->max_bytes - o->bytes) {
+	if (o->max_bytes && n > o->max_bytes - o->bytes)
 		kept = o->max_bytes - o->bytes;
-		o->dropped += n - kept;
-	}
 	o->bytes += kept;
+	o->dropped += n - kept;
+	if (kept)
+		o->mid_line = data[kept - 1] != '\n';
 	return kept;
+}
+
+static int output_forward(struct output *o, struct frame_stream *stream,
+			  const uint8_t *data, size_t n)
+{
+	bool dropped = o->dropped > 0;
+	size_t kept = output_count(o, data, n);
+	int r = 0;
+
+	if (kept)
+		r = frame_stream_send(stream, o->type, data, kept);
+	if (r < 0 || dropped || !o->dropped)
+		return r;
+	return output_tell_limit(o, stream);
 }
 
 int output_pump(struct output *o, struct frame_stream *stream)
@@ -58,9 +107,7 @@ int output_pump(struct output *o, struct frame_stream *stream)
 	if (o->fd < 0)
 		return OUTPUT_E_END;
 	for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
-		uint64_t dropped = o->dropped;
 		ssize_t n;
-		size_t kept;
 
 		if (frame_stream_full(stream))
 			return OUTPUT_E_FULL;
@@ -73,14 +120,9 @@ int output_pump(struct output *o, struct frame_stream *stream)
 			output_deinit(o);
 			return n < 0 ? -errno : OUTPUT_E_END;
 		}
-		kept = output_count(o, (size_t)n);
-		if (kept)
-			o->mid_line = chunk[kept - 1] != '\n';
-		r = kept ? frame_stream_send(stream, o->type, chunk, kept) : 0;
+		r = output_forward(o, stream, chunk, (size_t)n);
 		if (r < 0)
 			return r;
-		if (o->dropped && !dropped)
-			return OUTPUT_E_LIMIT;
 	}
 	return OUTPUT_E_FULL;
 }

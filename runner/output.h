@@ -15,7 +15,6 @@ struct event_base;
 enum {
 	OUTPUT_E_EMPTY = 1, /* nothing to read now */
 	OUTPUT_E_FULL,      /* the stream is full, or it was enough for once */
-	OUTPUT_E_LIMIT,     /* the first byte was dropped; pump again */
 	OUTPUT_E_END,       /* every writer has closed; so have we */
 };
 
@@ -37,5 +36,9 @@ void output_deinit(struct output *o);
 
 void output_start(struct output *o);
 void output_stop(struct output *o);
-/* Moves a bounded number of bytes. OUTPUT_E_*, or negative errno. */
+/* Moves a bounded number of bytes, and says so when the first is dropped.
+ * OUTPUT_E_*, or negative errno. */
 int output_pump(struct output *o, struct frame_stream *stream) MUST_CHECK;
+/* Adds a notice of how many bytes were dropped, if any. 0 or negative errno. */
+int output_tell_dropped(const struct output *o,
+			struct frame_stream *stream) MUST_CHECK;

@@ -20,7 +20,7 @@
 
 #include "common/macro.h"
 
-#define PERMIT_LIST_MAX 256 /* items of a list */
+#define PERMIT_LIST_MAX 1024 /* items of a list */
 
 /* Each but run is true, false or an array of strings; NULL is false. */
 struct permit {

@@ -15,6 +15,7 @@
 #include "runner/assignment.h"
 #include "runner/gate.h"
 #include "runner/launch.h"
+#include "runner/notice.h"
 #include "runner/oom.h"
 #include "runner/output.h"
 #include "runner/program.h"
@@ -22,7 +23,6 @@
 #include "runner/tree.h"
 
 #define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
-#define RUNNER_MIB_BYTES (1024 * 1024)
 #define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
 
 enum runner_state {
@@ -80,59 +80,6 @@ static void runner_abandon(struct runner *r, const char *reason)
 	event_base_loopbreak(r->base);
 }
 
-/* A line in the log; a stream that is gone says so through on_close. */
-static void runner_notice(void *ctx, const char *text)
-{
-	struct runner *r = ctx;
-	struct buf b = { 0 };
-	int e = buf_printf(&b, "%s\n", text);
-
-	if (!e)
-		e = frame_stream_send(r->stream, FRAME_NOTICE, b.data, b.len);
-	if (e < 0 && e != -EPIPE)
-		log_error("-", "lost a notice: %s", strerror(-e));
-	buf_deinit(&b);
-}
-
-static void runner_tell_limit(struct runner *r)
-{
-	uint64_t max = r->out[1].max_bytes;
-	bool mib = max % RUNNER_MIB_BYTES == 0;
-	char text[96];
-
-	/* The notice shall have a line of its own. */
-	if (r->out[1].mid_line &&
-	    frame_stream_send(r->stream, FRAME_STDERR, "\n", 1) < 0)
-		return;
-	snprintf(text, sizeof(text),
-		 "stderr is over %llu %s: the rest is dropped",
-		 (unsigned long long)(mib ? max / RUNNER_MIB_BYTES : max),
-		 mib ? "MiB" : "bytes");
-	runner_notice(r, text);
-}
-
-static void runner_tell_dropped(struct runner *r)
-{
-	char text[96];
-
-	if (!r->out[1].dropped)
-		return;
-	snprintf(text, sizeof(text), "%llu bytes of stderr were dropped",
-		 (unsigned long long)r->out[1].dropped);
-	runner_notice(r, text);
-}
-
-/* OUTPUT_E_* but OUTPUT_E_LIMIT, or negative errno. */
-static int runner_pump(struct runner *r, struct output *o)
-{
-	int e = output_pump(o, r->stream);
-
-	if (e != OUTPUT_E_LIMIT)
-		return e;
-	runner_tell_limit(r);
-	return OUTPUT_E_FULL;
-}
-
 static void runner_send_exit(struct runner *r)
 {
 	struct buf b = { 0 };
@@ -157,7 +104,7 @@ static bool runner_drain_output(struct runner *r, struct output *o)
 	int e;
 
 	do {
-		e = runner_pump(r, o);
+		e = output_pump(o, r->stream);
 	} while (e == OUTPUT_E_FULL && !frame_stream_full(r->stream));
 	if (e == OUTPUT_E_FULL)
 		return false;
@@ -177,7 +124,8 @@ static void runner_step_stopping(struct runner *r)
 		return;
 	event_del(r->grace);
 	event_del(r->patience);
-	runner_tell_dropped(r);
+	if (output_tell_dropped(&r->out[1], r->stream) < 0)
+		log_error("-", "a notice is lost");
 	runner_send_exit(r);
 }
 
@@ -239,7 +187,7 @@ static void runner_on_output(int fd, short what, void *ctx)
 {
 	struct runner *r = ctx;
 	struct output *o = fd == r->out[0].fd ? &r->out[0] : &r->out[1];
-	int e = runner_pump(r, o);
+	int e = output_pump(o, r->stream);
 
 	if (e < 0 && e != -EPIPE)
 		log_error("-", "lost output: %s", strerror(-e));
@@ -292,11 +240,19 @@ static void runner_on_started(int fd, short what, void *ctx)
 		runner_stop(r);
 }
 
+static void runner_on_notice(void *ctx, const char *text)
+{
+	struct runner *r = ctx;
+
+	if (notice_send(r->stream, text) < 0)
+		log_error("-", "a notice is lost: %s", text);
+}
+
 static int runner_open_gate(struct runner *r, int fd)
 {
 	const struct gate_config config = {
 		.base = r->base,
-		.on_notice = runner_notice,
+		.on_notice = runner_on_notice,
 		.ctx = r,
 		.uid = r->job.uid,
 		.gid = r->job.gid,
