@@ -171,6 +171,7 @@ static int proxy_conn_fill(struct proxy_conn *c)
 	}
 	proxy_body_init(&c->body, c->head.chunked, c->head.body_bytes);
 	c->up.body = &c->body;
+	c->down.reply = &c->reply;
 	r = buf_append(&c->up.held, c->head.forward.data, c->head.forward.len);
 	if (!r && !c->body.done && c->in.len)
 		r = proxy_body_read(&c->body, c->in.data, c->in.len,

@@ -52,6 +52,7 @@ struct proxy_conn {
 	struct head_scan scan;
 	struct proxy_head head;
 	struct proxy_body body; /* of a plain request */
+	struct proxy_reply reply;
 	struct door_call *call; /* OPENING */
 	struct proxy_pump up, down;
 };

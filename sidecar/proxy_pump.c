@@ -48,6 +48,9 @@ static int proxy_pump_read(struct proxy_pump *p)
 		return -ECONNABORTED; /* in the middle of it */
 	if (!n)
 		p->eof = true;
+	if (p->reply && !p->reply->done)
+		return proxy_reply_read(p->reply, p->scratch, (size_t)n,
+					&p->held);
 	if (!p->body)
 		return n ? proxy_pump_pass(p, (size_t)n) : 0;
 	r = proxy_body_read(p->body, p->scratch, (size_t)n, &p->held);

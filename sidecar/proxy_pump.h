@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/macro.h"
 #include "sidecar/proxy_body.h"
+#include "sidecar/proxy_reply.h"
 
 #define PROXY_PUMP_BYTES 65536
 #define PROXY_PUMP_READS 4 /* a loop turn */
@@ -31,6 +32,7 @@ struct proxy_pump {
 	uint8_t *scratch; /* PROXY_PUMP_BYTES, shared by all pumps */
 	/* A request's; NULL: everything, and its end is the other side's. */
 	struct proxy_body *body;
+	struct proxy_reply *reply; /* to it; NULL: as it is */
 	bool started;
 	bool eof;  /* nothing more is to be read */
 	bool over; /* and all of it was sent */

@@ -43,6 +43,8 @@ class Result:
 class Server:
     """`cronium up` without a TCP port, in `base`."""
 
+    wrapper = ()  # a command that execs its arguments
+
     def __init__(self, base, *options):
         self.base = pathlib.Path(base)
         self.run_dir = self.base / "run"
@@ -57,6 +59,7 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [
+                    *self.wrapper,
                     BIN / "cronium",
                     "up",
                     "--listen",

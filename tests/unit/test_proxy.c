@@ -10,6 +10,7 @@
 #include "common/http/head.h"
 #include "sidecar/proxy_body.h"
 #include "sidecar/proxy_head.h"
+#include "sidecar/proxy_reply.h"
 
 /* 0 or the status it is refused with. */
 static int parse(struct proxy_head *p, const char *text)
@@ -197,6 +198,42 @@ static void test_body_chunked(void **state)
 	buf_deinit(&out);
 }
 
+static void test_reply(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "HTTP/1.1 200 OK\r\nA: b\r\n\r\nHTTP/1.1 x\n",
+		  "HTTP/1.1 200 OK\r\nconnection: close\r\nA: b\r\n\r\n"
+		  "HTTP/1.1 x\n" },
+		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\n"
+		  "Link: x\r\n\r\nHTTP/1.0 404 No\r\n\r\n",
+		  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\n"
+		  "Link: x\r\n\r\nHTTP/1.0 404 No\r\nconnection: close\r\n"
+		  "\r\n" },
+		{ "nonsense", "nonsense" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t step = 1; step < 40; step++) {
+			struct proxy_reply p = { 0 };
+			struct buf out = { 0 };
+			size_t len = strlen(cases[i].in);
+
+			for (size_t k = 0; k < len; k += step)
+				assert_int_equal(
+					proxy_reply_read(
+						&p,
+						(const uint8_t *)cases[i].in +
+							k,
+						MIN(step, len - k), &out),
+					0);
+			assert_string_equal(buf_cstr(&out), cases[i].out);
+			buf_deinit(&out);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_body_length),
 		cmocka_unit_test(test_body_chunked),
+		cmocka_unit_test(test_reply),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
