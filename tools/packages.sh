@@ -24,6 +24,16 @@ PACKAGES_TEST=(
 	mypy python3-pip python3-setuptools python3-venv python3-wheel
 )
 
+# ./dev runner: the compiler for arm64 here, its libraries in a sysroot.
+PACKAGES_ARM64=(
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+)
+
+PACKAGES_ARM64_SYSROOT=(
+	libevent-dev libjansson-dev libarchive-dev zlib1g-dev nettle-dev
+	libgmp-dev libyaml-dev libyajl-dev libssl-dev uthash-dev
+)
+
 PACKAGES_LINT=(
 	clang-format clang-tidy shellcheck
 )

@@ -78,6 +78,7 @@ cmd_test() {
 	packages_install "${PACKAGES_COMPOSE[@]}"
 	engine_ensure
 	build_plain
+	runner_build
 	images_build "${IMAGES[@]}"
 	test_plain
 	if [ -n "$sanitize" ]; then
