@@ -35,6 +35,7 @@ struct limits {
 	uint64_t memory_bytes; /* RLIMIT_DATA of each process */
 	uint64_t processes;    /* RLIMIT_NPROC */
 	bool on_host; /* what of a host reaches into a pod is refused */
+	bool no_pod;  /* nothing is: the script may do what its user may */
 };
 
 /* 0, or -EINVAL or -ENOMEM with a sentence in err. */

@@ -147,6 +147,8 @@ static void keeper_child(struct keeper *k, const struct keeper_child *c,
 		pod_enter(pod, c->said);
 		close(c->said);
 		k->config.limits.on_host = true;
+	} else {
+		k->config.limits.no_pod = true;
 	}
 	r = runner_new(&runner, c->control, &k->config);
 	if (r < 0) {
