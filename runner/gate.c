@@ -23,11 +23,10 @@ enum gate_kind { GATE_TELL, GATE_LISTENER };
 
 /* One message of the pair. */
 struct gate_message {
-	uint32_t kind;
-	uint32_t n; /* bytes of text; programs */
+	enum gate_kind kind;
 	union {
 		char text[GATE_TEXT_BYTES];
-		struct gate_program programs[GATE_PROGRAMS_MAX];
+		struct gate_programs programs;
 	};
 };
 
@@ -36,8 +35,7 @@ struct gate {
 	int fd;       /* hung up once the script's exec succeeded */
 	int listener; /* -1: none yet, or nobody is left to ask */
 	struct event *on_message, *on_asked;
-	struct gate_program programs[GATE_PROGRAMS_MAX];
-	size_t n_programs;
+	struct gate_programs programs;
 	bool said; /* the notice */
 };
 
@@ -70,18 +68,16 @@ void gate_tell(int fd, const char *text)
 {
 	struct gate_message m = { .kind = GATE_TELL };
 
-	m.n = (uint32_t)snprintf(m.text, sizeof(m.text), "%s", text);
+	snprintf(m.text, sizeof(m.text), "%s", text);
 	if (gate_send(fd, &m, sizeof(m), -1) < 0)
 		return;
 }
 
-int gate_hand_over(int fd, int listener, const struct gate_program *programs,
-		   size_t n)
+int gate_hand_over(int fd, int listener, const struct gate_programs *programs)
 {
 	struct gate_message m = { .kind = GATE_LISTENER };
 
-	m.n = (uint32_t)MIN(n, GATE_PROGRAMS_MAX);
-	memcpy(m.programs, programs, m.n * sizeof(*programs));
+	m.programs = *programs;
 	return gate_send(fd, &m, sizeof(m), listener);
 }
 
@@ -153,12 +149,12 @@ static bool gate_allows(const struct gate *g, const struct seccomp_notif *q)
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (!g->n_programs || q->data.nr != SYS_execve ||
+	if (!g->programs.n || q->data.nr != SYS_execve ||
 	    !gate_read_path(g, q, path) || *path != '/' || stat(path, &st) < 0)
 		return false;
-	for (size_t i = 0; i < g->n_programs; i++) {
-		if (g->programs[i].dev == st.st_dev &&
-		    g->programs[i].ino == st.st_ino)
+	for (size_t i = 0; i < g->programs.n; i++) {
+		if (g->programs.items[i].dev == st.st_dev &&
+		    g->programs.items[i].ino == st.st_ino)
 			return true;
 	}
 	return false;
@@ -205,8 +201,7 @@ static void gate_on_asked(int fd, short what, void *ctx)
 static void gate_take_listener(struct gate *g, const struct gate_message *m,
 			       int listener)
 {
-	g->n_programs = MIN(m->n, GATE_PROGRAMS_MAX);
-	memcpy(g->programs, m->programs, g->n_programs * sizeof(*g->programs));
+	g->programs = m->programs;
 	g->listener = listener;
 	g->on_asked = event_new(g->config.base, listener, EV_READ | EV_PERSIST,
 				gate_on_asked, g);

@@ -27,6 +27,11 @@ struct gate_program {
 	ino_t ino;
 };
 
+struct gate_programs {
+	struct gate_program items[GATE_PROGRAMS_MAX];
+	size_t n;
+};
+
 struct gate_config {
 	struct event_base *base;
 	/* A line for the log, without its newline. */
@@ -38,8 +43,8 @@ struct gate_config {
 /* In the child: best effort, for the script starts all the same. */
 void gate_tell(int fd, const char *text);
 /* In the child. 0 or negative errno. */
-int gate_hand_over(int fd, int listener, const struct gate_program *programs,
-		   size_t n) MUST_CHECK;
+int gate_hand_over(int fd, int listener,
+		   const struct gate_programs *programs) MUST_CHECK;
 
 /* Makes both ends, close-on-exec. 0 or negative errno. */
 int gate_pair(int *runner_fd, int *child_fd) MUST_CHECK;

@@ -6,6 +6,7 @@
 
 #include "common/buf.h"
 #include "common/json.h"
+#include "runner/gate.h"
 #include "runner/permit_calls.h"
 #include "runner/permit_paths.h"
 
@@ -71,14 +72,15 @@ bool permit_is_open(const struct permit *p)
 int permit_apply(const struct permit *p, const struct permit_place *place,
 		 int *error)
 {
-	int r = permit_paths_apply(p, place);
+	struct gate_programs programs = { .n = 0 };
+	int r = permit_paths_apply(p, place, &programs);
 
 	if (r < 0) {
 		*error = -r;
 		return PERMIT_E_PATHS;
 	}
 	/* Last: from here on the runner answers for every exec. */
-	r = permit_calls_apply(p, place);
+	r = permit_calls_apply(p, place, &programs);
 	*error = -r;
 	return r < 0 ? PERMIT_E_CALLS : 0;
 }

@@ -6,14 +6,11 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runner/command.h"
 #include "runner/gate.h"
 #include "runner/permit.h"
-#include "runner/permit_paths.h"
 
 #if defined(__x86_64__)
 #define CALLS_ARCH AUDIT_ARCH_X86_64
@@ -98,24 +95,8 @@ static void calls_fill(struct calls *c, const struct permit *p)
 	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ALLOW));
 }
 
-static int calls_hand_over(const struct permit *p,
-			   const struct permit_place *place, int listener)
-{
-	struct gate_program programs[PERMIT_BASH_PROGRAMS];
-	char file[PATH_MAX];
-	struct stat st;
-	size_t n = 0;
-
-	for (size_t i = 0; p->bash && i < PERMIT_BASH_PROGRAMS; i++) {
-		if (command_find(permit_bash_programs[i], place->path, file) ||
-		    stat(file, &st) < 0)
-			continue;
-		programs[n++] = (struct gate_program){ st.st_dev, st.st_ino };
-	}
-	return gate_hand_over(place->gate_fd, listener, programs, n);
-}
-
-int permit_calls_apply(const struct permit *p, const struct permit_place *place)
+int permit_calls_apply(const struct permit *p, const struct permit_place *place,
+		       const struct gate_programs *programs)
 {
 	_cleanup_close_ int listener = -1;
 	struct calls c = { .n = 0 };
@@ -133,5 +114,5 @@ int permit_calls_apply(const struct permit *p, const struct permit_place *place)
 	if (p->run)
 		return 0;
 	listener = (int)r;
-	return calls_hand_over(p, place, listener);
+	return gate_hand_over(place->gate_fd, listener, programs);
 }

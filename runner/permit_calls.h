@@ -7,10 +7,11 @@
 
 #include "common/macro.h"
 
+struct gate_programs;
 struct permit;
 struct permit_place;
 
 /* For the calling process and all that come from it; the gate gets the
  * filter's listener. 0 or negative errno. */
-int permit_calls_apply(const struct permit *p,
-		       const struct permit_place *place) MUST_CHECK;
+int permit_calls_apply(const struct permit *p, const struct permit_place *place,
+		       const struct gate_programs *programs) MUST_CHECK;

@@ -87,7 +87,8 @@ static const char *const paths_sinks[] = {
 	"/dev/zero",
 };
 
-const char *const permit_bash_programs[PERMIT_BASH_PROGRAMS] = { "curl", "jq" };
+/* What sdk/bash/cronium.sh starts. */
+static const char *const paths_bash_programs[] = { "curl", "jq" };
 
 /* Adds the rights to path and all below it. 0, or negative errno where it is
  * not there or out of the user's reach. */
@@ -161,7 +162,8 @@ static void paths_allow_program(const struct paths *s, const char *program)
 
 	(void)paths_allow(s, program, PATHS_READ | PATHS_EXECUTE);
 	paths_allow_prefix(s, program);
-	if (realpath(program, real) && strcmp(real, program) != 0)
+	if (readlink(program, real, sizeof(real)) > 0 &&
+	    realpath(program, real))
 		paths_allow_prefix(s, real);
 	if (s->handled & PATHS_EXECUTE && !elf_loader_find(program, real))
 		(void)paths_allow(s, real, PATHS_READ | PATHS_EXECUTE);
@@ -198,13 +200,19 @@ static void paths_allow_list(const struct paths *s, const json_t *list,
 }
 
 /* The programs of Bash's SDK. */
-static void paths_allow_bash(const struct paths *s, const char *path)
+static void paths_allow_bash(const struct paths *s, const char *path,
+			     struct gate_programs *programs)
 {
 	char program[PATH_MAX];
+	struct stat st;
 
-	for (size_t i = 0; i < PERMIT_BASH_PROGRAMS; i++) {
-		if (!command_find(permit_bash_programs[i], path, program))
-			paths_allow_program(s, program);
+	for (size_t i = 0; i < ARRAY_SIZE(paths_bash_programs); i++) {
+		if (command_find(paths_bash_programs[i], path, program) ||
+		    stat(program, &st) < 0)
+			continue;
+		paths_allow_program(s, program);
+		programs->items[programs->n++] =
+			(struct gate_program){ st.st_dev, st.st_ino };
 	}
 }
 
@@ -242,7 +250,8 @@ static size_t paths_attr_size(long abi)
 			: offsetof(struct paths_ruleset_attr, net);
 }
 
-int permit_paths_apply(const struct permit *p, const struct permit_place *place)
+int permit_paths_apply(const struct permit *p, const struct permit_place *place,
+		       struct gate_programs *programs)
 {
 	struct paths s = { .fd = -1, .gate_fd = place->gate_fd };
 	_cleanup_close_ int ruleset = -1;
@@ -270,7 +279,7 @@ int permit_paths_apply(const struct permit *p, const struct permit_place *place)
 	if (permit_is_all(p->write))
 		(void)paths_allow(&s, "/", LANDLOCK_ACCESS_FS_REFER);
 	if (s.handled & PATHS_EXECUTE)
-		paths_allow_bash(&s, place->path);
+		paths_allow_bash(&s, place->path, programs);
 	if (syscall(SYS_landlock_restrict_self, s.fd, 0) < 0)
 		return -errno;
 	return 0;

@@ -7,13 +7,12 @@
 
 #include "common/macro.h"
 
+struct gate_programs;
 struct permit;
 struct permit_place;
 
-/* The programs that sdk/bash/cronium.sh starts. */
-extern const char *const permit_bash_programs[];
-#define PERMIT_BASH_PROGRAMS 2
-
-/* For the calling process and all that come from it. 0 or negative errno. */
-int permit_paths_apply(const struct permit *p,
-		       const struct permit_place *place) MUST_CHECK;
+/* For the calling process and all that come from it. programs gets those of
+ * Bash's SDK that are there, where Bash may start no other. 0 or negative
+ * errno. */
+int permit_paths_apply(const struct permit *p, const struct permit_place *place,
+		       struct gate_programs *programs) MUST_CHECK;
