@@ -1,8 +1,10 @@
 #include "runner/permit_calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +24,8 @@
 #error "say here what this architecture calls itself"
 #endif
 
-#define CALLS_MAX 64
+#define CALLS_MAX 96
+#define CALLS_TRUNCATE_ABI 3 /* from which on Landlock sees truncation */
 
 #define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -46,7 +49,7 @@ static const int calls_of_write[] = {
 	SYS_setxattr,     SYS_lsetxattr,       SYS_fsetxattr,
 	CALLS_SETXATTRAT, SYS_removexattr,     SYS_lremovexattr,
 	SYS_fremovexattr, CALLS_REMOVEXATTRAT, CALLS_FILE_SETATTR,
-	SYS_truncate, /* Landlock sees it from ABI 3 on */
+	SYS_truncate,
 };
 
 struct calls {
@@ -73,6 +76,42 @@ static bool calls_need_write(const struct permit *p)
 	return !permit_is_all(p->write) && !json_array_size(p->write);
 }
 
+/* O_TRUNC without writing needs no right that Landlock knew before ABI 3. */
+static void calls_refuse_truncation(struct calls *c, int nr, unsigned int flags)
+{
+	const struct sock_filter code[] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, flags),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, O_TRUNC | O_ACCMODE),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, O_TRUNC | O_RDONLY, 0, 1),
+		RETURN(SECCOMP_RET_ERRNO | EACCES),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(code); i++)
+		calls_add(c, code[i]);
+}
+
+static bool calls_must_mind_truncation(const struct permit *p)
+{
+	return !permit_is_all(p->write) &&
+	       syscall(SYS_landlock_create_ruleset, NULL, 0,
+		       LANDLOCK_CREATE_RULESET_VERSION) < CALLS_TRUNCATE_ABI;
+}
+
+static void calls_mind_truncation(struct calls *c)
+{
+	calls_answer(c, SYS_truncate, SECCOMP_RET_ERRNO | EACCES);
+	/* Its flags lie in memory, unseen: the C library does without. */
+	calls_answer(c, SYS_openat2, SECCOMP_RET_ERRNO | ENOSYS);
+	calls_refuse_truncation(c, SYS_openat,
+				offsetof(struct seccomp_data, args[2]));
+#ifdef SYS_open /* not on arm64 */
+	calls_refuse_truncation(c, SYS_open,
+				offsetof(struct seccomp_data, args[1]));
+#endif
+}
+
 static void calls_fill(struct calls *c, const struct permit *p)
 {
 	calls_add(c, (struct sock_filter)LOAD(arch));
@@ -92,6 +131,8 @@ static void calls_fill(struct calls *c, const struct permit *p)
 	for (size_t i = 0;
 	     calls_need_write(p) && i < ARRAY_SIZE(calls_of_write); i++)
 		calls_answer(c, calls_of_write[i], SECCOMP_RET_ERRNO | EACCES);
+	if (calls_must_mind_truncation(p))
+		calls_mind_truncation(c);
 	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ALLOW));
 }
 
@@ -104,7 +145,7 @@ int permit_calls_apply(const struct permit *p, const struct permit_place *place,
 	unsigned int flags = p->run ? 0 : SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	long r;
 
-	if (p->run && !calls_need_write(p))
+	if (p->run && !calls_need_write(p) && !calls_must_mind_truncation(p))
 		return 0;
 	calls_fill(&c, p);
 	program.len = c.n;
