@@ -46,8 +46,8 @@ struct executor_spec {
 	const char *image;   /* NULL: the runtime's own */
 	/* The runner's --key ("base64:…"); "": it refuses every program. */
 	const char *payload_key;
-	bool egress;         /* a network of its own */
-	bool proxy;          /* an egress proxy, and so a door */
+	bool egress; /* a network of its own */
+	bool proxy;  /* an egress proxy, and so a door */
 	uint64_t memory_bytes;
 	uint32_t cpu_milli; /* 1000 = one core */
 	uint32_t pids;

@@ -333,6 +333,8 @@ static void proxy_conn_on_timer(evutil_socket_t fd, short what, void *ctx)
 		idle = clock_mono_ms() - c->active_ms;
 		if (idle >= proxy_conn_idle_ms(c))
 			break;
+		proxy_pump_trim(&c->up);
+		proxy_pump_trim(&c->down);
 		proxy_conn_set_timer(c, MIN(proxy_conn_idle_ms(c) - idle,
 					    PROXY_HALF_IDLE_MS));
 		return;

@@ -18,8 +18,7 @@ static int proxy_pump_flush(struct proxy_pump *p)
 		p->bytes += (uint64_t)n;
 		buf_consume(&p->held, (size_t)n);
 	}
-	/* A tunnel that rests has no memory of its own. */
-	buf_deinit(&p->held);
+	buf_clear(&p->held);
 	return 0;
 }
 
@@ -129,6 +128,12 @@ int proxy_pump_start(struct proxy_pump *p, struct event_base *base)
 	p->eof = p->body && p->body->done;
 	/* A socket that takes bytes says so at once: the rest follows. */
 	return event_add(&p->writable, NULL) < 0 ? -ENOMEM : 0;
+}
+
+void proxy_pump_trim(struct proxy_pump *p)
+{
+	if (!p->held.len)
+		buf_deinit(&p->held);
 }
 
 void proxy_pump_deinit(struct proxy_pump *p)

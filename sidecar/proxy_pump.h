@@ -46,4 +46,6 @@ void proxy_pump_init(struct proxy_pump *p, int from, int to, uint8_t *scratch,
 		     proxy_pump_fn on_event, void *ctx);
 /* Works from the loop on. */
 int proxy_pump_start(struct proxy_pump *p, struct event_base *base) MUST_CHECK;
+/* Now and then: gives the memory back that is not needed at the moment. */
+void proxy_pump_trim(struct proxy_pump *p);
 void proxy_pump_deinit(struct proxy_pump *p);
