@@ -127,12 +127,12 @@ static void launch_report(int status_fd, enum launch_step step, int error)
 
 /* Does not return where it succeeds. */
 static void launch_permit(const struct assignment *a, const char *program,
-			  const struct launch_child *c)
+			  const char *path, const struct launch_child *c)
 {
 	const struct permit_place place = {
 		.work_dir = a->work_dir,
 		.program = program,
-		.path = getenv("PATH"),
+		.path = path ? path : ENVIRONMENT_PATH,
 		.gate_fd = c->gate_fd,
 	};
 	int error, r;
@@ -151,6 +151,7 @@ static void launch_permit(const struct assignment *a, const char *program,
 static void launch_exec(const struct assignment *a, const struct limits *limits,
 			char **env, const struct launch_child *c)
 {
+	const char *path = getenv("PATH"); /* which the job has no say in */
 	char program[PATH_MAX];
 	int r;
 
@@ -171,7 +172,7 @@ static void launch_exec(const struct assignment *a, const struct limits *limits,
 	r = command_find(a->argv[0], getenv("PATH"), program);
 	if (r < 0)
 		launch_report(c->status_fd, LAUNCH_EXEC, -r);
-	launch_permit(a, program, c);
+	launch_permit(a, program, path, c);
 	execv(program, (char *const *)a->argv);
 	launch_report(c->status_fd, LAUNCH_EXEC, errno);
 }

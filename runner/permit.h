@@ -42,7 +42,7 @@ bool permit_has(const json_t *v, const char *item);
 struct permit_place {
 	const char *work_dir;
 	const char *program; /* the interpreter's file */
-	const char *path;    /* PATH, or NULL */
+	const char *path;    /* of the runner: where Bash's programs lie */
 	int gate_fd;         /* the child's end, runner/gate.h */
 };
 

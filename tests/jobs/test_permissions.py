@@ -177,6 +177,27 @@ def test_bash_has_no_way_round(run):
     assert MAY_NOT_RUN in result.err
 
 
+def test_bash_starts_no_program_of_its_own_by_the_name_of_one_it_may(
+        server, executor, tmp_path):
+    """The job's PATH says what the script finds, not what it may start."""
+    files = tmp_path / "files"
+    files.mkdir()
+    for name in "curl", "jq":
+        (files / name).write_text("#!/bin/bash\necho its own program ran\n")
+        (files / name).chmod(0o755)
+    (files / "main.sh").write_text(
+        "{ command -v curl; curl; jq; /usr/bin/jq -n 40+2; } 2>&1\n")
+    (files / "manifest.yaml").write_text(
+        "version: v1\ninterpreter: bash\nentrypoint: main.sh\n"
+        "environment:\n  PATH: /work:/usr/bin:/bin\n")
+    archive = tmp_path / "own.tar.gz"
+    server.cronium("pack", files, "-o", archive).ok()
+    result = server.cronium("run", "--executor", executor, archive).ok()
+    assert "/work/curl\n" in result.err and "42\n" in result.err
+    assert "its own program ran" not in result.err
+    assert MAY_NOT_RUN in result.err
+
+
 C_WAYS = """
 import ctypes, errno, os, platform, sys
 libc = ctypes.CDLL(None, use_errno=True)
