@@ -184,7 +184,7 @@ static const struct frame_stream_ops remote_outer_ops = {
 	.on_drain = remote_on_outer_drain,
 };
 
-static void remote_on_told(int sig, void *ctx)
+static void remote_on_told(int sig, pid_t sender, void *ctx)
 {
 	remote_end(ctx, strsignal(sig));
 }

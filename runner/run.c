@@ -95,7 +95,7 @@ static void run_stop(struct run *r, int sig)
 		run_end(r, 128 + sig);
 }
 
-static void run_on_told(int sig, void *ctx)
+static void run_on_told(int sig, pid_t sender, void *ctx)
 {
 	log_info("-", "told to stop: %s", strsignal(sig));
 	run_stop(ctx, sig);

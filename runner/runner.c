@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 #include "common/clock.h"
 #include "common/frame_stream.h"
@@ -20,6 +19,7 @@
 #include "runner/output.h"
 #include "runner/program.h"
 #include "runner/report.h"
+#include "runner/told.h"
 #include "runner/tree.h"
 
 #define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
@@ -38,7 +38,7 @@ struct runner {
 	enum runner_state state;
 	struct event_base *base;
 	struct frame_stream *stream;
-	struct event *on_child, *on_told;
+	struct event *on_child;
 	struct event *started;  /* exec succeeded or failed */
 	struct event *grace;    /* ends: SIGKILL to everything */
 	struct event *patience; /* with processes that cannot be killed */
@@ -47,9 +47,9 @@ struct runner {
 	struct output out[2];
 	struct gate *gate; /* NULL where nothing is confined */
 	int status_fd;
-	int told_fd; /* SIGTERM and SIGINT, with who sent them */
-	pid_t pid;   /* of the script; 0 before, and when it has ended */
-	bool empty;  /* no process of the script is left */
+	struct told told;
+	pid_t pid;  /* of the script; 0 before, and when it has ended */
+	bool empty; /* no process of the script is left */
 	uint64_t oom_kills_before;
 	struct report report;
 	int exit_code; /* of this program */
@@ -335,16 +335,12 @@ static void runner_on_grace(int fd, short what, void *ctx)
 
 /* In a sandbox without root the script has our uid: its signals, unlike those
  * from outside the PID namespace, have a sender. */
-static void runner_on_told(int fd, short what, void *ctx)
+static void runner_on_told(int sig, pid_t sender, void *ctx)
 {
 	struct runner *r = ctx;
-	struct signalfd_siginfo info;
 
-	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
-		return;
-	if (tree_is_pid1() && info.ssi_pid)
-		return;
-	runner_signal(r, (int)info.ssi_signo, r->job.grace_ms);
+	if (!tree_is_pid1() || !sender)
+		runner_signal(r, sig, r->job.grace_ms);
 }
 
 static void runner_accept_assign(struct runner *r, const struct frame *f)
@@ -409,23 +405,6 @@ static const struct frame_stream_ops runner_stream_ops = {
 	.on_drain = runner_on_drain,
 };
 
-static int runner_watch_told(struct runner *r)
-{
-	sigset_t told;
-
-	sigemptyset(&told);
-	sigaddset(&told, SIGTERM);
-	sigaddset(&told, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &told, NULL) < 0)
-		return -errno;
-	r->told_fd = signalfd(-1, &told, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (r->told_fd < 0)
-		return -errno;
-	r->on_told = event_new(r->base, r->told_fd, EV_READ | EV_PERSIST,
-			       runner_on_told, r);
-	return r->on_told && event_add(r->on_told, NULL) == 0 ? 0 : -ENOMEM;
-}
-
 static int runner_init(struct runner *r, int fd)
 {
 	int e;
@@ -444,7 +423,7 @@ static int runner_init(struct runner *r, int fd)
 	if (!r->on_child || !r->grace || !r->patience ||
 	    event_add(r->on_child, NULL) < 0)
 		return -ENOMEM;
-	return runner_watch_told(r);
+	return told_init(&r->told, r->base, runner_on_told, r);
 }
 
 static int runner_say_ready(struct runner *r)
@@ -466,7 +445,8 @@ int runner_new(struct runner **out, int fd, const struct runner_config *config)
 		close(fd);
 		return -ENOMEM;
 	}
-	r->out[0].fd = r->out[1].fd = r->status_fd = r->told_fd = -1;
+	r->out[0].fd = r->out[1].fd = r->status_fd = -1;
+	r->told = TOLD_NONE;
 	r->empty = true;
 	r->config = *config;
 	signal(SIGPIPE, SIG_IGN);
@@ -497,7 +477,10 @@ void runner_free(struct runner *r)
 	if (!r)
 		return;
 	struct event *const events[] = {
-		r->started, r->on_child, r->on_told, r->grace, r->patience,
+		r->started,
+		r->on_child,
+		r->grace,
+		r->patience,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
@@ -508,7 +491,7 @@ void runner_free(struct runner *r)
 	output_deinit(&r->out[1]);
 	gate_free(r->gate);
 	closep(&r->status_fd);
-	closep(&r->told_fd);
+	told_deinit(&r->told);
 	frame_stream_close(r->stream);
 	assignment_deinit(&r->job);
 	if (r->base)

@@ -12,7 +12,7 @@ static void told_on_readable(int fd, short what, void *ctx)
 	struct signalfd_siginfo info;
 
 	if (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		t->on_told((int)info.ssi_signo, t->ctx);
+		t->on_told((int)info.ssi_signo, (pid_t)info.ssi_pid, t->ctx);
 }
 
 /* As nohup(1) has it. */
@@ -24,7 +24,7 @@ static bool told_ignores_hangup(void)
 }
 
 int told_init(struct told *t, struct event_base *base,
-	      void (*on_told)(int sig, void *ctx), void *ctx)
+	      void (*on_told)(int sig, pid_t sender, void *ctx), void *ctx)
 {
 	sigset_t told;
 

@@ -361,7 +361,7 @@ def test_a_gigabyte_of_output_in_little_memory(runner):
     status = open(f"/proc/{runner_pid(runner)}/status").read()
     peak = int(status.split("VmHWM:")[1].split()[0])
     assert got == size
-    assert peak < 16 * 1024, "kB of peak memory"
+    assert peak < 24 * 1024, "kB of peak memory"
     print(f"{size / took / 1e6:.0f} MB/s, peak {peak} kB")
 
 
