@@ -21,7 +21,8 @@ struct relay_way {
 	void *ctx;
 };
 
-/* Zeroed before. on_ended: ended or failed was set; may deinit. 0 or -ENOMEM. */
+/* Zeroed before. on_ended: ended or failed was set; may deinit. 0 or
+ * -ENOMEM. */
 int relay_way_init(struct relay_way *w, struct event_base *base, int from,
 		   int to, void (*on_ended)(void *ctx), void *ctx) MUST_CHECK;
 void relay_way_deinit(struct relay_way *w);

@@ -11,7 +11,7 @@
 
 #include "common/macro.h"
 
-/* Each level holds a descriptor; what lies deeper is moved up and comes later. */
+/* Each level holds a descriptor; what lies deeper is moved up, for later. */
 #define REMOVE_TREE_DEPTH_MAX 32
 #define REMOVE_TREE_PASSES_MAX 100000
 

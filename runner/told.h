@@ -16,7 +16,8 @@ struct told {
 };
 #define TOLD_NONE ((struct told){ .fd = -1 })
 
-/* sender: 0 from outside of our PID namespace. Blocks the signals for the whole process. 0 or negative errno. */
+/* sender: 0 from outside of our PID namespace. Blocks the signals for the whole
+ * process. 0 or negative errno. */
 int told_init(struct told *t, struct event_base *base,
 	      void (*on_told)(int sig, pid_t sender, void *ctx),
 	      void *ctx) MUST_CHECK;

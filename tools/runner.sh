@@ -3,7 +3,8 @@
 # machine.
 
 RUNNER_OPTIONS=(
-	--buildtype=minsize -Ddebug=false -Db_ndebug=true -Db_lto=true -Drunner_only=true
+	--buildtype=minsize -Ddebug=false -Db_ndebug=true -Db_lto=true
+	-Drunner_only=true
 )
 RUNNER_SYSROOT=build/arm64/sysroot
 
