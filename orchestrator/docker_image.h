@@ -35,7 +35,7 @@ void docker_images_free(struct docker_images *images);
 
 /* "cronium/sidecar:0123456789ab" */
 const char *docker_images_sidecar(const struct docker_images *images);
-/* One of ours: its SDK is inside and it is built, not pulled. */
+/* One of ours: it is built, not pulled. */
 bool docker_image_is_own(const char *image);
 
 /*

@@ -219,16 +219,14 @@ int docker_pod_new(struct docker_shared *shared,
 
 void docker_pod_place(struct executor_pod *pod, struct executor_place *out)
 {
-	bool own = docker_image_is_own(pod->spec.image);
-
 	*out = (struct executor_place){
 		.work_dir = "/work",
 		.uid = DOCKER_SCRIPT_UID,
 		.gid = DOCKER_SCRIPT_UID,
 		.runtime_api = "http://localhost:8081",
 		.mode = "container",
-		.sdk_dir = !own && pod->shared->host_sdk_dir ? DOCKER_SDK_DIR
-							     : NULL,
+		/* Also over an image's own SDK, which may be older. */
+		.sdk_dir = pod->shared->host_sdk_dir ? DOCKER_SDK_DIR : NULL,
 	};
 }
 

@@ -202,7 +202,6 @@ static void docker_pod_make_script(struct executor_pod *pod,
 		.on_done = docker_pod_on_script_made,
 	};
 	struct docker_shared *shared = pod->shared;
-	bool own = docker_image_is_own(pod->spec.image);
 	_cleanup_free_ char *runner = NULL, *bin = NULL, *node = NULL;
 	struct docker_names names;
 
@@ -214,18 +213,17 @@ static void docker_pod_make_script(struct executor_pod *pod,
 		return;
 	}
 	docker_pod_names(pod, &names);
-	docker_pod_create(pod, pod->script,
-			  docker_spec_script(
-				  &pod->spec, &names,
-				  &(struct docker_mounts){
-					  .runner_dir = runner,
-					  .bin_dir = bin,
-					  .sdk_dir = own ? NULL
-							 : shared->host_sdk_dir,
-					  .node_sdk_dir = node,
-					  .volumes = volumes,
-				  }),
-			  &ops);
+	docker_pod_create(
+		pod, pod->script,
+		docker_spec_script(&pod->spec, &names,
+				   &(struct docker_mounts){
+					   .runner_dir = runner,
+					   .bin_dir = bin,
+					   .sdk_dir = shared->host_sdk_dir,
+					   .node_sdk_dir = node,
+					   .volumes = volumes,
+				   }),
+		&ops);
 }
 
 static void docker_pod_on_image(void *ctx, const struct docker_reply *reply)
