@@ -20,7 +20,8 @@ struct up_options {
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const char *tools_dir, *tools_ca_file;
-	struct option_list executors, tools_allow, egress_allow;
+	struct option_list executors, tools_allow, egress_allow, ssh_keys;
+	const char *ssh_known_hosts;
 	bool embedded;
 };
 
@@ -42,7 +43,7 @@ static const struct option_spec up_specs[] = {
 	UP_OPTION("slots", 0, OPTION_UINT, slots, "N", "0",
 		  "jobs at a time; 0: by the number of cores"),
 	UP_OPTION("executors", 0, OPTION_LIST, executors, "LIST", NULL,
-		  "docker, sandbox or both with a comma; default: what works "
+		  "docker, sandbox, ssh, with commas; default: what works "
 		  "here"),
 	UP_OPTION("rate-forward", 0, OPTION_STRING, rate_forward, "RATE/BURST",
 		  "1000/200",
@@ -59,6 +60,13 @@ static const struct option_spec up_specs[] = {
 		  "HOST|CIDR[:PORT]", NULL,
 		  "targets outside the public internet that jobs with "
 		  "--allow-net may reach; repeatable"),
+	UP_OPTION("ssh-key", 0, OPTION_LIST, ssh_keys, "FILE", NULL,
+		  "private key to log in to hosts with; repeatable; default: "
+		  "~/.ssh/id_ed25519, id_ecdsa, id_rsa, and the agent"),
+	UP_OPTION("ssh-known-hosts", 0, OPTION_STRING, ssh_known_hosts, "FILE",
+		  NULL,
+		  "the keys of hosts that have none pinned; default: "
+		  "~/.ssh/known_hosts"),
 	UP_OPTION("tools-ca-file", 0, OPTION_STRING, tools_ca_file, "FILE",
 		  NULL, "whom tools trust, instead of the system's list; PEM"),
 	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
@@ -161,6 +169,8 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.tools_ca_file = o->tools_ca_file,
 		.tools_allow = &o->tools_allow,
 		.egress_allow = &o->egress_allow,
+		.ssh_keys = &o->ssh_keys,
+		.ssh_known_hosts = o->ssh_known_hosts,
 		.embedded = o->embedded,
 	};
 	_cleanup_close_ int lock_fd = -1;
@@ -188,6 +198,7 @@ static void up_free_options(void *options)
 	free(o->executors.items);
 	free(o->tools_allow.items);
 	free(o->egress_allow.items);
+	free(o->ssh_keys.items);
 }
 
 const struct command command_up = {

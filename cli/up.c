@@ -180,6 +180,9 @@ static int up_prepare_children(struct up *u)
 		up_add(o, "--executors", c->executors->items[i]);
 	for (size_t i = 0; i < c->egress_allow->n; i++)
 		up_add(o, "--egress-allow", c->egress_allow->items[i]);
+	for (size_t i = 0; i < c->ssh_keys->n; i++)
+		up_add(o, "--ssh-key", c->ssh_keys->items[i]);
+	up_add(o, "--ssh-known-hosts", c->ssh_known_hosts);
 	return 0;
 }
 

@@ -25,6 +25,8 @@ struct up_config {
 	const char *tools_dir, *tools_ca_file;
 	const struct option_list *tools_allow;
 	const struct option_list *egress_allow;
+	const struct option_list *ssh_keys;
+	const char *ssh_known_hosts;
 	bool embedded; /* ends when nobody needs it */
 	int listen_fd; /* RUN/up.sock; taken */
 };

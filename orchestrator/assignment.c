@@ -113,10 +113,24 @@ static int assignment_parse_runtime(struct assignment *a, const json_t *spec,
 	return a->runtime ? 0 : -EINVAL;
 }
 
+static int assignment_parse_host(struct assignment *a, char *err,
+				 size_t err_size)
+{
+	const json_t *host = json_object_get(a->json, "host");
+
+	if (json_is_object(host))
+		return ssh_host_parse(&a->host, host, err, err_size);
+	if (strcmp(a->executor, "ssh") != 0)
+		return 0;
+	snprintf(err, err_size, "the assignment names no host for ssh");
+	return -EINVAL;
+}
+
 static int assignment_parse_spec(struct assignment *a, const json_t *spec,
 				 char *err, size_t err_size)
 {
 	int64_t timeout = json_get_int(spec, "timeout_ms", 0);
+	int r;
 
 	a->name = assignment_script_name(spec);
 	a->payload = json_get_bool(spec, "payload", false);
@@ -127,7 +141,8 @@ static int assignment_parse_spec(struct assignment *a, const json_t *spec,
 	a->memory_mb = assignment_get_u32(spec, "memory_mb", RUNTIME_MEMORY_MB);
 	a->cpu_milli = assignment_get_cpus(spec);
 	a->pids = assignment_get_u32(spec, "pids", ASSIGNMENT_PIDS);
-	return assignment_parse_runtime(a, spec, err, err_size);
+	r = assignment_parse_host(a, err, err_size);
+	return r ? r : assignment_parse_runtime(a, spec, err, err_size);
 }
 
 /* Returns what is missing, or NULL. */
@@ -196,6 +211,15 @@ const struct runtime_allow *assignment_net(const struct assignment *a)
 	return &runtime_config_get(a->config)->permissions.net;
 }
 
+static bool assignment_unconfined(const struct assignment *a)
+{
+	const struct runtime_permissions *p =
+		&runtime_config_get(a->config)->permissions;
+
+	return p->net.all && p->read.all && p->write.all && p->env.all &&
+	       p->run;
+}
+
 void assignment_executor_spec(const struct assignment *a, const char *pod,
 			      struct executor_spec *out)
 {
@@ -208,6 +232,8 @@ void assignment_executor_spec(const struct assignment *a, const char *pod,
 		.payload_key = a->payload_key,
 		.egress = a->egress,
 		.proxy = egress_wanted(assignment_net(a)),
+		.host = a->host.name ? &a->host : NULL,
+		.unconfined = assignment_unconfined(a),
 		.memory_bytes = (uint64_t)a->memory_mb * 1024 * 1024,
 		.cpu_milli = a->cpu_milli,
 		.pids = a->pids,
@@ -266,12 +292,29 @@ int assignment_for_sidecar(const struct assignment *a, const char *executor,
 			       "limits", assignment_limits(a)));
 }
 
+/* On a host the SDKs lie in a home directory, where nothing else is read. */
+static int assignment_allow_sdk(json_t *permissions, const char *dir)
+{
+	json_t *read = json_object_get(permissions, "read");
+
+	if (json_is_true(read))
+		return 0;
+	if (json_is_array(read))
+		return json_array_append_new(read, json_string(dir));
+	return json_object_set_new(permissions, "read", json_pack("[s]", dir));
+}
+
 /* What the runner holds the script to. */
-static json_t *assignment_confinement(const struct assignment *a)
+static json_t *assignment_confinement(const struct assignment *a,
+				      const struct executor_place *place)
 {
 	const struct runtime_config_options *o = runtime_config_get(a->config);
 	_cleanup_json_ json_t *block = runtime_config_json(a->config);
 
+	if (a->host.name && place->sdk_dir &&
+	    assignment_allow_sdk(json_object_get(block, "permissions"),
+				 place->sdk_dir) < 0)
+		return NULL;
 	return json_pack("{s:s,s:O,s:I,s:I,s:b,s:s}", "runtime", o->type,
 			 "permissions", json_object_get(block, "permissions"),
 			 "max_stderr_bytes", (json_int_t)o->max_stderr_bytes,
@@ -279,9 +322,26 @@ static json_t *assignment_confinement(const struct assignment *a)
 			 "payload", a->payload, "signature", a->signature);
 }
 
+static json_t *assignment_doors(const struct executor_place *place)
+{
+	json_t *doors = json_array();
+
+	for (size_t i = 0; i < place->n_doors; i++)
+		if (json_array_append_new(
+			    doors, json_pack("{s:s,s:i,s:s}", "name",
+					     place->doors[i].name, "port",
+					     (int)place->doors[i].port, "to",
+					     place->doors[i].to))) {
+			json_decref(doors);
+			return NULL;
+		}
+	return doors;
+}
+
 int assignment_for_runner(const struct assignment *a,
 			  const struct executor_place *place, struct buf *out)
 {
+	const char *modules = place->modules_dir ? place->modules_dir : "";
 	const json_t *spec = json_object_get(a->json, "spec");
 	const struct runtime_config_options *o = runtime_config_get(a->config);
 	const struct runtime_identity who = {
@@ -290,9 +350,9 @@ int assignment_for_runner(const struct assignment *a,
 		.token = a->runtime_token,
 		.trace = a->trace,
 	};
-	json_t *message = assignment_confinement(a), *more;
+	json_t *message = assignment_confinement(a, place), *more;
 
-	more = json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i}",
+	more = json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i,s:o,s:s}",
 			 "execution", a->execution, "job", a->job, "argv",
 			 runtime_argv(a->runtime, o, a->name,
 				      json_object_get(spec, "args")),
@@ -302,7 +362,8 @@ int assignment_for_runner(const struct assignment *a,
 				     json_object_get(spec, "env")),
 			 "work_dir", place->work_dir, "uid",
 			 (json_int_t)place->uid, "gid", (json_int_t)place->gid,
-			 "grace_ms", ASSIGNMENT_GRACE_MS);
+			 "grace_ms", ASSIGNMENT_GRACE_MS, "doors",
+			 assignment_doors(place), "modules_dir", modules);
 	if (!more || json_object_update(message, more)) {
 		json_decref(message);
 		message = NULL;

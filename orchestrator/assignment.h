@@ -12,6 +12,7 @@
 
 #include "common/buf.h"
 #include "common/macro.h"
+#include "orchestrator/ssh_host.h"
 
 struct executor_place;
 struct executor_spec;
@@ -36,7 +37,8 @@ struct assignment {
 	const char *executor; /* auto | docker | sandbox | ssh */
 	const char *image;    /* NULL: the runtime's own */
 	bool egress;
-	uint64_t timeout_ms; /* 0: none */
+	struct ssh_host host; /* name NULL: it runs here */
+	uint64_t timeout_ms;  /* 0: none */
 	uint32_t memory_mb;
 	uint32_t cpu_milli;
 	uint32_t pids;

@@ -31,7 +31,7 @@ const struct option_spec config_specs[] = {
 	{ "slots", 's', OPTION_UINT, OPT(slots), "N", "0",
 	  "executions at a time; 0: 16 for each core" },
 	{ "executors", 'e', OPTION_LIST, OPT(executors), "LIST", NULL,
-	  "docker, sandbox, or both with a comma; default: what works here" },
+	  "docker, sandbox, ssh, with commas; default: what works here" },
 	{ "docker-socket", 0, OPTION_STRING, OPT(docker_socket), "PATH", NULL,
 	  "the Docker engine's socket; default: as $DOCKER_HOST says, or " DOCKER_SOCKET_DEFAULT },
 	{ "sidecar-image", 0, OPTION_STRING, OPT(sidecar_image), "IMAGE", NULL,
@@ -42,6 +42,15 @@ const struct option_spec config_specs[] = {
 	  NULL,
 	  "targets outside the public internet that jobs with --allow-net may "
 	  "reach; repeatable" },
+	{ "ssh-key", 0, OPTION_LIST, OPT(ssh_keys), "FILE", NULL,
+	  "private key to log in to hosts with; repeatable; default: "
+	  "~/.ssh/id_ed25519, id_ecdsa, id_rsa, and the agent" },
+	{ "ssh-known-hosts", 0, OPTION_STRING, OPT(ssh_known_hosts), "FILE",
+	  NULL,
+	  "the keys of hosts that have none pinned; default: "
+	  "~/.ssh/known_hosts" },
+	{ "gateway-url", 0, OPTION_STRING, OPT(gateway_url), "URL", NULL,
+	  "what scripts on hosts of the mode direct call" },
 	{ "runner", 0, OPTION_STRING, OPT(runner), "PATH", NULL,
 	  "cronium-runner; default: beside this program" },
 	{ "sidecar", 0, OPTION_STRING, OPT(sidecar), "PATH", NULL,
@@ -256,5 +265,6 @@ void config_deinit(struct config *c)
 	explicit_bzero(c->api_key, sizeof(c->api_key));
 	free(c->opt.executors.items);
 	free(c->opt.egress_allow.items);
+	free(c->opt.ssh_keys.items);
 	allow_list_deinit(&c->egress_allow);
 }

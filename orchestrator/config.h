@@ -24,7 +24,8 @@ struct config_options {
 	const char *backend, *api_key_file, *ca_file;
 	const char *name;
 	uint64_t slots;
-	struct option_list executors, egress_allow;
+	struct option_list executors, egress_allow, ssh_keys;
+	const char *ssh_known_hosts, *gateway_url;
 	const char *docker_socket, *sidecar_image, *subnet_pool;
 	const char *runner, *sidecar, *sdk_dir;
 	const char *log_level, *log_format;

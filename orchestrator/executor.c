@@ -5,6 +5,7 @@
 const struct executor_ops *const executors[] = {
 	&executor_docker,
 	&executor_sandbox,
+	&executor_ssh,
 	NULL,
 };
 

@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 struct event_base;
+struct option_list;
+struct ssh_host;
 struct executor;     /* one per kind and process; each .c has its own struct */
 struct executor_pod; /* one pod; each .c has its own struct */
 
@@ -33,6 +35,10 @@ struct executor_config {
 	const char *sdk_dir;
 	const char *subnet_pool; /* "10.231.0.0/16": /29s for egress pods */
 	const char *instance;    /* value of the label cronium.instance */
+	/* ssh: NULL or empty lists are the defaults. */
+	const struct option_list *ssh_keys;
+	const char *ssh_known_hosts;
+	const char *gateway_url; /* what scripts call in direct mode, or NULL */
 	/* How a sidecar logs whose log is ours; they outlive the executor. */
 	const char *log_level, *log_format;
 };
@@ -46,8 +52,10 @@ struct executor_spec {
 	const char *image;   /* NULL: the runtime's own */
 	/* The runner's --key ("base64:…"); "": it refuses every program. */
 	const char *payload_key;
-	bool egress; /* a network of its own */
-	bool proxy;  /* an egress proxy, and so a door */
+	bool egress;                 /* a network of its own */
+	bool proxy;                  /* an egress proxy, and so a door */
+	const struct ssh_host *host; /* NULL: here */
+	bool unconfined;             /* every permission is granted */
 	uint64_t memory_bytes;
 	uint32_t cpu_milli; /* 1000 = one core */
 	uint32_t pids;
@@ -62,6 +70,13 @@ struct executor_events {
 	/* The pod cannot be made or died; once. reason is for the user: what,
 	 * why, what next. */
 	void (*on_failed)(void *ctx, const char *reason);
+};
+
+/* A way out of a pod on a host: NAME:PORT inside leads to HOST:PORT outside. */
+struct executor_door {
+	const char *name;
+	uint16_t port;
+	const char *to;
 };
 
 /* What the runner's ASSIGN needs to know of the place. */
@@ -79,10 +94,19 @@ struct executor_place {
 	/* Where the executor shows the interpreter of a standalone runtime
 	 * (runtime.h); NULL: the image has its own in PATH. */
 	const char *bin_dir;
+	/* Where a runner on a host finds the directory with Node's cronium;
+	 * NULL: /node_modules has it. */
+	const char *modules_dir;
+	/* Hosts: what the runner opens; and whether there is none, because
+	 * the script has the host's own network. */
+	const struct executor_door *doors;
+	size_t n_doors;
+	bool own_net;
 };
 
 struct executor_ops {
 	const char *name; /* "docker" */
+	bool remote;      /* for jobs that name a host, and no others */
 	/* 0, or negative errno with a sentence in err (not available here).
 	 * config must outlive the executor. */
 	int (*new)(struct executor **out, const struct executor_config *config,
@@ -108,6 +132,7 @@ struct executor_ops {
 
 extern const struct executor_ops executor_docker;
 extern const struct executor_ops executor_sandbox;
+extern const struct executor_ops executor_ssh;
 
 /* Every executor there is, the one that "auto" prefers first; ends in NULL. */
 extern const struct executor_ops *const executors[];

@@ -57,7 +57,7 @@ static int executor_set_check_names(const struct option_list *names, char *err,
 			if (!executor_find(name)) {
 				snprintf(err, err_size,
 					 "there is no executor '%s' (there "
-					 "are docker and sandbox)",
+					 "are docker, sandbox and ssh)",
 					 name);
 				return -EINVAL;
 			}
@@ -111,7 +111,8 @@ int executor_set_new(struct executor_set **out,
 		if (executor_set_wants(names, executors[i]->name))
 			executor_set_open(s, config, executors[i], why,
 					  sizeof(why));
-	if (!s->n) {
+	/* Other hosts are no help to those who did not ask for them. */
+	if (!s->n || (s->entries[0].ops->remote && (!names || !names->n))) {
 		snprintf(err, err_size,
 			 "nothing here can run a script%s; 'cronium doctor' "
 			 "says how to mend it",
@@ -141,7 +142,7 @@ const struct executor_entry *executor_set_choose(const struct executor_set *s,
 						 const char *name)
 {
 	if (!strcmp(name, "auto"))
-		return &s->entries[0];
+		return s->entries[0].ops->remote ? NULL : &s->entries[0];
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->entries[i].ops->name, name))
 			return &s->entries[i];

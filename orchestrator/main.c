@@ -198,6 +198,9 @@ static int main_set_up_executors(struct main_state *m)
 		.log_format = opt->log_format,
 		.subnet_pool = opt->subnet_pool,
 		.instance = m->instance,
+		.ssh_keys = &opt->ssh_keys,
+		.ssh_known_hosts = opt->ssh_known_hosts,
+		.gateway_url = opt->gateway_url,
 	};
 	char err[MAIN_ERROR_BYTES] = "out of memory";
 

@@ -206,8 +206,10 @@ json_t *runtime_env(const struct runtime *rt,
 				     rt->name, rt->sdk_default);
 	/* Bun finds it at the root only if it may list the root. */
 	if (!strcmp(rt->name, "bun"))
-		r |= runtime_prepend(out, "NODE_PATH", RUNTIME_MODULES_DIR, "",
-				     NULL);
+		r |= runtime_prepend(out, "NODE_PATH",
+				     place->modules_dir ? place->modules_dir
+							: RUNTIME_MODULES_DIR,
+				     "", NULL);
 	if (place->bin_dir && rt->standalone)
 		r |= runtime_prepend(out, "PATH", place->bin_dir, "",
 				     RUNTIME_PATH);
@@ -215,7 +217,8 @@ json_t *runtime_env(const struct runtime *rt,
 		r |= json_object_set_new(out, own[i][0],
 					 json_string(own[i][1]));
 	r |= runtime_set_environment(out, rt, o->environment);
-	r |= runtime_set_proxy(out, rt, &o->permissions.net);
+	if (!place->own_net)
+		r |= runtime_set_proxy(out, rt, &o->permissions.net);
 	r |= runtime_set_trace(out, who->trace);
 	if (!r)
 		return out;

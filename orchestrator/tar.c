@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static la_ssize_t tar_on_write(struct archive *a, void *ctx, const void *data,
 	return (la_ssize_t)len;
 }
 
-int tar_new(struct tar **out)
+static int tar_open(struct tar **out, bool gzip)
 {
 	_cleanup_(tar_freep) struct tar *tar = calloc(1, sizeof(*tar));
 
@@ -39,12 +40,29 @@ int tar_new(struct tar **out)
 	if (!tar->archive ||
 	    archive_write_set_format_pax_restricted(tar->archive) !=
 		    ARCHIVE_OK ||
+	    (gzip &&
+	     (archive_write_add_filter_gzip(tar->archive) != ARCHIVE_OK ||
+	      archive_write_set_filter_option(tar->archive, "gzip", "timestamp",
+					      NULL) != ARCHIVE_OK ||
+	      /* no padding behind the end */
+	      archive_write_set_bytes_in_last_block(tar->archive, 1) !=
+		      ARCHIVE_OK)) ||
 	    archive_write_open(tar->archive, tar, NULL, tar_on_write, NULL) !=
 		    ARCHIVE_OK)
 		return -ENOMEM;
 	*out = tar;
 	tar = NULL;
 	return 0;
+}
+
+int tar_new(struct tar **out)
+{
+	return tar_open(out, false);
+}
+
+int tar_new_gzip(struct tar **out)
+{
+	return tar_open(out, true);
 }
 
 void tar_free(struct tar *tar)

@@ -10,6 +10,8 @@ struct tar;
 
 /* Each returns 0 or negative errno. */
 int tar_new(struct tar **out) MUST_CHECK;
+/* The same bytes for the same files, whenever it is made. */
+int tar_new_gzip(struct tar **out) MUST_CHECK;
 void tar_free(struct tar *tar);
 DEFINE_CLEANUP(struct tar *, tar_free)
 

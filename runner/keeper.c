@@ -262,15 +262,29 @@ static int keeper_fork(struct keeper *k, bool alone, bool keep_net, int theirs,
 	return k->pid < 0 ? -errno : 0;
 }
 
+/* Node's import knows no search path: it looks into node_modules beside the
+ * work dir, and above. */
+static int keeper_link_modules(struct keeper *k, const json_t *assign)
+{
+	const char *modules = json_get_str(assign, "modules_dir", "");
+	char path[PATH_MAX + sizeof("/node_modules")];
+
+	if (!*modules)
+		return 0;
+	snprintf(path, sizeof(path), "%s/node_modules", k->dir.path);
+	return symlink(modules, path) < 0 ? -errno : 0;
+}
+
 int keeper_start(struct keeper *k, const json_t *assign, bool keep_net,
 		 const struct frame_stream_ops *ops, void *ctx,
 		 struct frame_stream **stream, char *err, size_t err_size)
 {
 	bool alone = keeper_allows_all(assign);
-	int fds[2], r = 0;
+	int fds[2], r;
 
 	err[0] = '\0';
-	if (!alone) {
+	r = keeper_link_modules(k, assign);
+	if (!r && !alone) {
 		r = doors_parse(&k->doors, json_object_get(assign, "doors"),
 				err, err_size);
 		if (!r)
