@@ -201,6 +201,27 @@ int token_verify(const struct token_key *k, const char *jwt, size_t len,
 	return r;
 }
 
+void token_claimed_subject(const char *jwt, size_t len, char *out, size_t size)
+{
+	uint8_t payload[BASE64URL_DECODED_MAX(TOKEN_MAX_BYTES)];
+	_cleanup_json_ json_t *o = NULL;
+	const char *subject;
+	struct parts p;
+	ssize_t n;
+
+	*out = '\0';
+	if (split(jwt, len, &p))
+		return;
+	n = base64url_decode(p.payload, p.payload_len, payload);
+	if (n < 0)
+		return;
+	o = json_loadb((char *)payload, (size_t)n, JSON_REJECT_DUPLICATES,
+		       NULL);
+	subject = json_string_value(json_object_get(o, "sub"));
+	if (subject && strlen(subject) < size)
+		strcpy(out, subject);
+}
+
 const char *token_strerror(int e)
 {
 	switch (e) {

@@ -102,6 +102,10 @@ int token_verify(const struct token_key *k, const char *jwt, size_t len,
 /* The times alone, for a token known from before: 0, TOKEN_E_EXPIRED or
  * TOKEN_E_NOT_YET. */
 int token_check_times(const struct token_claims *c, int64_t now_s) MUST_CHECK;
+/* The subject that a token claims, before anything is verified: good for
+ * looking up with whose key to verify, for nothing else. out is "" where it has
+ * none that fits, or is no token. */
+void token_claimed_subject(const char *jwt, size_t len, char *out, size_t size);
 /* "the token has expired" … for a problem document. */
 const char *token_strerror(int e);
 

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UNIX_SOCKET_BACKLOG 1024
 
 int unix_socket_address(struct sockaddr_un *out, const char *path)
 {
@@ -36,4 +40,52 @@ int unix_socket_connect(const struct sockaddr_un *addr, int flags)
 	r = fd;
 	fd = -1;
 	return r;
+}
+
+static int remove_stale(const struct sockaddr_un *addr)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (lstat(addr->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = unix_socket_connect(addr, SOCK_NONBLOCK);
+	if (fd >= 0 || fd == -EAGAIN)
+		return -EADDRINUSE;
+	if (fd != -ECONNREFUSED)
+		return fd;
+	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int listen_at(const struct sockaddr_un *addr, mode_t mode)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* Before bind, so that it is never wider than asked for; the umask
+	 * narrows it further, which chmod() mends. */
+	if (fchmod(fd, mode) < 0 ||
+	    bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
+		return -errno;
+	if (chmod(addr->sun_path, mode) < 0 ||
+	    listen(fd, UNIX_SOCKET_BACKLOG) < 0) {
+		r = -errno;
+		unlink(addr->sun_path);
+		return r;
+	}
+	r = fd;
+	fd = -1;
+	return r;
+}
+
+int unix_socket_listen(const struct sockaddr_un *addr, mode_t mode)
+{
+	int r = remove_stale(addr);
+
+	return r < 0 ? r : listen_at(addr, mode);
 }

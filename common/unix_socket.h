@@ -1,6 +1,7 @@
-/* Unix sockets: their short addresses, and connecting to them. */
+/* Unix sockets: their short addresses, connecting to them, listening. */
 #pragma once
 
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include "common/macro.h"
@@ -14,3 +15,8 @@ int unix_socket_address_in(struct sockaddr_un *out, const char *dir,
 /* A connected descriptor (close-on-exec; flags: 0 or SOCK_NONBLOCK), or
  * negative errno. */
 int unix_socket_connect(const struct sockaddr_un *addr, int flags) MUST_CHECK;
+
+/* A listening descriptor (close-on-exec, non-blocking), or negative errno. A
+ * stale socket file is replaced; -EADDRINUSE if somebody answers on it, -EEXIST
+ * if it is something else. */
+int unix_socket_listen(const struct sockaddr_un *addr, mode_t mode) MUST_CHECK;

@@ -26,6 +26,7 @@ struct auth {
 	struct buf last_jwt;
 	char *revoked[AUTH_REVOKED_MAX];
 	size_t n_revoked;
+	bool ended;
 };
 
 int auth_new(struct auth **out, struct token_key *key, const char *issuer,
@@ -192,7 +193,7 @@ int auth_check(struct auth *a, const char *header, int64_t now_s,
 	if (r)
 		return r;
 	t->used = ++a->uses;
-	if (a->n_revoked && is_revoked(a, t->claims.id))
+	if (a->ended || (a->n_revoked && is_revoked(a, t->claims.id)))
 		return AUTH_E_REVOKED;
 	*claims = &t->claims;
 	return 0;
@@ -240,4 +241,47 @@ int auth_revoke(struct auth *a, const char *id)
 		return -ENOMEM;
 	a->revoked[a->n_revoked++] = copy;
 	return 0;
+}
+
+bool auth_knows(struct auth *a, const char *header)
+{
+	uint8_t digest[TOKEN_DIGEST_BYTES];
+	const char *jwt;
+	size_t len;
+
+	if (take_bearer(header, &jwt, &len))
+		return false;
+	return is_last(a, jwt, len) ||
+	       (!token_digest(jwt, len, digest) && find(a, digest));
+}
+
+void auth_claimed_execution(const char *header, char *out, size_t size)
+{
+	const char *jwt;
+	size_t len;
+
+	*out = '\0';
+	if (!take_bearer(header, &jwt, &len))
+		token_claimed_subject(jwt, len, out, size);
+}
+
+void auth_end(struct auth *a)
+{
+	a->ended = true;
+}
+
+/* Too many to remember: better none than an old one. */
+static void supersede_id(struct auth *a, const char *id)
+{
+	if (auth_revoke(a, id) < 0)
+		a->ended = true;
+}
+
+void auth_supersede(struct auth *a, const struct auth *before)
+{
+	for (size_t i = 0; i < AUTH_TOKENS_MAX; i++)
+		if (before->tokens[i].used)
+			supersede_id(a, before->tokens[i].claims.id);
+	for (size_t i = 0; i < before->n_revoked; i++)
+		supersede_id(a, before->revoked[i]);
 }

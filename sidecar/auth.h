@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,17 @@ struct auth_refusal {
 int auth_check(struct auth *a, const char *header, int64_t now_s,
 	       const struct token_claims **claims) MUST_CHECK;
 struct auth_refusal auth_refusal(int e);
+
+/* Whether the token was verified before: asking again is cheap. */
+bool auth_knows(struct auth *a, const char *header);
+/* Of "Bearer CREDENTIALS" the execution that the token claims to be of, before
+ * anything is verified; "" where there is none. */
+void auth_claimed_execution(const char *header, char *out, size_t size);
+/* The execution has ended: every good token of it is AUTH_E_REVOKED. */
+void auth_end(struct auth *a);
+/* The tokens that `before` knows or has revoked are revoked here, too: another
+ * turn of the same execution. */
+void auth_supersede(struct auth *a, const struct auth *before);
 
 /* From now on the token with this jti is refused. 0, or -ENOSPC once
  * AUTH_REVOKED_MAX are known. */

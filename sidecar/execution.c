@@ -105,11 +105,20 @@ int execution_new(struct execution **out, struct event_base *base,
 	return 0;
 }
 
+void execution_end_reads(struct execution *x)
+{
+	relay_free_reads(x);
+	variable_read_free_all(x);
+	stream_read_free_all(x);
+	watch_end_all(x);
+}
+
 void execution_free(struct execution *x)
 {
 	if (!x)
 		return;
 	x->on_writes_done = NULL;
+	watch_end_all(x);
 	changes_deinit(&x->changes);
 	audit_deinit(&x->audit);
 	relay_free_all(x);

@@ -56,9 +56,12 @@ int execution_new(struct execution **out, struct event_base *base,
 		  struct assignment *a, const char *endpoint,
 		  struct control *control, struct metrics *metrics, char *err,
 		  size_t err_size) MUST_CHECK;
-/* Drops what is under way; the server was freed before. */
+/* Drops what is under way; who still waits for a reply is told that it ends. */
 void execution_free(struct execution *x);
 DEFINE_CLEANUP(struct execution *, execution_free)
+
+/* Nobody is to read anything of it any more; writes go on. */
+void execution_end_reads(struct execution *x);
 
 /* Whether another one of this class fits its rate; answers 429 itself. */
 bool execution_admit(struct execution *x, enum rate_class class,

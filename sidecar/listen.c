@@ -16,6 +16,8 @@
 
 struct listening {
 	struct http_server *server;
+	struct http_tls *tls;
+	const void *tag;
 	struct buf *bound;
 };
 
@@ -51,7 +53,7 @@ static int parse(const char *address, char host[HOST_MAX_BYTES], uint16_t *port)
 static int listen_tcp(struct listening *l, const char *host, uint16_t port)
 {
 	uint16_t bound;
-	int r = http_server_listen_tcp(l->server, host, port, NULL, NULL,
+	int r = http_server_listen_tcp(l->server, host, port, l->tls, l->tag,
 				       &bound);
 
 	if (r < 0)
@@ -63,8 +65,8 @@ static int listen_tcp(struct listening *l, const char *host, uint16_t port)
 static int listen_loopback(struct listening *l, uint16_t port)
 {
 	uint16_t bound;
-	int r = http_server_listen_tcp(l->server, "127.0.0.1", port, NULL, NULL,
-				       &bound);
+	int r = http_server_listen_tcp(l->server, "127.0.0.1", port, l->tls,
+				       l->tag, &bound);
 
 	if (r < 0)
 		return r;
@@ -95,7 +97,7 @@ static int listen_one(struct listening *l, const char *address)
 	char host[HOST_MAX_BYTES];
 	uint16_t port;
 
-	if (!strncmp(address, "fd:", 3))
+	if (!strncmp(address, "fd:", 3) && !l->tls)
 		return listen_fd(l, address + 3);
 	if (parse(address, host, &port) < 0)
 		return -EINVAL;
@@ -104,20 +106,15 @@ static int listen_one(struct listening *l, const char *address)
 	return listen_tcp(l, host, port);
 }
 
-int listen_all(struct http_server *server, const struct option_list *addresses,
-	       struct buf *bound, char *err, size_t err_size)
+static int listen_each(struct listening *l, const struct option_list *addresses,
+		       char *err, size_t err_size)
 {
-	static const char *initial[] = { DEFAULT_ADDRESS };
-	const struct option_list by_default = { initial, 1 };
-	struct listening l = { server, bound };
-	int r = buf_append(bound, "[", 1);
+	int r = buf_append(l->bound, "[", 1);
 
-	if (!addresses->n)
-		addresses = &by_default;
 	for (size_t i = 0; r == 0 && i < addresses->n; i++) {
 		if (!strcmp(addresses->items[i], NOWHERE))
 			continue;
-		r = listen_one(&l, addresses->items[i]);
+		r = listen_one(l, addresses->items[i]);
 		if (r == -EINVAL)
 			snprintf(err, err_size,
 				 "\"%s\" is no address to listen on: --listen "
@@ -127,5 +124,34 @@ int listen_all(struct http_server *server, const struct option_list *addresses,
 			snprintf(err, err_size, "cannot listen on %s: %s",
 				 addresses->items[i], strerror(-r));
 	}
-	return r ? r : buf_append(bound, "]", 1);
+	return r ? r : buf_append(l->bound, "]", 1);
+}
+
+int listen_all(struct http_server *server, const struct option_list *addresses,
+	       struct buf *bound, char *err, size_t err_size)
+{
+	static const char *initial[] = { DEFAULT_ADDRESS };
+	const struct option_list by_default = { initial, 1 };
+	struct listening l = { .server = server, .bound = bound };
+
+	return listen_each(&l, addresses->n ? addresses : &by_default, err,
+			   err_size);
+}
+
+int listen_tls(struct http_server *server, const struct option_list *addresses,
+	       struct http_tls *tls, struct buf *bound, char *err,
+	       size_t err_size)
+{
+	struct listening l = { .server = server, .tls = tls, .bound = bound };
+
+	return listen_each(&l, addresses, err, err_size);
+}
+
+int listen_tagged(struct http_server *server,
+		  const struct option_list *addresses, const void *tag,
+		  struct buf *bound, char *err, size_t err_size)
+{
+	struct listening l = { .server = server, .tag = tag, .bound = bound };
+
+	return listen_each(&l, addresses, err, err_size);
 }

@@ -7,6 +7,7 @@
 #include "common/macro.h"
 
 struct http_server;
+struct http_tls;
 struct option_list;
 
 /*
@@ -17,3 +18,11 @@ struct option_list;
  */
 int listen_all(struct http_server *server, const struct option_list *addresses,
 	       struct buf *bound, char *err, size_t err_size) MUST_CHECK;
+/* The same with TLS, and no address by default. */
+int listen_tls(struct http_server *server, const struct option_list *addresses,
+	       struct http_tls *tls, struct buf *bound, char *err,
+	       size_t err_size) MUST_CHECK;
+/* In clear, with a tag for http_peer. */
+int listen_tagged(struct http_server *server,
+		  const struct option_list *addresses, const void *tag,
+		  struct buf *bound, char *err, size_t err_size) MUST_CHECK;

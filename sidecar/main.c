@@ -8,6 +8,7 @@
 
 #include "backend-client/tls.h"
 #include "common/log.h"
+#include "sidecar/gateway.h"
 #include "sidecar/memory.h"
 #include "sidecar/options.h"
 #include "sidecar/sidecar.h"
@@ -33,16 +34,40 @@ static void start_crypto_small(void)
 static void print_help(void)
 {
 	puts("cronium-sidecar: the door of one pod, between its script and the "
-	     "backend.\nThe orchestrator starts it; see ARCHITECTURE.md.\n");
+	     "backend;\nwith --gateway that of many scripts elsewhere. The "
+	     "orchestrator, or `cronium up`,\nstarts it; see "
+	     "ARCHITECTURE.md.\n");
 	options_help(sidecar_option_specs, sidecar_n_option_specs);
+}
+
+static int run_gateway(const struct sidecar_options *options)
+{
+	_cleanup_(gateway_freep) struct gateway *g = NULL;
+	char err[512];
+
+	if (gateway_new(&g, options, err, sizeof(err)) < 0) {
+		log_error("-", "%s", err);
+		return 1;
+	}
+	return gateway_run(g);
+}
+
+static int run_sidecar(const struct sidecar_options *options)
+{
+	_cleanup_(sidecar_freep) struct sidecar *s = NULL;
+	char err[512];
+
+	if (sidecar_new(&s, options, err, sizeof(err)) < 0) {
+		log_error("-", "%s", err);
+		return 1;
+	}
+	return sidecar_run(s);
 }
 
 static int run(const struct sidecar_options *options)
 {
-	_cleanup_(sidecar_freep) struct sidecar *s = NULL;
 	enum log_level level;
 	enum log_format format;
-	char err[512];
 
 	if (log_level_parse(options->log_level, &level) < 0) {
 		fprintf(stderr,
@@ -58,16 +83,12 @@ static int run(const struct sidecar_options *options)
 			options->log_format);
 		return 2;
 	}
-	log_init("sidecar", level);
+	log_init(options->gateway ? "gateway" : "sidecar", level);
 	log_set_format(format);
 	signal(SIGPIPE, SIG_IGN);
 	if (!strncmp(options->backend, "https:", 6))
 		backend_client_tls_enable();
-	if (sidecar_new(&s, options, err, sizeof(err)) < 0) {
-		log_error("-", "%s", err);
-		return 1;
-	}
-	return sidecar_run(s);
+	return options->gateway ? run_gateway(options) : run_sidecar(options);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 #include "sidecar/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -54,6 +55,16 @@ void metrics_backend(struct metrics *m, uint64_t us, int failed)
 	else
 		m->backend_ok++;
 	observe(&m->backend, us);
+}
+
+void metrics_add(struct metrics *sum, const struct metrics *m)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)m;
+
+	static_assert(sizeof(*m) % sizeof(*to) == 0, "counters alone");
+	for (size_t i = 0; i < sizeof(*m) / sizeof(*to); i++)
+		to[i] += from[i];
 }
 
 uint64_t metrics_requests(const struct metrics *m)
@@ -223,6 +234,10 @@ int metrics_append(const struct metrics *m, const struct metrics_gauges *g,
 	    (r = append_pair(out, "rate_limited_total", "limit",
 			     m->rate_limited[RATE_FORWARD], "forward",
 			     m->rate_limited[RATE_TOOLS], "tools")) ||
+	    (r = buf_printf(out,
+			    PREFIX "rate_limited_total{limit=\"requests\"} "
+				   "%" PRIu64 "\n",
+			    m->rate_limited[RATE_REQUESTS])) ||
 	    (r = append_pair(out, "audited_total", "result", m->audited_ok,
 			     "ok", m->audited_failed, "failed")) ||
 	    (r = append_one(out, "redactions_total", "counter",

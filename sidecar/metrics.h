@@ -46,6 +46,7 @@ struct metrics_latency {
 	uint64_t sum_us;
 };
 
+/* Nothing but counters of 64 bits: see metrics_add(). */
 struct metrics {
 	uint64_t requests[METRICS_CLASSES][METRICS_STATUS_CLASSES];
 	uint64_t cache[METRICS_CACHE_OUTCOMES];
@@ -79,6 +80,7 @@ struct metrics_gauges {
 void metrics_request(struct metrics *m, enum metrics_class class, int status,
 		     uint64_t us);
 void metrics_backend(struct metrics *m, uint64_t us, int failed);
+void metrics_add(struct metrics *sum, const struct metrics *m);
 uint64_t metrics_requests(const struct metrics *m);
 /* Requests answered with 5xx. */
 uint64_t metrics_errors(const struct metrics *m);

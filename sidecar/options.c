@@ -2,14 +2,18 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
+#include "sidecar/gateway_control.h"
 
 #define OFFSET(field) offsetof(struct sidecar_options, field)
 
 const struct option_spec sidecar_option_specs[] = {
-	{ "control", 'c', OPTION_STRING, OFFSET(control), "PATH|fd:N", NULL,
-	  "the orchestrator's control socket, or an open descriptor" },
+	{ "control", 'c', OPTION_STRING, OFFSET(control),
+	  "PATH|fd:N|listen:PATH", NULL,
+	  "the orchestrator's control socket, or an open descriptor; of a "
+	  "gateway: where it listens for control streams" },
 	{ "listen", 'l', OPTION_LIST, OFFSET(listen), "HOST:PORT|fd:N|none",
 	  NULL,
 	  "where scripts call, may be repeated; 127.0.0.1 and localhost also "
@@ -23,6 +27,17 @@ const struct option_spec sidecar_option_specs[] = {
 	  "unix:PATH|https://HOST:PORT",
 	  "unix:/run/cronium/backend/backend.sock",
 	  "where the backend answers" },
+	{ "gateway", 0, OPTION_FLAG, OFFSET(gateway), NULL, NULL,
+	  "serve many executions, over HTTPS" },
+	{ "tls-cert", 0, OPTION_STRING, OFFSET(tls_cert), "FILE", NULL,
+	  "of a gateway: its certificate chain, PEM; read again on SIGHUP" },
+	{ "tls-key", 0, OPTION_STRING, OFFSET(tls_key), "FILE", NULL,
+	  "its private key, PEM" },
+	{ "metrics", 0, OPTION_STRING, OFFSET(metrics), "HOST:PORT", NULL,
+	  "of a gateway: where /metrics answers, in clear; default: nowhere" },
+	{ "rate-requests", 0, OPTION_RATE, OFFSET(rate_requests), "RATE/BURST",
+	  "6000/1000",
+	  "of a gateway: requests with one token, a minute; 0: any" },
 	{ "log-level", 0, OPTION_STRING, OFFSET(log_level), "LEVEL", "info",
 	  "error, warn, info or debug" },
 	{ "log-format", 0, OPTION_STRING, OFFSET(log_format), "FORMAT",
@@ -34,9 +49,34 @@ const struct option_spec sidecar_option_specs[] = {
 };
 const size_t sidecar_n_option_specs = ARRAY_SIZE(sidecar_option_specs);
 
+static const char *check_gateway(const struct sidecar_options *o)
+{
+	bool listens = !strncmp(o->control, GATEWAY_CONTROL_PREFIX,
+				strlen(GATEWAY_CONTROL_PREFIX));
+
+	if (!o->gateway && (o->tls_cert || o->tls_key || o->metrics))
+		return "--tls-cert, --tls-key and --metrics are for a gateway; "
+		       "say --gateway";
+	if (!o->gateway && listens)
+		return "--control listen:PATH is for a gateway; say --gateway";
+	if (!o->gateway)
+		return NULL;
+	if (!listens)
+		return "--control has to be listen:PATH for a gateway: each "
+		       "connection there is one execution";
+	if (!o->listen.n)
+		return "--listen HOST:PORT is missing: a gateway says where "
+		       "scripts reach it";
+	if (!o->tls_cert || !o->tls_key)
+		return "--tls-cert and --tls-key are missing: a gateway speaks "
+		       "HTTPS only";
+	return NULL;
+}
+
 int sidecar_options_parse(struct sidecar_options *out, int argc, char **argv,
 			  char *err, size_t err_size)
 {
+	const char *wrong;
 	int first, r;
 
 	*out = (struct sidecar_options){ 0 };
@@ -62,7 +102,10 @@ int sidecar_options_parse(struct sidecar_options *out, int argc, char **argv,
 			 "--proxy needs --door: the orchestrator connects");
 		return -EINVAL;
 	}
-	return 0;
+	wrong = check_gateway(out);
+	if (wrong)
+		snprintf(err, err_size, "%s", wrong);
+	return wrong ? -EINVAL : 0;
 }
 
 void sidecar_options_deinit(struct sidecar_options *o)

@@ -1,6 +1,7 @@
 /* The command line of cronium-sidecar. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/macro.h"
@@ -11,6 +12,9 @@ struct sidecar_options {
 	struct option_list listen;
 	const char *proxy, *door;
 	const char *backend;
+	bool gateway;
+	const char *tls_cert, *tls_key, *metrics;
+	struct option_rate rate_requests;
 	const char *log_level, *log_format;
 	bool help;
 	bool version;

@@ -12,8 +12,9 @@
 
 /* What is counted apart. */
 enum rate_class {
-	RATE_FORWARD, /* calls to the backend; the cache's answers are free */
-	RATE_TOOLS,   /* tool actions */
+	RATE_FORWARD,  /* calls to the backend; the cache's answers are free */
+	RATE_TOOLS,    /* tool actions */
+	RATE_REQUESTS, /* of any kind: a gateway's */
 	RATE_CLASSES,
 };
 

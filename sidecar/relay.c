@@ -100,10 +100,27 @@ void relay_refuse(struct relay *r, int status, const char *code,
 	relay_free(r);
 }
 
+static void break_off(struct relay *r)
+{
+	reply_draining(&r->reply);
+	relay_free(r);
+}
+
+void relay_free_reads(struct execution *x)
+{
+	struct relay *r, *next;
+
+	for (r = LIST_FIRST(&x->relays); r; r = next) {
+		next = LIST_NEXT(r, link);
+		if (!r->spec->write && r->state != RELAY_REDACTING)
+			break_off(r);
+	}
+}
+
 void relay_free_all(struct execution *x)
 {
 	while (!LIST_EMPTY(&x->relays))
-		relay_free(LIST_FIRST(&x->relays));
+		break_off(LIST_FIRST(&x->relays));
 }
 
 /* --- the answer ----------------------------------------------------------- */

@@ -41,7 +41,9 @@ struct relay_spec {
 void relay_begin(struct request *req, const struct relay_spec *spec,
 		 const char *key, uint64_t max_body_bytes);
 
-/* At the end of the execution, when no reply can be sent any more. */
+/* At the end of the execution: who still waits is told so. */
+void relay_free_reads(struct execution *x);
+/* The same; writes, too, without their answer. */
 void relay_free_all(struct execution *x);
 
 /* Asks the backend; path as in forward.h. */

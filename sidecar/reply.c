@@ -130,6 +130,7 @@ void reply_rate_limited(struct reply *r, enum rate_class class,
 	static const char *const what[RATE_CLASSES] = {
 		[RATE_FORWARD] = "calls that the cache cannot answer",
 		[RATE_TOOLS] = "tool actions",
+		[RATE_REQUESTS] = "requests",
 	};
 	char seconds[24];
 	const struct http_header retry_after = { "Retry-After", seconds };

@@ -109,7 +109,7 @@ bool routes_is_public(const struct request *req)
 }
 
 /* RFC 6750: no error code where no token was sent. */
-static void refuse_token(struct request *req, int error)
+void routes_refuse_token(struct request *req, int error)
 {
 	const struct auth_refusal refusal = auth_refusal(error);
 	const struct http_header challenge = {
@@ -120,7 +120,8 @@ static void refuse_token(struct request *req, int error)
 	};
 
 	req->reply.metrics->auth_refused++;
-	audit_refusal(req, refusal.code, NULL);
+	if (req->execution)
+		audit_refusal(req, refusal.code, NULL);
 	reply_problem_with(&req->reply, 401, refusal.code, &challenge, "%s",
 			   refusal.detail);
 }
@@ -134,7 +135,7 @@ static bool check_token(struct request *req)
 	if (r == 0)
 		return true;
 	if (r > 0)
-		refuse_token(req, r);
+		routes_refuse_token(req, r);
 	else
 		reply_problem(&req->reply, 503, "out_of_memory",
 			      "the token cannot be checked now; try again");
@@ -159,12 +160,23 @@ static bool check_scope(struct request *req)
 	return false;
 }
 
+void routes_run_authorized(struct request *req)
+{
+	if (!check_scope(req))
+		return;
+	req->reply.metrics->auth_ok++;
+	req->route->handle(req);
+}
+
 void routes_run(struct request *req)
 {
-	if (!routes_is_public(req)) {
-		if (!check_token(req) || !check_scope(req))
-			return;
-		req->reply.metrics->auth_ok++;
-	}
-	req->route->handle(req);
+	if (routes_is_public(req))
+		req->route->handle(req);
+	else if (check_token(req))
+		routes_run_authorized(req);
+}
+
+bool routes_is_metrics(const struct request *req)
+{
+	return req->route == &routes[METRICS];
 }

@@ -21,3 +21,11 @@ bool routes_is_public(const struct request *req);
 /* Answers the request, now or later. req->execution is set, except where
  * routes_is_public(). */
 void routes_run(struct request *req);
+
+/* The two halves of that, for a token that was checked elsewhere. */
+void routes_run_authorized(struct request *req);
+/* Answers 401; error: what auth_check() gave, > 0. req->execution, whose audit
+ * log is told, may be NULL. */
+void routes_refuse_token(struct request *req, int error);
+/* /metrics */
+bool routes_is_metrics(const struct request *req);

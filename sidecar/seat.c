@@ -202,6 +202,8 @@ static int assign(struct seat *s, const void *input, size_t len, char *err,
 {
 	int r = buf_append(&s->pending.input, input, len);
 
+	s->pending.rate[RATE_REQUESTS] = s->config.rate_requests;
+
 	if (!r)
 		r = execution_new(&s->execution, s->config.base, &s->pending,
 				  s->config.backend, s->control, &s->metrics,
@@ -232,7 +234,7 @@ static void on_revoke(const char *jti, void *ctx)
 {
 	struct seat *s = ctx;
 
-	if (!s->execution)
+	if (!s->execution || s->state == SEAT_GONE)
 		return;
 	seat_log(s, LOG_LEVEL_INFO, "token %s is revoked", jti);
 	if (auth_revoke(s->execution->auth, jti) < 0)

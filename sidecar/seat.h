@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "common/macro.h"
+#include "sidecar/rate.h"
 
 struct event_base;
 struct execution;
@@ -45,8 +46,9 @@ struct seat_ops {
 
 struct seat_config {
 	struct event_base *base;
-	const char *backend; /* endpoint */
-	const char *ready;   /* payload of READY */
+	const char *backend;             /* endpoint */
+	const char *ready;               /* payload of READY */
+	struct rate_limit rate_requests; /* of any kind; zeroes: no limit */
 	const struct seat_ops *ops;
 	void *ctx;
 };

@@ -73,12 +73,6 @@ static void stream_read_free(struct stream_read *s)
 	free(s);
 }
 
-void stream_read_free_all(struct execution *x)
-{
-	while (!LIST_EMPTY(&x->stream_reads))
-		stream_read_free(LIST_FIRST(&x->stream_reads));
-}
-
 /* --- the end -------------------------------------------------------------- */
 
 /* It cannot go on: the script asks again, and is told why. */
@@ -87,6 +81,17 @@ static void break_off(struct stream_read *s)
 	if (s->reply.ex && s->started)
 		http_respond_abort(s->reply.ex);
 	stream_read_free(s);
+}
+
+void stream_read_free_all(struct execution *x)
+{
+	struct stream_read *s;
+
+	while ((s = LIST_FIRST(&x->stream_reads))) {
+		if (!s->started)
+			reply_draining(&s->reply);
+		break_off(s);
+	}
 }
 
 static void finish(struct stream_read *s)

@@ -91,8 +91,15 @@ static void stream_write_free(struct stream_write *w)
 
 void stream_write_free_all(struct execution *x)
 {
-	while (!LIST_EMPTY(&x->stream_writes))
-		stream_write_free(LIST_FIRST(&x->stream_writes));
+	struct stream_write *w;
+
+	while ((w = LIST_FIRST(&x->stream_writes))) {
+		if (w->reply.ex && w->started)
+			http_respond_abort(w->reply.ex);
+		else
+			reply_draining(&w->reply);
+		stream_write_free(w);
+	}
 }
 
 /* --- telling the script --------------------------------------------------- */

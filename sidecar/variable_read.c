@@ -133,8 +133,16 @@ static void variable_read_free(struct variable_read *r)
 
 void variable_read_free_all(struct execution *x)
 {
-	while (!LIST_EMPTY(&x->reads))
-		variable_read_free(LIST_FIRST(&x->reads));
+	struct variable_read *r;
+	struct waiter *w;
+
+	while ((r = LIST_FIRST(&x->reads))) {
+		while ((w = next_waiter(r))) {
+			reply_draining(&w->reply);
+			waiter_free(w);
+		}
+		variable_read_free(r);
+	}
 }
 
 /* Nobody joins any more. True when the answer may be cached: then what becomes

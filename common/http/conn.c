@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/http/account.h"
 #include "common/http/h2.h"
 #include "common/http/h2_session.h"
 #include "common/http/problem.h"
@@ -52,6 +53,7 @@ void conn_free(struct http_conn *c)
 	buf_deinit(&c->in);
 	buf_deinit(&c->out);
 	conn_count(c);
+	account_forget(c);
 	c->transport->ops->free(c->transport);
 	free(c);
 }
@@ -138,6 +140,7 @@ void conn_count(struct http_conn *c)
 	uint64_t now = c->out.len + (c->h2 ? c->h2->reply_bytes : 0);
 
 	c->server->stats.reply_bytes += now - c->reply_bytes;
+	account_add(c->account, now, c->reply_bytes);
 	c->reply_bytes = now;
 }
 

@@ -93,12 +93,14 @@ struct http_conn {
 	bool eof;
 	bool linger;  /* after FLUSHING */
 	bool refused; /* over the limit of connections */
+	bool counted; /* among those of its network */
 	bool reading; /* read_ev is added */
 	bool writing; /* write_ev is added */
 	struct event read_ev, write_ev;
-	struct buf in;        /* read, not understood yet */
-	struct buf out;       /* to be written */
-	uint64_t reply_bytes; /* of it in the server's sum */
+	struct buf in;                /* read, not understood yet */
+	struct buf out;               /* to be written */
+	uint64_t reply_bytes;         /* of it in the server's sum */
+	struct http_account *account; /* NULL: nobody's in particular */
 	uint64_t deadline_ms;
 	uint64_t active_ms;  /* a request ended, or the connection came */
 	uint64_t written_ms; /* the peer last took something */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/http/account.h"
 #include "common/http/conn.h"
 #include "common/http/problem.h"
 #include "common/http/server_state.h"
@@ -272,7 +273,8 @@ static bool exchange_fits(const struct http_exchange *ex, size_t len)
 	const struct http_server *s = ex->conn->server;
 
 	return ex->no_body || len <= SMALL_REPLY_BYTES ||
-	       s->stats.reply_bytes + len <= s->limits.reply_bytes;
+	       (s->stats.reply_bytes + len <= s->limits.reply_bytes &&
+		account_fits(ex->conn->account, len));
 }
 
 static void exchange_respond(struct http_exchange *ex, int status,

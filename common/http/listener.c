@@ -22,6 +22,7 @@
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_MS 100 /* when there are no descriptors or memory */
 #define LISTEN_BACKLOG 1024
+#define PEER_V6_PREFIX_BYTES 8 /* one customer has so much, at least */
 
 struct listener {
 	TAILQ_ENTRY(listener) link;
@@ -43,6 +44,7 @@ static void peer_fill(struct http_peer *peer, bool is_tls, const void *tag,
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+	static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char ip[INET6_ADDRSTRLEN] = "?";
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
@@ -62,10 +64,13 @@ static void peer_fill(struct http_peer *peer, bool is_tls, const void *tag,
 			 (int)peer->pid);
 	} else if (addr->ss_family == AF_INET6) {
 		inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
+		memcpy(peer->network, &in6->sin6_addr, PEER_V6_PREFIX_BYTES);
 		snprintf(peer->address, sizeof(peer->address), "[%s]:%u", ip,
 			 ntohs(in6->sin6_port));
 	} else {
 		inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip));
+		memcpy(peer->network, v4_mapped, sizeof(v4_mapped));
+		memcpy(peer->network + sizeof(v4_mapped), &in->sin_addr, 4);
 		snprintf(peer->address, sizeof(peer->address), "%s:%u", ip,
 			 ntohs(in->sin_port));
 	}
@@ -303,46 +308,6 @@ int http_server_listen_tcp(struct http_server *s, const char *host,
 
 /* --- unix --------------------------------------------------------------- */
 
-static int unix_remove_stale(const struct sockaddr_un *addr)
-{
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = unix_socket_connect(addr, SOCK_NONBLOCK);
-	if (fd >= 0 || fd == -EAGAIN)
-		return -EADDRINUSE;
-	if (fd != -ECONNREFUSED)
-		return fd;
-	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int unix_socket(const struct sockaddr_un *addr, mode_t mode)
-{
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* Before bind, so that it is never wider than asked for; the umask
-	 * narrows it further, which chmod() mends. */
-	if (fchmod(fd, mode) < 0 ||
-	    bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
-		return -errno;
-	if (chmod(addr->sun_path, mode) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		r = -errno;
-		unlink(addr->sun_path);
-		return r;
-	}
-	r = fd;
-	fd = -1;
-	return r;
-}
-
 int http_server_listen_unix(struct http_server *s, const char *path,
 			    mode_t mode, const void *tag)
 {
@@ -352,11 +317,9 @@ int http_server_listen_unix(struct http_server *s, const char *path,
 	int fd, r;
 
 	r = unix_socket_address(&addr, path);
-	if (!r)
-		r = unix_remove_stale(&addr);
 	if (r < 0)
 		return r;
-	fd = unix_socket(&addr, mode);
+	fd = unix_socket_listen(&addr, mode);
 	if (fd < 0)
 		return fd;
 	r = listener_new(&l, s, fd, NULL, tag);

@@ -54,6 +54,8 @@ static void server_bury(struct http_server *s, struct http_conn *c)
 	TAILQ_INSERT_TAIL(&s->dead, c, link);
 	s->stats.connections_open--;
 	s->refused_open -= c->refused;
+	if (c->counted)
+		network_leave(&s->networks, c->peer.network);
 	conn_lost(c);
 }
 
@@ -151,16 +153,29 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 void server_adopt(struct http_server *s, struct transport *transport,
 		  const struct http_peer *peer)
 {
+	bool counts = s->limits.network_connections && !peer->is_unix;
 	bool full = s->stats.connections_open - s->refused_open >=
 		    s->limits.connections;
 	struct http_conn *c;
 
+	if (counts && !full &&
+	    network_join(&s->networks, peer->network,
+			 s->limits.network_connections) < 0) {
+		counts = false;
+		full = true;
+	}
 	if (full && s->refused_open >= REFUSED_MAX) {
 		s->stats.refused_total++;
 		transport->ops->free(transport);
 		return;
 	}
-	if (conn_new(&c, s, transport, peer) < 0 || !full)
+	if (conn_new(&c, s, transport, peer) < 0) {
+		if (counts && !full)
+			network_leave(&s->networks, peer->network);
+		return;
+	}
+	c->counted = counts && !full;
+	if (!full)
 		return;
 	s->refused_open++;
 	conn_refuse(c);

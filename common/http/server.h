@@ -24,6 +24,7 @@ struct http_tls;      /* tls.h */
 
 struct http_limits {
 	uint32_t connections;          /* over it: refused with 503 */
+	uint32_t network_connections;  /* of one network; 0: no limit */
 	uint32_t header_bytes;         /* request line and headers; 431 */
 	uint32_t header_count;         /* 431 */
 	uint64_t body_bytes;           /* of one that is read; 413 */
@@ -53,6 +54,8 @@ enum http_method {
 	HTTP_OTHER, /* answered with 501 before a handler sees it */
 };
 
+#define HTTP_NETWORK_BYTES 16
+
 struct http_peer {
 	bool is_unix;
 	bool is_tls;
@@ -61,6 +64,9 @@ struct http_peer {
 	pid_t pid;
 	const void *listener_tag; /* as given to http_server_listen_*() */
 	char address[64];         /* "127.0.0.1:4321" or "unix:PID" */
+	/* Who counts as one: an IPv4 address, or the /64 of an IPv6 one; zeroes
+	 * for unix sockets. */
+	uint8_t network[HTTP_NETWORK_BYTES];
 };
 
 /* Owned by the exchange; valid until the exchange ends. */
@@ -155,6 +161,19 @@ void http_exchange_stream(struct http_exchange *ex,
 					  const uint8_t *piece, size_t len,
 					  void *data),
 			  void (*on_end)(struct http_exchange *ex, void *data));
+/*
+ * On whose account the replies of a connection wait, from this exchange on: so
+ * that one who does not read them takes nothing from the others. Over its limit
+ * a reply is replaced by 503, but one alone always finds its place.
+ */
+struct http_account;
+int http_account_new(struct http_account **out,
+		     uint64_t reply_bytes) MUST_CHECK;
+/* Connections keep it for as long as they need it. */
+void http_account_unref(struct http_account *a);
+void http_exchange_set_account(struct http_exchange *ex,
+			       struct http_account *a);
+
 /* Before that, in the handler: the body is a stream that may be of any length
  * (limits.body_bytes does not count), and it and the reply may rest as long as
  * they like (nor do body_idle_timeout_ms and write_idle_timeout_ms), until the

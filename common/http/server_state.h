@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "common/http/conn.h"
+#include "common/http/network.h"
 #include "common/http/server.h"
 
 #define SERVER_READ_BYTES 65536
@@ -38,6 +39,7 @@ struct http_server {
 	struct exchange_list dead_exchanges;
 	struct listener_list listeners;
 	uint32_t refused_open;
+	struct network_table networks; /* where there is a limit */
 	uint8_t *scratch; /* SERVER_READ_BYTES, for whoever reads now */
 	char date[SERVER_DATE_BYTES]; /* "Fri, 02 Jan 2026 03:04:05 GMT" */
 	size_t date_len;

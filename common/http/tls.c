@@ -263,6 +263,27 @@ int http_tls_new(struct http_tls **out, const char *cert_file,
 	return 0;
 }
 
+int http_tls_reload(struct http_tls *tls, const char *cert_file,
+		    const char *key_file, char *err, size_t err_size)
+{
+	struct tls_context *c = (struct tls_context *)tls;
+	SSL_CTX *fresh = tls_context_new();
+	int r;
+
+	if (!fresh) {
+		snprintf(err, err_size, "out of memory");
+		return -ENOMEM;
+	}
+	r = tls_load(fresh, cert_file, key_file, err, err_size);
+	if (r < 0) {
+		SSL_CTX_free(fresh);
+		return r;
+	}
+	SSL_CTX_free(c->ctx);
+	c->ctx = fresh;
+	return 0;
+}
+
 void http_tls_free(struct http_tls *tls)
 {
 	struct tls_context *c = (struct tls_context *)tls;
