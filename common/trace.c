@@ -1,6 +1,5 @@
 #include "common/trace.h"
 
-#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,8 +11,7 @@
 #define TRACE_PARENT_DIGITS 16
 /* "VV-TRACE-PARENT-FF", VV being 00; later versions may go on after it. */
 #define TRACEPARENT_CHARS (TRACE_PARENT_BYTES - 1)
-/* Odd, so that no two counts give the same product. */
-#define SPAN_FACTOR 0x9e3779b97f4a7c15
+#define TRACE_POOL 32 /* numbers: 256 bytes come whole, see getrandom(2) */
 
 static bool trace_digits(const char *s, size_t n)
 {
@@ -44,43 +42,42 @@ bool trace_id_valid(const char *id)
 	       strspn(id, "0") != TRACE_DIGITS;
 }
 
-/* Random per process, counted within: no system call for each request. */
-static uint64_t process_random(void)
+/* Bought in bulk: no system call for each request. Not counted on from the last
+ * one, which would tell how much is asked for elsewhere. */
+static uint64_t take_random(void)
 {
-	static uint64_t process;
+	static uint64_t pool[TRACE_POOL];
+	static size_t left;
 
-	while (!process)
-		if (getrandom(&process, sizeof(process), 0) < 0)
-			process = (uint64_t)getpid();
-	return process;
+	if (!left && getrandom(pool, sizeof(pool), 0) == sizeof(pool))
+		left = TRACE_POOL;
+	if (!left) /* an id that is not told apart is better than no reply */
+		return (uint64_t)getpid();
+	return pool[--left];
 }
 
 void trace_new(char out[TRACE_BYTES])
 {
-	static uint64_t count;
-	uint64_t id[2];
+	uint64_t id[2] = { take_random(), take_random() };
 
-	id[0] = process_random();
-	id[1] = htobe64(++count);
+	id[0] |= !id[0] && !id[1];
 	hex_encode(id, sizeof(id), out);
 	out[TRACE_DIGITS] = '\0';
 }
 
-/* Spread over all 64 bits, so that other processes' are others. */
 static uint64_t span_new(void)
 {
-	static uint64_t count;
 	uint64_t id;
 
 	do
-		id = process_random() ^ ++count * SPAN_FACTOR;
+		id = take_random();
 	while (!id);
 	return id;
 }
 
 void trace_parent(const char trace[TRACE_BYTES], char out[TRACE_PARENT_BYTES])
 {
-	uint64_t span = htobe64(span_new());
+	uint64_t span = span_new();
 	char *p = out;
 
 	memcpy(p, "00-", 3);

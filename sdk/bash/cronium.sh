@@ -350,6 +350,9 @@ start it with 'cronium run SCRIPT'"
 	*) curl+=(-H 'Content-Type: application/json' --data-binary @-) ;;
 	esac
 	_cronium_trace
+	# The heads of HTTP/1.1 are what is read below.
+	[[ $CRONIUM_RUNTIME_API != https:* ]] ||
+		curl+=(--http1.1 ${CRONIUM_CA_FILE:+--cacert "$CRONIUM_CA_FILE"})
 	curl+=("${CRONIUM_RUNTIME_API%/}$1")
 }
 
@@ -407,6 +410,9 @@ _cronium_result() {
 		7) why="cannot connect" ;;
 		18 | 52 | 56) why="the connection was lost" ;;
 		28) why="timed out" ;;
+		51 | 60) why="its certificate is not one that is trusted here \
+(CRONIUM_CA_FILE)" ;;
+		77) why="CRONIUM_CA_FILE cannot be read: $CRONIUM_CA_FILE" ;;
 		*) why="curl failed with $code" ;;
 		esac
 		_cronium_fail "$CRONIUM_E_UNAVAILABLE" "the runtime at \

@@ -1,6 +1,7 @@
 "use strict";
 
 const { randomBytes, randomUUID } = require("node:crypto");
+const { readFileSync } = require("node:fs");
 const { setTimeout: sleep } = require("node:timers/promises");
 const errors = require("./errors.js");
 
@@ -86,6 +87,20 @@ function moduleFor(url) {
   }
 }
 
+/** Whom to trust instead of the built-in list; undefined: that list. */
+function trusted(url) {
+  const file = process.env.CRONIUM_CA_FILE;
+  if (!file || !url.startsWith("https:")) return undefined;
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new errors.NotInJobError(
+      "CRONIUM_CA_FILE cannot be read: " + cause.message,
+      { cause },
+    );
+  }
+}
+
 function problemOf(reply) {
   try {
     return JSON.parse(reply.body) ?? {};
@@ -139,6 +154,7 @@ class Transport {
   #timeoutMs;
   #module;
   #agent;
+  #ca;
   #trace;
 
   /** timeoutMs: of a call with its retries; null for what suits the call. */
@@ -153,6 +169,7 @@ class Transport {
     this.#token = token;
     this.#timeoutMs = timeoutMs;
     this.#module = moduleFor(url);
+    this.#ca = trusted(url);
     this.#trace = TRACEPARENT.exec(process.env.TRACEPARENT ?? "");
     // An idle connection does not keep a finished script alive.
     this.#agent = new this.#module.Agent({
@@ -196,7 +213,13 @@ class Transport {
     // The same for every attempt: with it a write that is sent again counts
     // once.
     if (method !== "GET") headers["idempotency-key"] ??= randomUUID();
-    const request = { method, headers, body, agent: this.#agent };
+    const request = {
+      method,
+      headers,
+      body,
+      ca: this.#ca,
+      agent: this.#agent,
+    };
     return this.#insist(path, request, patience, more);
   }
 
@@ -208,6 +231,7 @@ class Transport {
     const request = {
       method: "GET",
       headers: this.#headers(headers),
+      ca: this.#ca,
       agent: false,
     };
     return this.#insist(path, request, patience, { signal, streams: true });

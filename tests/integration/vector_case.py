@@ -6,6 +6,7 @@ import json
 import pathlib
 
 from backend_process import Backend, quote
+from gateway_harness import Seat
 from scripted_runtime import ScriptedRuntime
 from sidecar_harness import Sidecar
 from tap import tapped
@@ -137,8 +138,9 @@ def _check_end(backend, job, case):
 
 
 @contextlib.contextmanager
-def job(tmp_path, backend, case):
-    """The case's job in a sidecar with a tap; what it leaves is checked."""
+def job(tmp_path, backend, case, gateway=None):
+    """The case's job in a sidecar with a tap, or at a gateway; what it leaves
+    is checked."""
     setup = case["setup"]
     backend.target.calls = 0
     _store_only(backend, setup)
@@ -146,9 +148,15 @@ def job(tmp_path, backend, case):
     _submit(backend, agent, setup)
     claim = agent.claim()
     agent.started(claim)
-    with Sidecar.of(tmp_path, backend, claim,
-                    limits=setup.get("limits")) as sidecar, \
-            tapped(sidecar):
+    with contextlib.ExitStack() as stack:
+        limits = setup.get("limits")
+        if gateway:
+            sidecar = stack.enter_context(Seat.of(
+                tmp_path, backend, claim, gateway=gateway, limits=limits))
+        else:
+            sidecar = stack.enter_context(
+                Sidecar.of(tmp_path, backend, claim, limits=limits))
+            stack.enter_context(tapped(sidecar))
         yield sidecar
     _check_end(backend, claim.job, case)
     for value in setup.get("secrets", {}).values():

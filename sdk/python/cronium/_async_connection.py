@@ -54,6 +54,8 @@ class Connection:
 
 async def connect(endpoint: Endpoint) -> Connection:
     reader, writer = await asyncio.open_connection(
-        endpoint.host, endpoint.port, ssl=endpoint.tls or None
+        endpoint.host,
+        endpoint.port,
+        ssl=endpoint.tls_context() if endpoint.tls else None,
     )
     return Connection(reader, writer)

@@ -12,6 +12,7 @@ from ._operations import MISSING, T, _Of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from typing import Any
 
     from ._operations import Operation
@@ -45,6 +46,21 @@ class Endpoint:
         self.host, self.port = self._split(443 if self.tls else 80)
         if scheme not in ("http", "https") or not self.host:
             self._refuse()
+        self._context: ssl.SSLContext | None = None
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Made once: reading whom to trust takes a while."""
+        if not self._context:
+            import ssl
+
+            file = os.environ.get("CRONIUM_CA_FILE") or None
+            try:
+                self._context = ssl.create_default_context(cafile=file)
+            except OSError as error:
+                raise errors.NotInJobError(
+                    f"CRONIUM_CA_FILE cannot be read: {file!r}: {error}"
+                ) from error
+        return self._context
 
     def _split(self, port: int) -> tuple[str, int]:
         host, colon, digits = self.authority.rpartition(":")

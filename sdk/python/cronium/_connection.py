@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeVar
 
-    from ._call import Call
+    from ._call import Call, Endpoint
 
     T = TypeVar("T")
 
@@ -27,12 +27,17 @@ class Connection:
         )
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if endpoint.tls:
-            import ssl
+            self._socket = self._wrap(endpoint)
+        self._pid = os.getpid()
 
-            self._socket = ssl.create_default_context().wrap_socket(
+    def _wrap(self, endpoint: Endpoint) -> socket.socket:
+        try:
+            return endpoint.tls_context().wrap_socket(
                 self._socket, server_hostname=endpoint.host
             )
-        self._pid = os.getpid()
+        except BaseException:
+            self._socket.close()
+            raise
 
     def close(self) -> None:
         self._socket.close()
@@ -40,7 +45,8 @@ class Connection:
     def shut_down(self) -> None:
         """Ends what another thread waits for."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Below TLS, which may be in use by the other thread.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             pass  # it is down already
 
