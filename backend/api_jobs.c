@@ -1,10 +1,12 @@
 /* Jobs, for people and the CLI. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/api.h"
 #include "backend/api_handlers.h"
+#include "backend/intake.h"
 #include "backend/job_change.h"
 #include "backend/job_json.h"
 #include "backend/job_submission.h"
@@ -64,6 +66,33 @@ static bool is_frames(const struct api_call *call)
 	return type && !strcmp(type, FRAME_CONTENT_TYPE);
 }
 
+/* A call's state: what reads its body. */
+struct submit_state {
+	struct intake_job *job; /* NULL once it is read */
+};
+
+static void on_submission(void *ctx, int r, const struct job_submission *s,
+			  const char *why)
+{
+	struct api_call *call = ctx;
+
+	if (r == 0)
+		submit(call, s);
+	else if (r < 0)
+		api_start(call, r);
+	else
+		api_problem(call, r == JOB_SUBMISSION_E_TOO_LARGE ? 413 : 400,
+			    job_submission_code(r), "%s", why);
+}
+
+static void on_submit_end(struct api_call *call)
+{
+	struct submit_state *state = call->state;
+
+	intake_cancel(state->job);
+	free(state);
+}
+
 static void on_submit_body(struct http_exchange *ex, const uint8_t *body,
 			   size_t len, void *data)
 {
@@ -72,29 +101,27 @@ static void on_submit_body(struct http_exchange *ex, const uint8_t *body,
 		.script_bytes = BACKEND_SCRIPT_MAX_BYTES,
 		.input_bytes = call->b->config->max_input_bytes,
 	};
-	struct job_submission s;
-	struct buf why = { 0 };
-	int r = is_frames(call) ? job_submission_parse_frames(&s, body, len,
-							      &limits, &why)
-				: job_submission_parse_json(&s, body, len,
-							    &limits, &why);
+	struct submit_state *state = calloc(1, sizeof(*state));
+	struct buf copy = { 0 };
+	int r = state ? buf_append(&copy, body, len) : -ENOMEM;
 
-	if (r == 0)
-		submit(call, &s);
-	else if (r < 0 || !buf_cstr(&why))
-		api_start(call, -ENOMEM);
-	else
-		api_problem(call, r == JOB_SUBMISSION_E_TOO_LARGE ? 413 : 400,
-			    job_submission_code(r), "%s", buf_cstr(&why));
-	buf_deinit(&why);
-	job_submission_deinit(&s);
+	if (state) {
+		call->state = state;
+		call->on_end = on_submit_end;
+	}
+	if (!r)
+		r = intake_start(call->b->intake, &copy, is_frames(call),
+				 &limits, on_submission, call, &state->job);
+	if (r)
+		api_start(call, r);
 }
 
 /* In JSON a script's newlines and quotes take two bytes. */
 static uint64_t submit_max_bytes(const struct api_call *call)
 {
 	return call->b->config->max_input_bytes +
-	       2 * (uint64_t)BACKEND_SCRIPT_MAX_BYTES + BACKEND_SPEC_MAX_BYTES;
+	       2 * (uint64_t)BACKEND_SCRIPT_MAX_BYTES +
+	       JOB_SUBMISSION_SPEC_MAX_BYTES;
 }
 
 API_HANDLER(api_job_submit)

@@ -11,6 +11,7 @@
 #include "backend/change_hub.h"
 #include "backend/data_dir.h"
 #include "backend/follow.h"
+#include "backend/intake.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/queue.h"
@@ -99,6 +100,8 @@ static int make_parts(struct backend *b)
 		r = queue_new(&b->queue, b);
 	if (!r)
 		r = retries_new(&b->retries, b);
+	if (!r)
+		r = intake_new(&b->intake, b->base, b->keys.payload);
 	return r ? r : make_server(b);
 }
 
@@ -134,6 +137,7 @@ void backend_close(struct backend *b)
 {
 	http_server_free(b->server);
 	tools_free(b->tools);
+	intake_free(b->intake);
 	retries_free(b->retries);
 	queue_free(b->queue);
 	store_close(b->store);

@@ -15,7 +15,6 @@
 
 #define BACKEND_ISSUER "cronium"
 #define BACKEND_SCRIPT_MAX_BYTES (10 * 1024 * 1024)
-#define BACKEND_SPEC_MAX_BYTES (512 * 1024)
 #define BACKEND_VALUE_CEILING_BYTES (15 * 1024 * 1024) /* of any --max-… */
 #define BACKEND_QUEUED_MAX 100000
 #define BACKEND_CONNECTIONS_MAX 4096 /* one a sidecar, orchestrator, person */
@@ -32,6 +31,7 @@ struct event_base;
 struct follow;
 struct http_server;
 struct http_tls;
+struct intake;
 struct live;
 struct metrics;
 struct queue;
@@ -74,6 +74,7 @@ struct backend {
 	struct follow *follow;      /* who watches which job */
 	struct change_hub *changes; /* who watches variables */
 	struct refusals *refusals;  /* that sidecars report */
+	struct intake *intake;      /* reads what is submitted */
 	struct streams *streams;    /* who reads and writes which stream */
 	struct tools *tools;        /* tool actions */
 	struct metrics *metrics;    /* counters */

@@ -32,6 +32,7 @@ void job_submission_deinit(struct job_submission *s)
 	json_decref(s->spec);
 	buf_deinit(&s->script);
 	buf_deinit(&s->input);
+	buf_deinit(&s->signature);
 }
 
 /* Appends the sentence; gives back e, or -ENOMEM. */
@@ -179,6 +180,46 @@ static int take_json_script(struct job_submission *out, json_t *members,
 	return take_script_name(members, json_object_get(script, "name"));
 }
 
+/* Of the script's text, as it is written. */
+static size_t script_bytes(const char *text, size_t len)
+{
+	static const char *const names[] = { "content", "content_base64" };
+	struct json_span script, content;
+
+	if (!json_span_find(text, len, "script", &script))
+		return 0;
+	text += script.start;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (json_span_find(text, script.len, names[i], &content) &&
+		    text[content.start] == '"')
+			return content.len;
+	return 0;
+}
+
+static int check_spec_bytes(size_t len, struct buf *why)
+{
+	if (len <= JOB_SUBMISSION_SPEC_MAX_BYTES)
+		return 0;
+	return buf_printf(why,
+			  "the job has %zu bytes beside its script and its "
+			  "input; the limit is %d",
+			  len, JOB_SUBMISSION_SPEC_MAX_BYTES)
+		       ? -ENOMEM
+		       : JOB_SUBMISSION_E_TOO_LARGE;
+}
+
+static int parse_object(const char *text, size_t len, struct buf *why,
+			json_t **members)
+{
+	char err[256];
+	int r = check_spec_bytes(len - script_bytes(text, len), why);
+
+	if (r)
+		return r;
+	*members = json_parse_object(text, len, err, sizeof(err));
+	return *members ? 0 : refuse(why, JOB_SUBMISSION_E_JSON, err);
+}
+
 /* Cuts the input out of the text and parses the rest. */
 static int parse_members(struct job_submission *out, const char *text,
 			 size_t len, const struct job_submission_limits *limits,
@@ -186,17 +227,15 @@ static int parse_members(struct job_submission *out, const char *text,
 {
 	struct json_span input;
 	struct buf rest = { 0 };
-	char err[256];
-	int r = 0;
+	int r;
 
 	if (!json_span_find(text, len, "input", &input)) {
-		*members = json_parse_object(text, len, err, sizeof(err));
-		if (*members && json_object_get(*members, "input"))
+		r = parse_object(text, len, why, members);
+		if (!r && json_object_get(*members, "input"))
 			return refuse(why, JOB_SUBMISSION_E_JSON,
 				      "the member input must be written "
 				      "without escapes");
-		return *members ? buf_append_str(&out->input, "null")
-				: refuse(why, JOB_SUBMISSION_E_JSON, err);
+		return r ? r : buf_append_str(&out->input, "null");
 	}
 	r = take_input(out, text + input.start, input.len, limits, why);
 	if (!r)
@@ -206,14 +245,11 @@ static int parse_members(struct job_submission *out, const char *text,
 	if (!r)
 		r = buf_append(&rest, text + input.start + input.len,
 			       len - input.start - input.len);
-	if (!r) {
-		*members = json_parse_object(rest.data, rest.len, err,
-					     sizeof(err));
-		if (!*members)
-			r = refuse(why, JOB_SUBMISSION_E_JSON, err);
-		else if (json_object_del(*members, "input"))
-			r = -ENOMEM;
-	}
+	if (!r)
+		r = parse_object((const char *)rest.data, rest.len, why,
+				 members);
+	if (!r && json_object_del(*members, "input"))
+		r = -ENOMEM;
 	buf_deinit(&rest);
 	return r;
 }
@@ -245,11 +281,15 @@ static int take_frame(struct job_submission *out, const struct frame *f,
 		      struct buf *why, json_t **members)
 {
 	char err[256];
+	int r;
 
 	switch (f->type) {
 	case FRAME_SPEC:
 		if (*members)
 			break;
+		r = check_spec_bytes(f->len, why);
+		if (r)
+			return r;
 		*members = json_parse_object(f->payload, f->len, err,
 					     sizeof(err));
 		return *members ? 0 : refuse(why, JOB_SUBMISSION_E_JSON, err);

@@ -14,8 +14,12 @@
 struct job_submission {
 	json_t *spec; /* normal form: job_spec.h */
 	struct buf script;
-	struct buf input; /* one JSON value; "null" when none was given */
+	struct buf input;     /* one JSON value; "null" when none was given */
+	struct buf signature; /* of the script: intake.h makes it */
 };
+
+/* Of what is neither script nor input: parsed, each byte may take forty. */
+#define JOB_SUBMISSION_SPEC_MAX_BYTES (512 * 1024)
 
 struct job_submission_limits {
 	uint64_t script_bytes, input_bytes;

@@ -8,7 +8,6 @@
 #include "backend/job_submission.h"
 #include "common/json.h"
 #include "common/runtime_config.h"
-#include "payload/sign.h"
 
 static struct store_blob blob_of(const struct buf *b)
 {
@@ -32,12 +31,12 @@ static struct store_retry retry_of(const json_t *runtime)
 int job_submit(struct backend *b, const struct job_submission *s,
 	       const struct job_submit_options *options, struct store_done done)
 {
-	_cleanup_(buf_deinit) struct buf spec = { 0 }, labels = { 0 },
-					 signature = { 0 };
+	_cleanup_(buf_deinit) struct buf spec = { 0 }, labels = { 0 };
 	char id[ID_MAX_BYTES];
 	struct store_job_new job = {
 		.id = id,
 		.idempotency_key = options->idempotency_key,
+		.signature = (const char *)s->signature.data,
 		.name = json_get_str(s->spec, "name", ""),
 		.runtime = job_spec_runtime(s->spec),
 		.executor = json_get_str(s->spec, "executor", ""),
@@ -65,12 +64,7 @@ int job_submit(struct backend *b, const struct job_submission *s,
 	if (!job.audit.target)
 		job.audit.target = id;
 	if (json_append(&spec, s->spec) ||
-	    json_append(&labels, json_object_get(s->spec, "labels")) ||
-	    payload_sign(b->keys.payload, s->script.data, s->script.len,
-			 &signature))
-		return -ENOMEM;
-	job.signature = buf_cstr(&signature);
-	if (!job.signature)
+	    json_append(&labels, json_object_get(s->spec, "labels")))
 		return -ENOMEM;
 	job.spec = blob_of(&spec);
 	job.labels = blob_of(&labels);

@@ -7,6 +7,7 @@
 #include "backend/api.h"
 #include "backend/auth.h"
 #include "backend/follow.h"
+#include "backend/intake.h"
 #include "backend/job_change.h"
 #include "backend/job_submission.h"
 #include "backend/job_submit.h"
@@ -26,6 +27,7 @@ struct native_call {
 	struct buf input; /* as it was written; len 0: none */
 	char key[NATIVE_KEY_BYTES], target[64];
 	bool has_key, wait, dry_run;
+	struct intake_job *submission; /* that is being read */
 	struct follower follower;
 	char job[ID_MAX_BYTES];
 };
@@ -36,6 +38,7 @@ static void on_api_end(struct api_call *api)
 
 	if (!n)
 		return;
+	intake_cancel(n->submission);
 	follow_remove(api->b->follow, &n->follower);
 	json_decref(n->params);
 	buf_deinit_secret(&n->input);
@@ -242,15 +245,28 @@ static void native_submit(struct native_call *n, const struct job_submission *s)
 		api_start(api, job_submit(api->b, s, &options, done));
 }
 
+static void on_submission(void *ctx, int r, const struct job_submission *s,
+			  const char *why)
+{
+	struct native_call *n = ctx;
+
+	if (!r)
+		native_submit(n, s);
+	else if (r < 0)
+		api_start(n->api, r);
+	else if (r == JOB_SUBMISSION_E_TOO_LARGE)
+		api_problem(n->api, 413, "too_large", "%s", why);
+	else
+		native_refuse_text(n, why);
+}
+
 static void native_parse(struct native_call *n, const json_t *members)
 {
 	const struct job_submission_limits limits = {
 		.script_bytes = BACKEND_SCRIPT_MAX_BYTES,
 		.input_bytes = n->api->b->config->max_input_bytes,
 	};
-	_cleanup_(buf_deinit_secret) struct buf body = { 0 };
-	_cleanup_(buf_deinit) struct buf why = { 0 };
-	struct job_submission s = { 0 };
+	struct buf body = { 0 };
 	int r = native_body(n, members, &body);
 
 	/* A child may be waited for long. */
@@ -258,17 +274,12 @@ static void native_parse(struct native_call *n, const json_t *members)
 	n->params = NULL;
 	buf_deinit_secret(&n->input);
 	if (!r)
-		r = job_submission_parse_json(&s, body.data, body.len, &limits,
-					      &why);
-	if (!r)
-		native_submit(n, &s);
-	else if (r < 0 || !buf_cstr(&why))
-		api_start(n->api, -ENOMEM);
-	else if (r == JOB_SUBMISSION_E_TOO_LARGE)
-		api_problem(n->api, 413, "too_large", "%s", (char *)why.data);
+		r = intake_start(n->api->b->intake, &body, false, &limits,
+				 on_submission, n, &n->submission);
 	else
-		native_refuse_text(n, (char *)why.data);
-	job_submission_deinit(&s);
+		buf_deinit_secret(&body);
+	if (r)
+		api_start(n->api, r);
 }
 
 /* parent: the specification of the caller's job, or NULL. */

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -181,6 +182,37 @@ static void test_spans(void **state)
 	check_span("{\"aa\":1,\"\":2}", "", "2");
 }
 
+/* A body of many members would take a second to parse, and 400 MiB. */
+static void check_spec_bytes(const char *before, const char *after, size_t n,
+			     int expected)
+{
+	char *text = malloc(strlen(before) + n + strlen(after) + 1);
+	size_t len = strlen(before);
+
+	strcpy(text, before);
+	memset(text + len, '1', n);
+	strcpy(text + len + n, after);
+	check_json(text, expected, expected ? "beside its script" : "");
+	free(text);
+}
+
+static void test_what_is_parsed_is_bounded(void **state)
+{
+	const size_t most = JOB_SUBMISSION_SPEC_MAX_BYTES;
+
+	check_spec_bytes("{\"runtime\":\"python\",\"script\":{\"content\":\"",
+			 "\",\"name\":\"a\"},\"env\":{}}", 32, 0);
+	check_spec_bytes("{\"env\":{\"A\":\"",
+			 "\"},\"script\":{\"content\":\"1\"}}", most,
+			 JOB_SUBMISSION_E_TOO_LARGE);
+	check_spec_bytes("{\"script\":{\"content\":\"1\",\"name\":\"", "\"}}",
+			 most, JOB_SUBMISSION_E_TOO_LARGE);
+	check_spec_bytes("{\"script\":{\"content\":[\"", "\"]}}", most,
+			 JOB_SUBMISSION_E_TOO_LARGE);
+	check_spec_bytes("{\"input\":1,\"script\":\"", "\"}", most,
+			 JOB_SUBMISSION_E_TOO_LARGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_frames_refused),
 		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_what_is_parsed_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
