@@ -1,5 +1,3 @@
-#include "orchestrator/ssh_pod.h"
-
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -14,64 +12,12 @@
 #include "orchestrator/ssh_connection.h"
 #include "orchestrator/ssh_host.h"
 #include "orchestrator/ssh_install.h"
+#include "orchestrator/ssh_pod_impl.h"
 #include "orchestrator/ssh_pool.h"
 #include "orchestrator/ssh_sidecar.h"
 #include "orchestrator/ssh_tunnel.h"
 
 #define SSH_POD_COMMAND_BYTES 2048
-#define SSH_POD_URL_BYTES 512
-#define SSH_POD_HOST_BYTES 300
-#define SSH_POD_TO_BYTES (SSH_POD_HOST_BYTES + 16)
-#define SSH_POD_API_PORT 8081
-#define SSH_POD_PROXY_PORT 8082
-
-enum ssh_pod_state {
-	SSH_POD_WAITING,
-	SSH_POD_STARTING,
-	SSH_POD_FORWARDING,
-	SSH_POD_UP,
-	SSH_POD_CLOSING,
-};
-
-/* A forwarded port, and the door that leads to it in the pod. */
-struct ssh_pod_port {
-	struct ssh_tunnel *tunnel;
-	const char *serve; /* what its connections are to the sidecar */
-	bool wanted, open;
-	char to[SSH_POD_TO_BYTES];
-	struct executor_pod *pod;
-};
-
-enum { SSH_POD_API, SSH_POD_PROXY, SSH_POD_PORTS };
-
-struct executor_pod {
-	TAILQ_ENTRY(executor_pod) entry;
-	enum ssh_pod_state state;
-	const struct ssh_pod_shared *shared;
-	struct ssh_pods *list;
-	struct ssh_host *host;
-	char *execution, *payload_key;
-	uint64_t memory_bytes;
-	uint32_t pids;
-	bool unconfined; /* no namespaces: the host's network is the job's */
-	struct ssh_lease lease;
-	struct ssh_connection *connection; /* while there is one */
-	struct ssh_channel *channel;
-	bool running;  /* the channel has not ended */
-	int runner_fd; /* the far end of its socket, until it is handed over */
-	struct ssh_pod_port ports[SSH_POD_PORTS];
-	struct ssh_sidecar *sidecar;
-	struct executor_door doors[SSH_POD_PORTS];
-	char api[SSH_POD_URL_BYTES], sdk[SSH_INSTALL_PATH_BYTES];
-	char modules[SSH_INSTALL_PATH_BYTES + 16];
-	struct event *turn; /* a failure is told; the end is not waited for */
-	bool failed;        /* which was told */
-	char reason[SSH_POD_REASON_BYTES];
-	const struct executor_events *events;
-	void *ctx;
-	void (*done)(void *ctx);
-	void *done_ctx;
-};
 
 static void ssh_pod_set_turn(struct executor_pod *pod, uint64_t ms)
 {
@@ -444,81 +390,6 @@ int ssh_pod_new(const struct ssh_pod_shared *shared, struct ssh_pods *list,
 	}
 	*out = pod;
 	return 0;
-}
-
-/* https://HOST[:PORT]; a door of that name and port leads there. */
-static bool ssh_pod_gateway_door(struct executor_pod *pod,
-				 struct executor_door *door)
-{
-	const char *url = pod->shared->gateway_url, *host = strstr(url, "://");
-	bool tls = !strncmp(url, "https", 5);
-	char *name = pod->api, *colon;
-	size_t n;
-
-	host = host ? host + 3 : url;
-	n = MIN(strcspn(host, "/"), SSH_POD_HOST_BYTES);
-	snprintf(name, sizeof(pod->api), "%.*s", (int)n, host);
-	colon = strrchr(name, ':');
-	if (colon && strchr(colon, ']'))
-		colon = NULL;
-	snprintf(pod->ports[SSH_POD_API].to, SSH_POD_TO_BYTES, "%.*s%s",
-		 SSH_POD_HOST_BYTES, name,
-		 colon ? ""
-		 : tls ? ":443"
-		       : ":80");
-	door->port = (uint16_t)(colon ? strtoul(colon + 1, NULL, 10)
-				: tls ? 443
-				      : 80);
-	if (colon)
-		*colon = '\0';
-	door->name = name;
-	door->to = pod->ports[SSH_POD_API].to;
-	return door->port > 0;
-}
-
-/* Without namespaces there is no door, and the port itself is called. */
-static void ssh_pod_place_doors(struct executor_pod *pod,
-				struct executor_place *out)
-{
-	struct executor_door *doors = pod->doors;
-
-	out->doors = doors;
-	if (pod->host->direct) {
-		out->runtime_api = pod->shared->gateway_url;
-		out->n_doors += !pod->unconfined &&
-				ssh_pod_gateway_door(pod, &doors[0]);
-	} else if (pod->unconfined) {
-		snprintf(pod->api, sizeof(pod->api), "http://%s",
-			 pod->ports[SSH_POD_API].to);
-		out->runtime_api = pod->api;
-	} else {
-		doors[out->n_doors++] = (struct executor_door){
-			.name = "localhost",
-			.port = SSH_POD_API_PORT,
-			.to = pod->ports[SSH_POD_API].to,
-		};
-	}
-	if (pod->ports[SSH_POD_PROXY].wanted)
-		doors[out->n_doors++] = (struct executor_door){
-			.name = "localhost",
-			.port = SSH_POD_PROXY_PORT,
-			.to = pod->ports[SSH_POD_PROXY].to,
-		};
-}
-
-void ssh_pod_place(struct executor_pod *pod, struct executor_place *out)
-{
-	*out = (struct executor_place){
-		.work_dir = "",
-		.uid = -1,
-		.gid = -1,
-		.runtime_api = "http://localhost:8081",
-		.mode = "ssh",
-		.sdk_dir = pod->sdk[0] ? pod->sdk : NULL,
-		.modules_dir = pod->sdk[0] ? pod->modules : NULL,
-		.own_net = pod->unconfined,
-	};
-	ssh_pod_place_doors(pod, out);
 }
 
 /* Its stdin ends, and with that all that it has started. A signal would end
