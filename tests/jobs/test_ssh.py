@@ -84,8 +84,10 @@ def own(tmp_path):
         return sshd, server
 
     yield make
-    for thing in reversed(made):
-        thing.stop()
+    codes = [thing.stop() for thing in reversed(made)]
+    for thing in made:
+        assert "Sanitizer" not in thing.log.read_text(), thing.log.read_text()
+    assert not any(codes[::2])  # the servers'
 
 
 def wait_for(what, timeout=GONE_S):
@@ -317,7 +319,9 @@ def test_a_runner_that_was_altered_is_replaced(own, scripts):
     good = (BIN / "cronium-runner").read_bytes()
     runner = sshd.cache / f"runner-{hashlib.sha256(good).hexdigest()}"
     assert runner.read_bytes() == good
+    runner.unlink()  # one may still run
     runner.write_bytes(b"#!/bin/sh\necho evil\n")
+    os.chown(runner, sshd.user.pw_uid, sshd.user.pw_gid)
     for pid in sshd.sessions():
         os.kill(pid, signal.SIGKILL)
     done = wait_for(lambda: (d := server.cronium(
