@@ -11,7 +11,9 @@ import subprocess
 import tempfile
 import time
 
-USER = "cronium-test"
+# One for each worker: tests look at what runs as the user.
+USER = "-".join(filter(None, ["cronium-test",
+                              os.environ.get("PYTEST_XDIST_WORKER")]))
 START_TIMEOUT_S = 20
 KEY_TYPES = ("ed25519", "ecdsa")
 
