@@ -137,6 +137,8 @@ int runtime_type_parse(const char *s, enum runtime_type *out) MUST_CHECK;
 
 /* Whether an item of node_options is the option --name, in any spelling. */
 bool runtime_node_option_is(const char *item, const char *name);
+/* Whether it is not one that may stand in node_options, whatever the limits. */
+bool runtime_node_option_refused(const char *item);
 
 /* Letters, digits and _, no digit in front, at most 255 bytes. */
 bool runtime_env_name_valid(const char *name);

@@ -111,11 +111,9 @@ static const char *check_memory(const struct runtime_config_options *o,
 	return NULL;
 }
 
-const char *runtime_normal_node_option(const struct runtime_config_options *o,
-				       const char *item, char *out)
+/* item: of at most RUNTIME_ITEM_MAX_BYTES. */
+static const char *check_option(const char *item, char *name)
 {
-	char name[NODE_NAME_MAX_BYTES];
-
 	if (strncmp(item, "--", 2) != 0 || !item[2] || item[2] == '=')
 		return "is not an option that begins with \"--\"";
 	for (const char *s = item; *s; s++)
@@ -125,6 +123,17 @@ const char *runtime_normal_node_option(const struct runtime_config_options *o,
 	for (size_t i = 0; i < ARRAY_SIZE(refused_options); i++)
 		if (option_is(&refused_options[i], name))
 			return refused_options[i].why;
+	return NULL;
+}
+
+const char *runtime_normal_node_option(const struct runtime_config_options *o,
+				       const char *item, char *out)
+{
+	char name[NODE_NAME_MAX_BYTES];
+	const char *why = check_option(item, name);
+
+	if (why)
+		return why;
 	memcpy(out, item, strlen(item) + 1);
 	return check_memory(o, name, item);
 }
@@ -137,4 +146,12 @@ bool runtime_node_option_is(const char *item, const char *name)
 		return false;
 	option_name(item, plain);
 	return !strcmp(plain, name);
+}
+
+bool runtime_node_option_refused(const char *item)
+{
+	char name[NODE_NAME_MAX_BYTES];
+
+	return strlen(item) > RUNTIME_ITEM_MAX_BYTES ||
+	       check_option(item, name);
 }

@@ -70,17 +70,19 @@ static int runtime_add_node_options(json_t *argv,
 				    const struct runtime_config_options *o)
 {
 	char heap[sizeof("--max-old-space-size=") + 20];
-	bool own = false;
+	const char *own = NULL;
 	int r = 0;
 
 	for (size_t i = 0; o->node_options && o->node_options[i]; i++) {
-		own |= runtime_node_option_is(o->node_options[i],
-					      "--max-old-space-size");
-		r |= runtime_add(argv, o->node_options[i]);
+		if (runtime_node_option_is(o->node_options[i],
+					   "--max-old-space-size"))
+			own = o->node_options[i];
+		else
+			r |= runtime_add(argv, o->node_options[i]);
 	}
 	snprintf(heap, sizeof(heap), "--max-old-space-size=%llu",
 		 o->max_memory_mb * 3ULL / 4);
-	return own ? r : r | runtime_add(argv, heap);
+	return r | runtime_add(argv, own ? own : heap);
 }
 
 static int runtime_add_options(json_t *argv, const struct runtime *rt,

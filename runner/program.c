@@ -10,11 +10,16 @@
 #include "common/file.h"
 #include "payload/extract.h"
 #include "payload/verify.h"
+#include "runner/command_line.h"
 
 static const char *program_why_refused(const struct assignment *a,
 				       const struct payload_key *key,
 				       const void *data, size_t len)
 {
+	const char *why = command_line_refused(a);
+
+	if (why)
+		return why;
 	if (!key)
 		return "the runner knows no key to check it with: start the "
 		       "runner with --key and the backend's payload.pub";

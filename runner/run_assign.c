@@ -26,7 +26,7 @@ static int run_assign_add_options(json_t *argv, enum runtime_type type,
 				  const struct runtime_config_options *o)
 {
 	char heap[64];
-	bool own = false;
+	const char *own = NULL;
 	int r = 0;
 
 	if (type == RUNTIME_PYTHON)
@@ -38,13 +38,15 @@ static int run_assign_add_options(json_t *argv, enum runtime_type type,
 	if (type != RUNTIME_NODE)
 		return r;
 	for (size_t i = 0; o->node_options && o->node_options[i]; i++) {
-		own |= runtime_node_option_is(o->node_options[i],
-					      "--max-old-space-size");
-		r |= run_assign_add(argv, o->node_options[i]);
+		if (runtime_node_option_is(o->node_options[i],
+					   "--max-old-space-size"))
+			own = o->node_options[i];
+		else
+			r |= run_assign_add(argv, o->node_options[i]);
 	}
 	snprintf(heap, sizeof(heap), "--max-old-space-size=%llu",
 		 o->max_memory_mb * 3ULL / 4);
-	return own ? r : r | run_assign_add(argv, heap);
+	return r | run_assign_add(argv, own ? own : heap);
 }
 
 static json_t *run_assign_argv(const struct run_assign *a)

@@ -213,16 +213,49 @@ def test_the_script_cannot_touch_the_runner(pid1):
     assert out.endswith(b"done\n")
 
 
-@pytest.mark.parametrize("argv, code, words", [
-    (["no-such-interpreter"], 127, "no-such-interpreter is not"),
-    (["/etc/passwd"], 126, "cannot start /etc/passwd: Permission denied"),
-    (["/"], 126, "Permission denied"),
+@pytest.mark.parametrize("program, code, words", [
+    ("no/such/bash", 127, "no/such/bash is not"),
+    ("file/bash", 126, "file/bash: Permission denied"),
+    ("directory/bash", 126, "Permission denied"),
 ])
-def test_what_cannot_be_started_is_told(runner, argv, code, words):
-    out, err, end = runner.run("", argv=argv)
+def test_what_cannot_be_started_is_told(runner, tmp_path, program, code,
+                                        words):
+    (tmp_path / "directory" / "bash").mkdir(parents=True)
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / "bash").write_text("")
+    out, err, end = runner.run("", argv=[str(tmp_path / program), "main"])
     assert end["exit_code"] == code
     assert words in end["error"]
     assert end["started_us"] == 0
+    assert (out, err) == (b"", b"")
+
+
+EVIL = "echo evil"
+
+
+@pytest.mark.parametrize("how", [
+    {"argv": ["bash", "-c", EVIL, "main"]},
+    {"argv": ["bash", "--rcfile", "main", "-c", EVIL]},
+    {"argv": ["bash"]},
+    {"argv": ["sh", "main"]},
+    {"argv": ["find", "main", "-exec", "bash", "-c", EVIL, ";"]},
+    {"argv": ["/usr/bin/env", "main"]},
+    {"argv": ["python3", "-c", "print('evil')", "main"]},
+    {"argv": ["python3", "-u", "/usr/lib/python3/evil.py", "main"]},
+    {"argv": ["node", "-e", "console.log('evil')", "main"]},
+    {"argv": ["node", "--import=data:,console.log('evil')", "main"]},
+    {"argv": ["node", "--title", "main", "-e", "console.log('evil')"]},
+    {"argv": ["bun", "x", "evil", "main"]},
+    {"argv": ["bash", "-s"], "name": "-s"},
+    {"env": {"LD_PRELOAD": "/tmp/evil.so"}},
+    {"env": {"BASH_ENV": "/tmp/evil"}},
+    {"env": {"BASH_FUNC_ls%%": "() { echo evil; }"}},
+])
+def test_nothing_runs_but_what_is_signed(runner, how):
+    """Of ASSIGN, which whoever carries it may have changed."""
+    out, err, end = runner.run("ls", **how)
+    assert end["exit_code"] == 126 and end["started_us"] == 0
+    assert "refused to run" in end["error"] and "signed" in end["error"]
     assert (out, err) == (b"", b"")
 
 
