@@ -1,6 +1,17 @@
 """Where jobs run: what the server needs for it, and what a job says."""
 
 import contextlib
+import pathlib
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
+
+from harness import PATH  # noqa: E402
+from sshd import Sshd  # noqa: E402
+
+HOST = "everywhere"
 
 
 class Place:
@@ -14,12 +25,51 @@ class Place:
         """Once the server is up."""
 
 
+class Host(Place):
+    """This machine, as another user, over SSH."""
+
+    def __init__(self, sshd, mode, *options):
+        self.sshd, self.mode = sshd, mode
+        self.up_options = ("--executors", "ssh", "--ssh-key", sshd.key,
+                           *options)
+        self.job_options = ("--host", HOST)
+
+    def prepare(self, server):
+        sshd = self.sshd
+        server.cronium(
+            "hosts", "add", HOST,
+            f"{sshd.user.pw_name}@{sshd.address}:{sshd.port}", "--host-key",
+            sshd.fingerprint(), "--mode", self.mode).ok()
+
+
 @contextlib.contextmanager
 def local(base, executor):
     yield Place(executor)
 
 
+@contextlib.contextmanager
+def host(base):
+    """An sshd whose user finds Bun, too."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="cronium-bin-"))
+    directory.chmod(0o755)
+    shutil.copy(shutil.which("bun", path=PATH), directory)
+    sshd = Sshd(base / "sshd",
+                SetEnv=f"PATH={directory}:/usr/local/bin:/usr/bin:/bin")
+    try:
+        yield sshd
+    finally:
+        sshd.stop()
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def tunnel(base):
+    with host(base) as sshd:
+        yield Host(sshd, "tunnel")
+
+
 PLACES = {
     "sandbox": lambda base: local(base, "sandbox"),
     "docker": lambda base: local(base, "docker"),
+    "ssh-tunnel": tunnel,
 }
