@@ -31,6 +31,7 @@ struct ssh_install {
 	void *ctx;
 	struct ssh_command *command;
 	bool has_runner, has_sdk;
+	bool sdk_altered; /* it is there, and not what was put there */
 	char runner_path[SSH_INSTALL_PATH_BYTES];
 	char sdk_path[SSH_INSTALL_PATH_BYTES];
 	char error[SSH_INSTALL_ERROR_BYTES];
@@ -71,8 +72,10 @@ static void ssh_install_take_line(struct ssh_install *i, const char *line)
 	if (!strcmp(name, strrchr(i->runner_path, '/') + 1) &&
 	    !strcmp(hash, i->runner->hash))
 		i->has_runner = true;
-	if (!strcmp(name, "sdk") && !strcmp(hash, i->bundle->sdk_list_hash))
-		i->has_sdk = true;
+	if (!strcmp(name, "sdk")) {
+		i->has_sdk = !strcmp(hash, i->bundle->sdk_list_hash);
+		i->sdk_altered = !i->has_sdk;
+	}
 }
 
 static const char *ssh_install_parse(struct ssh_install *i, char *text)
@@ -162,15 +165,18 @@ static int ssh_install_put_runner(struct ssh_install *i, char *command,
 		i->runner->hash, i->runner->hash, i->runner->hash);
 }
 
+/* Without its stamp one that was altered is exchanged for a new one. One that
+ * another connection has just put there stays: its scripts read it. */
 static int ssh_install_put_sdk(struct ssh_install *i, char *command,
 			       size_t size)
 {
 	return snprintf(command, size,
 			"exec sh -c 'umask 077; cd && cd " SSH_INSTALL_DIR
-			" || exit 1; rm -rf sdk-%.16s; exec ./runner-%s "
-			"install \"$PWD/sdk-%.16s\" --sha256 %s'",
-			i->bundle->sdk_hash, i->runner->hash,
-			i->bundle->sdk_hash, i->bundle->sdk_hash);
+			" || exit 1; s=sdk-%.16s; %sexec ./runner-%s "
+			"install \"$PWD/$s\" --sha256 %s'",
+			i->bundle->sdk_hash,
+			i->sdk_altered ? "rm -f $s/.cronium-sha256; " : "",
+			i->runner->hash, i->bundle->sdk_hash);
 }
 
 static void ssh_install_on_result(void *ctx, const struct ssh_command_result *r)

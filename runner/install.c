@@ -96,14 +96,16 @@ static int install_fill(const char *tmp, const struct buf *archive,
 	return install_stamp(dir, sha256);
 }
 
-/* One that is in the way, from other bytes, goes. */
-static int install_move(const char *tmp, const char *dir)
+/* One that is in the way, from other bytes, goes. The same from somebody who
+ * was faster stays: scripts may be reading it already. */
+static int install_move(const char *tmp, const char *dir, const char *sha256)
 {
 	if (rename(tmp, dir) == 0)
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -errno;
-	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, dir, RENAME_EXCHANGE) < 0)
+	if (!install_is_done(dir, sha256) &&
+	    renameat2(AT_FDCWD, tmp, AT_FDCWD, dir, RENAME_EXCHANGE) < 0)
 		return -errno;
 	return remove_tree(AT_FDCWD, tmp);
 }
@@ -120,7 +122,7 @@ static int install_unpack(const char *dir, const struct buf *archive,
 		return -errno;
 	r = install_fill(tmp, archive, sha256, err, err_size);
 	if (!r)
-		r = install_move(tmp, dir);
+		r = install_move(tmp, dir, sha256);
 	if (r < 0)
 		remove_tree(AT_FDCWD, tmp);
 	return r;
@@ -146,9 +148,6 @@ static int install(const char *dir, const char *sha256, char *err,
 		r = install_check(&archive, sha256, err, err_size);
 	if (!r)
 		r = install_unpack(dir, &archive, sha256, err, err_size);
-	/* Somebody else may have done it at the same time. */
-	if (r < 0 && install_is_done(dir, sha256))
-		r = 0;
 	if (r < 0 && !err[0])
 		snprintf(err, err_size, "cannot install %s: %s", dir,
 			 strerror(-r));
