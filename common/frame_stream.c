@@ -11,7 +11,8 @@
 #include "common/clock.h"
 
 #define FRAME_STREAM_READ_BYTES (128 * 1024)
-#define FRAME_STREAM_SILENT_TICKS 3 /* of FRAME_HEARTBEAT_MS */
+/* Of FRAME_HEARTBEAT_MS: whoever is gone is missed within 30 s. */
+#define FRAME_STREAM_SILENT_TICKS 2
 #define FRAME_STREAM_REASON_BYTES 160
 
 /*

@@ -127,7 +127,8 @@ static void ssh_install_on_probed(struct ssh_install *i,
 		ssh_install_next(i);
 }
 
-/* For any shell: single quotes, and none within. */
+/* For any shell: single quotes, and none within. What Python compiled and the
+ * stamp of `cronium-runner install` are not of the archive. */
 static int ssh_install_probe(struct ssh_install *i, char *command, size_t size)
 {
 	char runners[SSH_BUNDLE_RUNNERS_MAX * 96] = "";
@@ -144,7 +145,8 @@ static int ssh_install_probe(struct ssh_install *i, char *command, size_t size)
 		"; uname -sm; cd && pwd && mkdir -p " SSH_INSTALL_DIR
 		" && cd " SSH_INSTALL_DIR " || exit 1; "
 		"sha256sum%s 2>/dev/null; cd sdk-%.16s 2>/dev/null || exit 0; "
-		"l=$(find . -type f ! -name \"*.pyc\" | LC_ALL=C sort | "
+		"l=$(find . -type f ! -path \"*/__pycache__/*\" "
+		"! -name .cronium-sha256 | LC_ALL=C sort | "
 		"xargs sha256sum | sha256sum); echo \"${l%%%% *} sdk\"'",
 		runners, i->bundle->sdk.len ? i->bundle->sdk_hash : "none");
 }
