@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="a test's sshd needs root")
 GONE_S = 30
 NOTICED_S = 30
-RUNNER_NOTICED_S = 45  # three silent heartbeats, and the killing
+RUNNER_NOTICED_S = 35  # two silent heartbeats, and the killing
 
 HELLO = {
     "bash": ("hello.sh", "echo \"hello from $CRONIUM_EXECUTION_MODE\"\n"),
