@@ -70,6 +70,18 @@ static void job_line_usage(const json_t *job)
 	       (double)json_get_int(usage, "max_rss_kb", 0) / 1024);
 }
 
+/* "2 of 3" where it may be tried again. */
+static void job_line_attempt(const json_t *job)
+{
+	long long attempts = json_get_int(job, "attempts", 1);
+
+	if (attempts <= 1)
+		job_line_number("attempt", job, "attempt");
+	else
+		printf(JOB_LINE_FORMAT "%lld of %lld\n", "attempt",
+		       (long long)json_get_int(job, "attempt", 1), attempts);
+}
+
 static void job_print(const json_t *job)
 {
 	int64_t took = job_view_duration_ms(job, clock_wall_ms());
@@ -83,12 +95,14 @@ static void job_print(const json_t *job)
 	job_line("reason", json_get_str(job, "reason", NULL));
 	job_line("runtime", json_get_str(job, "runtime", NULL));
 	job_line("executor", json_get_str(job, "executor", NULL));
+	job_line("host", json_get_str(job, "host", NULL));
 	job_line("for agent", json_get_str(job, "want_agent", NULL));
 	job_line("agent", json_get_str(job, "agent", NULL));
 	job_line("execution", json_get_str(job, "execution", NULL));
 	job_line("parent", json_get_str(job, "parent", NULL));
 	job_line("trace", json_get_str(job, "trace_id", NULL));
-	job_line_number("attempt", job, "attempt");
+	job_line_attempt(job);
+	job_line_time("next try", job, "next_try_ms");
 	job_line_time("created", job, "created_ms");
 	job_line_time("started", job, "started_ms");
 	job_line_time("ended", job, "ended_ms");

@@ -73,7 +73,8 @@ int64_t job_view_duration_ms(const json_t *job, int64_t now_ms)
 	int64_t started = json_get_int(job, "started_ms", 0);
 	int64_t ended = json_get_int(job, "ended_ms", 0);
 
-	if (!started)
+	/* One that is queued once more has only the times of its last try. */
+	if (!started || job_state_is(job, "queued"))
 		return -1;
 	return (ended ? ended : now_ms) - started;
 }
