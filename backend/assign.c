@@ -10,7 +10,6 @@
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
-#include "payload/sign.h"
 
 /* The strings of an array, borrowed from it. */
 static int patterns_from(const json_t *array, struct token_patterns *out)
@@ -111,22 +110,16 @@ static json_t *limits_json(const struct backend_config *c)
 			 (json_int_t)c->rate_tools.burst);
 }
 
-/* A program that was stored before there were signatures is signed now. */
+/* Without a signature, which somebody took out of the store, no runner takes
+ * the program. */
 static int assign_signature(json_t *doc, const struct assign_config *config,
 			    const struct store_result *claim)
 {
-	_cleanup_(buf_deinit) struct buf made = { 0 };
 	const char *signature = claim->job.signature;
-	int r = 0;
 
-	if (!signature) {
-		r = payload_sign(config->signer, claim->claim.script.data,
-				 claim->claim.script.len, &made);
-		signature = r ? NULL : buf_cstr(&made);
-	}
-	if (!signature)
-		return -ENOMEM;
-	if (json_object_set_new(doc, "signature", json_string(signature)) ||
+	if (json_object_set_new(doc, "signature",
+				signature ? json_string(signature)
+					  : json_null()) ||
 	    json_object_set_new(doc, "payload_key",
 				json_string(config->payload_key)))
 		return -ENOMEM;

@@ -16,14 +16,12 @@
 #define ASSIGN_TOKEN_NO_DEADLINE_S (24 * 3600)
 
 struct backend_config;
-struct payload_signer;
 struct store_job;
 struct store_result;
 
 struct assign_config {
 	const struct token_key *key;
 	const char *public_pem;
-	const struct payload_signer *signer;
 	const char *payload_key;              /* "base64:…" */
 	const struct backend_config *backend; /* the lease, the limits */
 };

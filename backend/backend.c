@@ -32,6 +32,12 @@
 
 /* --- setting up ---------------------------------------------------------- */
 
+static int sign_script(const void *signer, const void *script, size_t len,
+		       struct buf *out)
+{
+	return payload_sign(signer, script, len, out);
+}
+
 /* In this order; see keys.h. */
 static int open_data(struct backend *b, char *err, size_t err_size)
 {
@@ -46,6 +52,8 @@ static int open_data(struct backend *b, char *err, size_t err_size)
 	config = (struct store_config){
 		.data_dir = data_dir_path(b->dir),
 		.vault = b->keys.vault,
+		.sign = sign_script,
+		.signer = b->keys.payload,
 	};
 	r = store_open(&b->store, b->base, &config, err, err_size);
 	return r ? r : keys_save(&b->keys, err, err_size);

@@ -86,7 +86,6 @@ static int queue_send(struct queue *q, struct agent *a,
 	const struct assign_config config = {
 		.key = q->b->keys.signing,
 		.public_pem = (const char *)q->b->public_pem.data,
-		.signer = q->b->keys.payload,
 		.payload_key = (const char *)q->b->payload_key.data,
 		.backend = q->b->config,
 	};

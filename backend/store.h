@@ -51,6 +51,7 @@
 #define STORE_STREAM_SWEEP_BYTES (4 * 1024 * 1024)    /* in one transaction */
 #define STORE_STREAM_SWEEP_ROWS 1000
 
+struct buf;
 struct event_base;
 struct store;
 struct store_call;
@@ -102,6 +103,11 @@ struct store_done {
 struct store_config {
 	const char *data_dir;      /* exists, and is locked: data_dir.h */
 	const struct vault *vault; /* outlives the store */
+	/* Signs the scripts of a data directory from before there were
+	 * signatures, while it is opened: appends to out. NULL: nobody does. */
+	int (*sign)(const void *signer, const void *script, size_t len,
+		    struct buf *out);
+	const void *signer;
 };
 
 /*

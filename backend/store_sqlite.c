@@ -383,7 +383,7 @@ static int sqlite_open_writer(struct sqlite_store *s,
 	int r = db_open(db, s->path, config->vault);
 
 	if (r == 0)
-		r = schema_migrate(db);
+		r = schema_migrate(db, config);
 	if (r == 0)
 		r = schema_check_key(db);
 	if (r < 0)

@@ -1,11 +1,14 @@
 #include "backend/store_sqlite_schema.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/store.h"
 #include "backend/store_sqlite_db.h"
 #include "backend/vault.h"
+#include "common/buf.h"
 
 #define SCHEMA_KEY_CONTEXT "key check"
 #define SCHEMA_KEY_PLAIN "cronium"
@@ -259,9 +262,11 @@ static const char *const schema_steps[] = {
 	      "  PRIMARY KEY (execution, key)"
 	      ") STRICT, WITHOUT ROWID;",
 
-	/* signature: of the script. A job from before has none until it is
-	 * claimed. */
+	/* signature: of the script. Jobs from before are signed here and at no
+	 * other time: a signature that somebody took away is not made again. */
 	[3] = "ALTER TABLE jobs ADD COLUMN signature TEXT;"
+	      "UPDATE jobs SET signature = sign_script((SELECT data FROM"
+	      "  payloads WHERE job = jobs.seq AND kind = 1));"
 	      /* How often a job that failed is tried again, and the waits in
 	 * between. failed_ms: when it first did. not_before_ms: it is queued,
 	 * but waits until then; 0 for all that may be claimed. */
@@ -316,6 +321,24 @@ static int schema_version(struct db *db, int *version)
 	return r > 0 ? -EIO : r;
 }
 
+/* sign_script(BLOB): TEXT, or NULL where nobody signs. */
+static void schema_sign_script(sqlite3_context *ctx, int n,
+			       sqlite3_value **values)
+{
+	const struct store_config *config = sqlite3_user_data(ctx);
+	_cleanup_(buf_deinit) struct buf signature = { 0 };
+	const void *script = sqlite3_value_blob(values[0]);
+
+	if (!script || !config->sign)
+		return;
+	if (config->sign(config->signer, script,
+			 (size_t)sqlite3_value_bytes(values[0]), &signature))
+		sqlite3_result_error_nomem(ctx);
+	else
+		sqlite3_result_text(ctx, (const char *)signature.data,
+				    (int)signature.len, SQLITE_TRANSIENT);
+}
+
 static int schema_step(struct db *db, int version)
 {
 	char pragma[64];
@@ -334,13 +357,10 @@ static int schema_step(struct db *db, int version)
 	return r;
 }
 
-int schema_migrate(struct db *db)
+static int schema_migrate_from(struct db *db, int version)
 {
-	int version = 0;
-	int r = schema_version(db, &version);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (version > SCHEMA_VERSION) {
 		snprintf(db->message, sizeof(db->message),
 			 "%s was written by a newer Cronium (schema %d, this "
@@ -350,6 +370,27 @@ int schema_migrate(struct db *db)
 	}
 	while (r == 0 && version < SCHEMA_VERSION)
 		r = schema_step(db, ++version);
+	return r;
+}
+
+int schema_migrate(struct db *db, const struct store_config *config)
+{
+	int version = 0;
+	int r = schema_version(db, &version);
+	int code;
+
+	if (r < 0)
+		return r;
+	code = sqlite3_create_function(db->handle, "sign_script", 1,
+				       SQLITE_UTF8 | SQLITE_DIRECTONLY,
+				       (void *)(uintptr_t)config,
+				       schema_sign_script, NULL, NULL);
+	if (code != SQLITE_OK)
+		return db_error(db, code);
+	r = schema_migrate_from(db, version);
+	/* config is the caller's: nobody is to come back to it. */
+	sqlite3_create_function(db->handle, "sign_script", 1, SQLITE_UTF8, NULL,
+				NULL, NULL, NULL);
 	return r;
 }
 

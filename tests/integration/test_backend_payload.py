@@ -76,13 +76,27 @@ def test_the_key_stays(backend, tmp_path):
     assert (keys / "payload.pub").read_bytes() == pem
 
 
-def test_a_job_from_before_is_signed_when_claimed(backend, tmp_path):
-    job = backend.submit()
+# To a data directory as version 0.3 left it.
+SCHEMA_2 = "".join((
+    "DROP INDEX jobs_queue; DROP INDEX jobs_waiting; DROP TABLE hosts;",
+    *(f"ALTER TABLE jobs DROP COLUMN {name};" for name in (
+        "signature", "retries", "backoff_initial_ms", "backoff_max_ms",
+        "backoff_elapsed_ms", "failed_ms", "not_before_ms", "host")),
+    "CREATE INDEX jobs_queue ON jobs (executor, want_agent, seq)"
+    " WHERE state = 0; PRAGMA user_version = 2"))
+
+
+def change_store(backend, tmp_path, sql):
     backend.stop()
     with sqlite3.connect(tmp_path / "data" / "cronium.db") as db:
-        db.execute("UPDATE jobs SET signature = NULL")
+        db.executescript(sql)
     db.close()
     backend.start()
+
+
+def test_a_job_from_before_is_signed(backend, tmp_path):
+    job = backend.submit()
+    change_store(backend, tmp_path, SCHEMA_2)
     pem = public_key(backend)
     claim = backend.agent().claim()
     assert claim.job == job
@@ -90,6 +104,18 @@ def test_a_job_from_before_is_signed_when_claimed(backend, tmp_path):
     reply = backend.admin.get(f"/v1/jobs/{job}/payload")
     assert verify(tmp_path, pem, reply.body,
                   reply.headers["x-cronium-signature"])
+
+
+def test_who_edits_the_store_gets_no_signature(backend, tmp_path):
+    """Not even by taking the old one away; the runner refuses the rest."""
+    job = backend.submit()
+    change_store(backend, tmp_path, "UPDATE jobs SET signature = NULL;"
+                 "UPDATE payloads SET data = x'6576696c' WHERE kind = 1")
+    claim = backend.agent().claim()
+    assert claim.script == b"evil" and claim.assign["signature"] is None
+    reply = backend.admin.get(f"/v1/jobs/{job}/payload")
+    assert reply.status == 200 and reply.body == b"evil"
+    assert "x-cronium-signature" not in reply.headers
 
 
 # --- payloads
