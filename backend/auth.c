@@ -11,7 +11,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/refusals.h"
-#include "common/base64url.h"
+#include "common/base64.h"
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/log.h"
@@ -114,7 +114,7 @@ int auth_key_generate(char key[AUTH_KEY_BYTES])
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
 	memcpy(key, AUTH_KEY_PREFIX, len);
-	len += base64url_encode(random, sizeof(random), key + len);
+	len += base64_url_encode(random, sizeof(random), key + len);
 	key[len] = '\0';
 	explicit_bzero(random, sizeof(random));
 	return 0;

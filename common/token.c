@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/base64url.h"
+#include "common/base64.h"
 #include "common/json.h"
 #include "common/token_claims.h"
 #include "common/token_key.h"
@@ -53,11 +53,11 @@ int token_digest(const char *jwt, size_t len, uint8_t out[TOKEN_DIGEST_BYTES])
 
 static int append_base64url(struct buf *out, const void *data, size_t len)
 {
-	int r = buf_reserve(out, BASE64URL_LEN(len));
+	int r = buf_reserve(out, BASE64_URL_LEN(len));
 
 	if (r < 0)
 		return r;
-	out->len += base64url_encode(data, len, (char *)out->data + out->len);
+	out->len += base64_url_encode(data, len, (char *)out->data + out->len);
 	return 0;
 }
 
@@ -125,7 +125,7 @@ static int check_header_members(const json_t *o)
 
 static int check_header(const struct parts *p)
 {
-	uint8_t decoded[BASE64URL_DECODED_MAX(HEADER_MAX_BYTES)];
+	uint8_t decoded[BASE64_URL_DECODED_MAX(HEADER_MAX_BYTES)];
 	_cleanup_json_ json_t *o = NULL;
 	ssize_t n;
 
@@ -134,7 +134,7 @@ static int check_header(const struct parts *p)
 		return 0;
 	if (p->header_len > HEADER_MAX_BYTES)
 		return TOKEN_E_MALFORMED;
-	n = base64url_decode(p->header, p->header_len, decoded);
+	n = base64_url_decode(p->header, p->header_len, decoded);
 	if (n < 0)
 		return TOKEN_E_MALFORMED;
 	o = json_loadb((char *)decoded, (size_t)n, JSON_REJECT_DUPLICATES,
@@ -145,11 +145,11 @@ static int check_header(const struct parts *p)
 static int check_signature(const struct token_key *k, const char *jwt,
 			   const struct parts *p)
 {
-	uint8_t sig[BASE64URL_DECODED_MAX(
-		BASE64URL_LEN(TOKEN_SIGNATURE_BYTES))];
+	uint8_t sig[BASE64_URL_DECODED_MAX(
+		BASE64_URL_LEN(TOKEN_SIGNATURE_BYTES))];
 
-	if (p->signature_len != BASE64URL_LEN(TOKEN_SIGNATURE_BYTES) ||
-	    base64url_decode(p->signature, p->signature_len, sig) !=
+	if (p->signature_len != BASE64_URL_LEN(TOKEN_SIGNATURE_BYTES) ||
+	    base64_url_decode(p->signature, p->signature_len, sig) !=
 		    TOKEN_SIGNATURE_BYTES ||
 	    !token_key_verify(k, jwt, p->header_len + 1 + p->payload_len, sig))
 		return TOKEN_E_SIGNATURE;
@@ -181,7 +181,7 @@ int token_verify(const struct token_key *k, const char *jwt, size_t len,
 		 const struct token_expect *expect, int64_t now_s,
 		 struct token_claims *out)
 {
-	uint8_t payload[BASE64URL_DECODED_MAX(TOKEN_MAX_BYTES)];
+	uint8_t payload[BASE64_URL_DECODED_MAX(TOKEN_MAX_BYTES)];
 	struct parts p;
 	ssize_t n;
 	int r;
@@ -190,7 +190,7 @@ int token_verify(const struct token_key *k, const char *jwt, size_t len,
 	if ((r = split(jwt, len, &p)) || (r = check_header(&p)) ||
 	    (r = check_signature(k, jwt, &p)))
 		return r;
-	n = base64url_decode(p.payload, p.payload_len, payload);
+	n = base64_url_decode(p.payload, p.payload_len, payload);
 	if (n < 0)
 		return TOKEN_E_MALFORMED;
 	r = token_claims_decode(payload, (size_t)n, out);
@@ -203,7 +203,7 @@ int token_verify(const struct token_key *k, const char *jwt, size_t len,
 
 void token_claimed_subject(const char *jwt, size_t len, char *out, size_t size)
 {
-	uint8_t payload[BASE64URL_DECODED_MAX(TOKEN_MAX_BYTES)];
+	uint8_t payload[BASE64_URL_DECODED_MAX(TOKEN_MAX_BYTES)];
 	_cleanup_json_ json_t *o = NULL;
 	const char *subject;
 	struct parts p;
@@ -212,7 +212,7 @@ void token_claimed_subject(const char *jwt, size_t len, char *out, size_t size)
 	*out = '\0';
 	if (split(jwt, len, &p))
 		return;
-	n = base64url_decode(p.payload, p.payload_len, payload);
+	n = base64_url_decode(p.payload, p.payload_len, payload);
 	if (n < 0)
 		return;
 	o = json_loadb((char *)payload, (size_t)n, JSON_REJECT_DUPLICATES,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base64url.h"
+#include "common/base64.h"
 #include "common/buf.h"
 #include "common/token.h"
 #include "common/token_claims.h"
@@ -61,17 +61,17 @@ static void signed_token(const struct token_key *k, const uint8_t *data,
 	_cleanup_(buf_deinit) struct buf jwt = { 0 };
 	uint8_t sig[TOKEN_SIGNATURE_BYTES];
 
-	if (buf_reserve(&jwt, BASE64URL_LEN(size) + 128) < 0)
+	if (buf_reserve(&jwt, BASE64_URL_LEN(size) + 128) < 0)
 		return;
-	jwt.len += base64url_encode(data, header, (char *)jwt.data);
+	jwt.len += base64_url_encode(data, header, (char *)jwt.data);
 	jwt.data[jwt.len++] = '.';
-	jwt.len += base64url_encode(data + size - payload, payload,
-				    (char *)jwt.data + jwt.len);
+	jwt.len += base64_url_encode(data + size - payload, payload,
+				     (char *)jwt.data + jwt.len);
 	if (token_key_sign(k, jwt.data, jwt.len, sig) < 0)
 		abort();
 	jwt.data[jwt.len++] = '.';
-	jwt.len += base64url_encode(sig, sizeof(sig),
-				    (char *)jwt.data + jwt.len);
+	jwt.len += base64_url_encode(sig, sizeof(sig),
+				     (char *)jwt.data + jwt.len);
 	verify(k, jwt.data, jwt.len);
 	claims(data + size - payload, payload);
 }

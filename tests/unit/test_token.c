@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/base64url.h"
+#include "common/base64.h"
 #include "common/buf.h"
 #include "common/token.h"
 
@@ -59,8 +59,8 @@ static EVP_PKEY *pkey(const struct token_key *k)
 
 static void append_b64(struct buf *b, const void *data, size_t len)
 {
-	assert_int_equal(buf_reserve(b, BASE64URL_LEN(len)), 0);
-	b->len += base64url_encode(data, len, (char *)b->data + b->len);
+	assert_int_equal(buf_reserve(b, BASE64_URL_LEN(len)), 0);
+	b->len += base64_url_encode(data, len, (char *)b->data + b->len);
 }
 
 /* DER signature over the bytes collected so far. */
@@ -689,14 +689,14 @@ static void test_base64url(void **state)
 	for (size_t i = 0; i < sizeof(in); i++)
 		in[i] = (uint8_t)(i * 37 + 11);
 	for (size_t n = 0; n < sizeof(in); n++) {
-		size_t len = base64url_encode(in, n, text);
+		size_t len = base64_url_encode(in, n, text);
 
-		assert_int_equal(len, BASE64URL_LEN(n));
-		assert_int_equal(base64url_decode(text, len, out), n);
+		assert_int_equal(len, BASE64_URL_LEN(n));
+		assert_int_equal(base64_url_decode(text, len, out), n);
 		assert_memory_equal(in, out, n);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(base64url_decode(bad[i], strlen(bad[i]), out),
+		assert_int_equal(base64_url_decode(bad[i], strlen(bad[i]), out),
 				 -EINVAL);
 }
 
