@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/payload_file.h"
 #include "common/json.h"
+#include "payload/digest.h"
 #include "payload/pack.h"
 
 #define PACK_SUFFIX ".tar.gz"
@@ -59,11 +60,12 @@ static int pack_default_name(const char *dir, struct buf *out)
 static void pack_tell(const struct pack_options *o, const char *path,
 		      const struct buf *payload)
 {
-	char digest[PAYLOAD_FILE_DIGEST_CHARS + 1] = "";
+	char digest[PAYLOAD_DIGEST_CHARS + 1];
 	_cleanup_json_ json_t *doc = NULL;
 
-	if (payload_file_digest(payload, digest) || !strcmp(path, "-"))
+	if (!strcmp(path, "-"))
 		return;
+	payload_digest_hex(payload->data, payload->len, digest);
 	if (o->globals.json) {
 		doc = json_pack("{s:s,s:I,s:s,s:b}", "file", path, "bytes",
 				(json_int_t)payload->len, "sha256", digest,

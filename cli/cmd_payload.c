@@ -10,6 +10,7 @@
 #include "cli/verb.h"
 #include "common/json.h"
 #include "common/percent.h"
+#include "payload/digest.h"
 #include "payload/inspect.h"
 #include "payload/read.h"
 
@@ -110,13 +111,13 @@ static int payload_run_show(struct api *api, const void *options, char **words)
 {
 	const struct payload_options *o = options;
 	_cleanup_(buf_deinit) struct buf content = { 0 }, why = { 0 };
-	char digest[PAYLOAD_FILE_DIGEST_CHARS + 1];
+	char digest[PAYLOAD_DIGEST_CHARS + 1];
 	struct payload_info info = { 0 };
 	_cleanup_json_ json_t *doc = NULL;
 
-	if (read_file("payload", words[0], PAYLOAD_MAX_BYTES, &content) ||
-	    payload_file_digest(&content, digest))
+	if (read_file("payload", words[0], PAYLOAD_MAX_BYTES, &content))
 		return CLI_FAILED;
+	payload_digest_hex(content.data, content.len, digest);
 	if (payload_inspect(content.data, content.len, &info, &why)) {
 		output_error("%s is no payload that would be run: %s", words[0],
 			     buf_cstr(&why) ? (char *)why.data

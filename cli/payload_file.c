@@ -1,7 +1,6 @@
 #include "cli/payload_file.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,14 +8,12 @@
 #include "cli/output.h"
 #include "cli/read_file.h"
 #include "common/file.h"
-#include "common/hex.h"
-#include "payload/read.h"
+#include "payload/digest.h"
 #include "payload/sign.h"
 #include "payload/verify.h"
 
 #define PAYLOAD_FILE_MODE 0644
 #define PAYLOAD_FILE_SUM_MAX_BYTES 4096
-#define PAYLOAD_FILE_DIGEST_BYTES 32
 
 bool payload_file_is(const char *path, const struct buf *content)
 {
@@ -31,19 +28,6 @@ bool payload_file_is(const char *path, const struct buf *content)
 	}
 	return content->len > 2 && content->data[0] == 0x1f &&
 	       content->data[1] == 0x8b;
-}
-
-int payload_file_digest(const struct buf *content,
-			char out[PAYLOAD_FILE_DIGEST_CHARS + 1])
-{
-	unsigned char digest[PAYLOAD_FILE_DIGEST_BYTES];
-
-	if (!EVP_Q_digest(NULL, "SHA256", NULL, content->data, content->len,
-			  digest, NULL))
-		return -ENOMEM;
-	hex_encode(digest, sizeof(digest), out);
-	out[PAYLOAD_FILE_DIGEST_CHARS] = '\0';
-	return 0;
 }
 
 int payload_file_beside(const char *path, const char *suffix, struct buf *out)
@@ -81,11 +65,11 @@ static int payload_file_write_beside(const char *path, const char *suffix,
 static int payload_file_write_sum(const char *path, const struct buf *content)
 {
 	_cleanup_(buf_deinit) struct buf line = { 0 };
-	char digest[PAYLOAD_FILE_DIGEST_CHARS + 1];
+	char digest[PAYLOAD_DIGEST_CHARS + 1];
 	const char *slash = strrchr(path, '/');
 
-	if (payload_file_digest(content, digest) ||
-	    buf_printf(&line, "%s  %s\n", digest, slash ? slash + 1 : path)) {
+	payload_digest_hex(content->data, content->len, digest);
+	if (buf_printf(&line, "%s  %s\n", digest, slash ? slash + 1 : path)) {
 		output_error("out of memory");
 		return -EINVAL;
 	}
@@ -151,18 +135,18 @@ static int payload_file_key(const char *key_path, struct payload_key *key)
 static int payload_file_check_sum(const char *path, const struct buf *content)
 {
 	_cleanup_(buf_deinit) struct buf name = { 0 }, sum = { 0 };
-	char digest[PAYLOAD_FILE_DIGEST_CHARS + 1];
+	char digest[PAYLOAD_DIGEST_CHARS + 1];
 
 	if (payload_file_beside(path, PAYLOAD_FILE_CHECKSUM_SUFFIX, &name))
 		return -EINVAL;
 	if (access((char *)name.data, F_OK) < 0)
 		return 0;
 	if (read_file("checksum", (char *)name.data, PAYLOAD_FILE_SUM_MAX_BYTES,
-		      &sum) ||
-	    payload_file_digest(content, digest))
+		      &sum))
 		return -EINVAL;
-	if (sum.len >= PAYLOAD_FILE_DIGEST_CHARS &&
-	    !memcmp(sum.data, digest, PAYLOAD_FILE_DIGEST_CHARS))
+	payload_digest_hex(content->data, content->len, digest);
+	if (sum.len >= PAYLOAD_DIGEST_CHARS &&
+	    !memcmp(sum.data, digest, PAYLOAD_DIGEST_CHARS))
 		return 0;
 	output_error("%s is not what %s was made of: its SHA-256 is %s", path,
 		     (char *)name.data, digest);

@@ -10,14 +10,9 @@
 #define PAYLOAD_FILE_SIGNATURE_SUFFIX ".sig"
 #define PAYLOAD_FILE_CHECKSUM_SUFFIX ".sha256"
 #define PAYLOAD_FILE_KEY_MAX_BYTES (16 * 1024)
-#define PAYLOAD_FILE_DIGEST_CHARS 64
 
 /* A program has the name of a payload, or begins like one. */
 bool payload_file_is(const char *path, const struct buf *content);
-
-/* SHA-256 in hexadecimal, NUL-terminated. 0 or -ENOMEM. */
-int payload_file_digest(const struct buf *content,
-			char out[PAYLOAD_FILE_DIGEST_CHARS + 1]) MUST_CHECK;
 
 /* The following say themselves what went wrong; 0 or -EINVAL. */
 

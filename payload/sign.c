@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "payload/verify.h"
+
 #define SIGN_GROUP "prime256v1"
 #define SIGN_GROUP_MAX_BYTES 64
 #define SIGN_DER_MAX_BYTES 80 /* of a signature: two integers of 33 bytes */
@@ -124,7 +126,7 @@ int payload_signer_public_base64(const struct payload_signer *s,
 		ERR_clear_error();
 		return -ENOMEM;
 	}
-	r = buf_append_str(out, "base64:");
+	r = buf_append_str(out, PAYLOAD_KEY_PREFIX);
 	if (!r)
 		r = sign_append_base64(out, der, (size_t)n);
 	OPENSSL_free(der);

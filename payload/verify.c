@@ -15,18 +15,17 @@
 #include <nettle/bignum.h>
 #include <nettle/ecc-curve.h>
 #include <nettle/ecdsa.h>
-#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/base64.h"
+#include "payload/digest.h"
 
 #define P256_SCALAR_BYTES 32
 #define DER_INTEGER_MAX_BYTES (P256_SCALAR_BYTES + 1) /* a zero for the sign */
 #define SIGNATURE_DER_MAX_BYTES BASE64_DECODED_MAX(PAYLOAD_SIGNATURE_MAX_BYTES)
 #define KEY_DER_MAX_BYTES BASE64_DECODED_MAX(PAYLOAD_KEY_MAX_BYTES)
 
-#define KEY_BASE64_PREFIX "base64:"
 #define KEY_PEM_BEGIN "-----BEGIN PUBLIC KEY-----"
 #define KEY_PEM_END "-----END PUBLIC KEY-----"
 
@@ -117,9 +116,9 @@ int payload_key_parse(struct payload_key *key, const char *text, size_t len)
 	key_trim(&text, &len);
 	if (key_starts(text, len, KEY_PEM_BEGIN))
 		return key_from_pem(key, text, len);
-	if (key_starts(text, len, KEY_BASE64_PREFIX))
-		return key_from_base64(key, text + strlen(KEY_BASE64_PREFIX),
-				       len - strlen(KEY_BASE64_PREFIX));
+	if (key_starts(text, len, PAYLOAD_KEY_PREFIX))
+		return key_from_base64(key, text + strlen(PAYLOAD_KEY_PREFIX),
+				       len - strlen(PAYLOAD_KEY_PREFIX));
 	return -EINVAL;
 }
 
@@ -168,15 +167,12 @@ static bool signature_is_of(const struct payload_key *key, const void *data,
 			    size_t len, const struct der *r,
 			    const struct der *s)
 {
-	uint8_t digest[SHA256_DIGEST_SIZE];
+	uint8_t digest[PAYLOAD_DIGEST_BYTES];
 	struct dsa_signature sig;
-	struct sha256_ctx sha;
 	struct ecc_point point;
 	bool ok;
 
-	sha256_init(&sha);
-	sha256_update(&sha, len, data);
-	sha256_digest(&sha, sizeof(digest), digest);
+	payload_digest(data, len, digest);
 	dsa_signature_init(&sig);
 	nettle_mpz_set_str_256_u(sig.r, r->len, r->p);
 	nettle_mpz_set_str_256_u(sig.s, s->len, s->p);

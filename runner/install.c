@@ -3,21 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/buf.h"
 #include "common/file.h"
-#include "common/hex.h"
 #include "common/options.h"
+#include "payload/digest.h"
 #include "payload/extract.h"
 #include "payload/read.h"
 #include "runner/remove_tree.h"
 
 #define INSTALL_STAMP ".cronium-sha256" /* says what DIR was made of */
-#define INSTALL_HEX_BYTES (2 * SHA256_DIGEST_SIZE)
 #define INSTALL_WHY_BYTES 512
 
 struct install_options {
@@ -34,7 +32,7 @@ static const struct option_spec install_specs[] = {
 
 static bool install_is_done(const char *dir, const char *sha256)
 {
-	char path[PATH_MAX], stamp[INSTALL_HEX_BYTES + 1] = "";
+	char path[PATH_MAX], stamp[PAYLOAD_DIGEST_CHARS + 1] = "";
 	_cleanup_close_ int fd = -1;
 	int n = snprintf(path, sizeof(path), "%s/" INSTALL_STAMP, dir);
 
@@ -42,21 +40,16 @@ static bool install_is_done(const char *dir, const char *sha256)
 		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd >= 0 &&
-	       read(fd, stamp, INSTALL_HEX_BYTES) == INSTALL_HEX_BYTES &&
+	       read(fd, stamp, PAYLOAD_DIGEST_CHARS) == PAYLOAD_DIGEST_CHARS &&
 	       !strcmp(stamp, sha256);
 }
 
 static int install_check(const struct buf *archive, const char *sha256,
 			 char *err, size_t err_size)
 {
-	struct sha256_ctx ctx;
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	char hex[INSTALL_HEX_BYTES + 1] = "";
+	char hex[PAYLOAD_DIGEST_CHARS + 1];
 
-	sha256_init(&ctx);
-	sha256_update(&ctx, archive->len, archive->data);
-	sha256_digest(&ctx, sizeof(digest), digest);
-	hex_encode(digest, sizeof(digest), hex);
+	payload_digest_hex(archive->data, archive->len, hex);
 	if (!strcmp(hex, sha256))
 		return 0;
 	snprintf(err, err_size,
@@ -156,8 +149,8 @@ static int install(const char *dir, const char *sha256, char *err,
 
 static bool install_is_sha256(const char *s)
 {
-	return s && strlen(s) == INSTALL_HEX_BYTES &&
-	       strspn(s, "0123456789abcdef") == INSTALL_HEX_BYTES;
+	return s && strlen(s) == PAYLOAD_DIGEST_CHARS &&
+	       strspn(s, "0123456789abcdef") == PAYLOAD_DIGEST_CHARS;
 }
 
 int install_main(int argc, char **argv)

@@ -9,8 +9,6 @@
 #include "common/buf.h"
 #include "common/file.h"
 
-#define KEY_INLINE "base64:"
-
 static int key_read(const char *path, struct buf *out, char *err,
 		    size_t err_size)
 {
@@ -27,7 +25,8 @@ int key_load(struct payload_key *key, const char *text, char *err,
 	     size_t err_size)
 {
 	struct buf file = { 0 };
-	bool is_file = strncmp(text, KEY_INLINE, strlen(KEY_INLINE)) != 0;
+	bool is_file = strncmp(text, PAYLOAD_KEY_PREFIX,
+			       strlen(PAYLOAD_KEY_PREFIX)) != 0;
 	int r;
 
 	if (is_file) {
@@ -46,8 +45,9 @@ int key_load(struct payload_key *key, const char *text, char *err,
 	}
 	r = payload_key_parse(key, text, strlen(text));
 	if (r < 0)
-		snprintf(err, err_size,
-			 "--key has no public key of P-256 after " KEY_INLINE
-			 ": give its DER in base64, or a PEM file");
+		snprintf(
+			err, err_size,
+			"--key has no public key of P-256 after " PAYLOAD_KEY_PREFIX
+			": give its DER in base64, or a PEM file");
 	return r;
 }
