@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
-#include "common/runtime_config.h"
+#include "common/runtime_command.h"
 #include "common/trace.h"
 #include "orchestrator/executor.h"
 
@@ -15,30 +15,28 @@
 
 static const struct runtime runtimes[] = {
 	{
+		.type = RUNTIME_PYTHON,
 		.name = "python",
 		.image = "cronium/python",
-		/* -u: a line is seen when it is printed. */
-		.interpreter = { "python3", "-u" },
 		.sdk_variable = "PYTHONPATH",
 	},
 	{
+		.type = RUNTIME_NODE,
 		.name = "node",
 		.image = "cronium/node",
-		.interpreter = { "node" },
 	},
 	{
+		.type = RUNTIME_BASH,
 		.name = "bash",
 		.image = "cronium/bash",
-		.interpreter = { "bash" },
 		/* `source cronium.sh` looks along it. */
 		.sdk_variable = "PATH",
 		.sdk_default = RUNTIME_PATH,
 	},
 	{
+		.type = RUNTIME_BUN,
 		.name = "bun",
 		.image = "cronium/bun",
-		/* run: also a script that is called like a command of Bun's. */
-		.interpreter = { "bun", "run" },
 		.standalone = true,
 	},
 };
@@ -55,59 +53,18 @@ const char *runtime_program(const char *name)
 {
 	const struct runtime *rt = runtime_find(name);
 
-	return rt && rt->standalone ? rt->interpreter[0] : NULL;
-}
-
-/* Appends; -1 when out of memory. */
-static int runtime_add(json_t *argv, const char *word)
-{
-	return json_array_append_new(argv, json_string(word));
-}
-
-/* The heap's limit is the last of the options, so that one before it that
- * lacks its value takes this for it, which Node refuses, and not the script. */
-static int runtime_add_node_options(json_t *argv,
-				    const struct runtime_config_options *o)
-{
-	char heap[sizeof("--max-old-space-size=") + 20];
-	const char *own = NULL;
-	int r = 0;
-
-	for (size_t i = 0; o->node_options && o->node_options[i]; i++) {
-		if (runtime_node_option_is(o->node_options[i],
-					   "--max-old-space-size"))
-			own = o->node_options[i];
-		else
-			r |= runtime_add(argv, o->node_options[i]);
-	}
-	snprintf(heap, sizeof(heap), "--max-old-space-size=%llu",
-		 o->max_memory_mb * 3ULL / 4);
-	return r | runtime_add(argv, own ? own : heap);
-}
-
-static int runtime_add_options(json_t *argv, const struct runtime *rt,
-			       const struct runtime_config_options *o)
-{
-	if (!strcmp(rt->name, "node"))
-		return runtime_add_node_options(argv, o);
-	if (!strcmp(rt->name, "bun") &&
-	    o->max_memory_mb <= RUNTIME_SMALL_MEMORY_MB)
-		return runtime_add(argv, "--smol");
-	return 0;
+	return rt && rt->standalone ? runtime_command_interpreter(rt->type)
+				    : NULL;
 }
 
 json_t *runtime_argv(const struct runtime *rt,
 		     const struct runtime_config_options *o, const char *script,
 		     const json_t *args)
 {
-	json_t *argv = json_array(), *arg;
+	json_t *argv = runtime_command_argv(rt->type, o, script), *arg;
 	size_t i;
-	int r = 0;
+	int r = argv ? 0 : -1;
 
-	for (i = 0; rt->interpreter[i]; i++)
-		r |= runtime_add(argv, rt->interpreter[i]);
-	r |= runtime_add_options(argv, rt, o);
-	r |= runtime_add(argv, script);
 	json_array_foreach(args, i, arg)
 		r |= json_array_append(argv, arg);
 	if (!r)
@@ -166,23 +123,9 @@ static int runtime_set_proxy(json_t *env, const struct runtime *rt,
 				 json_string(RUNTIME_PROXY_NOT_FOR));
 	r |= json_object_set_new(env, "no_proxy",
 				 json_string(RUNTIME_PROXY_NOT_FOR));
-	if (!strcmp(rt->name, "node"))
+	if (rt->type == RUNTIME_NODE)
 		r |= json_object_set_new(env, "NODE_USE_ENV_PROXY",
 					 json_string("1"));
-	return r;
-}
-
-/* NODE_ENV may be the user's own: libraries know other names, such as test. */
-static int runtime_set_environment(json_t *env, const struct runtime *rt,
-				   const char *environment)
-{
-	int r = json_object_set_new(env, "CRONIUM_ENVIRONMENT",
-				    json_string(environment));
-
-	if ((!strcmp(rt->name, "node") || !strcmp(rt->name, "bun")) &&
-	    !json_object_get(env, "NODE_ENV"))
-		r |= json_object_set_new(env, "NODE_ENV",
-					 json_string(environment));
 	return r;
 }
 
@@ -207,7 +150,7 @@ json_t *runtime_env(const struct runtime *rt,
 		r |= runtime_prepend(out, rt->sdk_variable, place->sdk_dir,
 				     rt->name, rt->sdk_default);
 	/* Bun finds it at the root only if it may list the root. */
-	if (!strcmp(rt->name, "bun"))
+	if (rt->type == RUNTIME_BUN)
 		r |= runtime_prepend(out, "NODE_PATH",
 				     place->modules_dir ? place->modules_dir
 							: RUNTIME_MODULES_DIR,
@@ -218,7 +161,7 @@ json_t *runtime_env(const struct runtime *rt,
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		r |= json_object_set_new(out, own[i][0],
 					 json_string(own[i][1]));
-	r |= runtime_set_environment(out, rt, o->environment);
+	r |= runtime_command_set_env(out, rt->type, o);
 	if (!place->own_net)
 		r |= runtime_set_proxy(out, rt, &o->permissions.net);
 	r |= runtime_set_trace(out, who->trace);

@@ -1,22 +1,20 @@
 /*
- * What a runtime needs: its interpreter, its image, the environment of its
- * scripts. Pure.
+ * What a pod gives a script of a runtime: its image, its command line, its
+ * environment. Pure.
  */
 #pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
 
-struct executor_place;
-struct runtime_config_options;
+#include "common/runtime_config.h"
 
-#define RUNTIME_PREFIX_MAX 2
+struct executor_place;
 
 struct runtime {
+	enum runtime_type type;
 	const char *name;  /* as in the job specification */
 	const char *image; /* where the job names none */
-	/* In front of the script's name; ends in NULL. */
-	const char *interpreter[RUNTIME_PREFIX_MAX + 1];
 	/* The search path that the pod's SDK directory is put in front of, and
 	 * what it is when the user sets none; NULL for none. */
 	const char *sdk_variable, *sdk_default;
@@ -34,12 +32,8 @@ const char *runtime_program(const char *name);
 /* Where a script finds the egress proxy, if it may reach anything. */
 #define RUNTIME_PROXY_URL "http://localhost:8082"
 #define RUNTIME_PROXY_NOT_FOR "localhost,127.0.0.1,::1"
-/* Bun collects more often at or below it. */
-#define RUNTIME_SMALL_MEMORY_MB 1024
 
-/* ["python3","-u",script,args…], with what the configuration adds in front of
- * the script; args is an array of strings or NULL. A new reference, NULL when
- * out of memory. */
+/* As runtime_command_argv(), and args, an array of strings or NULL. */
 json_t *runtime_argv(const struct runtime *rt,
 		     const struct runtime_config_options *o, const char *script,
 		     const json_t *args);

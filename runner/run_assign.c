@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "common/macro.h"
-#include "common/runtime_config.h"
+#include "common/runtime_command.h"
 #include "runner/run.h"
-
-#define RUN_ASSIGN_SMALL_MB 1024 /* up to here Bun saves memory */
 
 /* What the caller says of a runtime API; nothing of it is ours to make up. */
 static const char *const run_assign_passed[] = {
@@ -17,54 +15,15 @@ static const char *const run_assign_passed[] = {
 	"CRONIUM_JOB_ID",
 };
 
-static int run_assign_add(json_t *argv, const char *word)
-{
-	return json_array_append_new(argv, json_string(word));
-}
-
-static int run_assign_add_options(json_t *argv, enum runtime_type type,
-				  const struct runtime_config_options *o)
-{
-	char heap[64];
-	const char *own = NULL;
-	int r = 0;
-
-	if (type == RUNTIME_PYTHON)
-		return run_assign_add(argv, "-u");
-	if (type == RUNTIME_BUN)
-		r = run_assign_add(argv, "run");
-	if (type == RUNTIME_BUN && o->max_memory_mb <= RUN_ASSIGN_SMALL_MB)
-		r |= run_assign_add(argv, "--smol");
-	if (type != RUNTIME_NODE)
-		return r;
-	for (size_t i = 0; o->node_options && o->node_options[i]; i++) {
-		if (runtime_node_option_is(o->node_options[i],
-					   "--max-old-space-size"))
-			own = o->node_options[i];
-		else
-			r |= run_assign_add(argv, o->node_options[i]);
-	}
-	snprintf(heap, sizeof(heap), "--max-old-space-size=%llu",
-		 o->max_memory_mb * 3ULL / 4);
-	return r | run_assign_add(argv, own ? own : heap);
-}
-
 static json_t *run_assign_argv(const struct run_assign *a)
 {
-	static const char *const interpreters[] = {
-		[RUNTIME_PYTHON] = "python3",
-		[RUNTIME_BASH] = "bash",
-		[RUNTIME_NODE] = "node",
-		[RUNTIME_BUN] = "bun",
-	};
-	enum runtime_type type = runtime_config_type(a->config);
-	json_t *argv = json_array();
-	int r = run_assign_add(argv, interpreters[type]);
+	json_t *argv = runtime_command_argv(
+		runtime_config_type(a->config), runtime_config_get(a->config),
+		json_get_str(a->manifest, "entrypoint", ""));
+	int r = argv ? 0 : -1;
 
-	r |= run_assign_add_options(argv, type, runtime_config_get(a->config));
-	r |= run_assign_add(argv, json_get_str(a->manifest, "entrypoint", ""));
 	for (char *const *arg = a->args; *arg; arg++)
-		r |= run_assign_add(argv, *arg);
+		r |= json_array_append_new(argv, json_string(*arg));
 	if (!r)
 		return argv;
 	json_decref(argv);
@@ -73,8 +32,6 @@ static json_t *run_assign_argv(const struct run_assign *a)
 
 static json_t *run_assign_env(const struct run_assign *a)
 {
-	enum runtime_type type = runtime_config_type(a->config);
-	const char *environment = runtime_config_get(a->config)->environment;
 	json_t *env = json_copy(json_object_get(a->manifest, "env"));
 	int r = 0;
 
@@ -87,12 +44,8 @@ static json_t *run_assign_env(const struct run_assign *a)
 			r |= json_object_set_new(env, run_assign_passed[i],
 						 json_string(value));
 	}
-	r |= json_object_set_new(env, "CRONIUM_ENVIRONMENT",
-				 json_string(environment));
-	if ((type == RUNTIME_NODE || type == RUNTIME_BUN) &&
-	    !json_object_get(env, "NODE_ENV"))
-		r |= json_object_set_new(env, "NODE_ENV",
-					 json_string(environment));
+	r |= runtime_command_set_env(env, runtime_config_type(a->config),
+				     runtime_config_get(a->config));
 	if (!r)
 		return env;
 	json_decref(env);

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/json.h"
-#include "common/runtime_config.h"
+#include "common/runtime_command.h"
 #include "common/trace.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
