@@ -9,11 +9,6 @@
 
 #define QUOTED_BYTES 80 /* of a name in a sentence */
 
-bool job_payload_is_gzip(const void *data, size_t len)
-{
-	return len >= 2 && !memcmp(data, "\x1f\x8b", 2);
-}
-
 /* --- the runtime --------------------------------------------------------- */
 
 /* A limit that the job itself says is not the manifest's any more. */

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -14,9 +13,6 @@
 enum {
 	JOB_PAYLOAD_E_INVALID = 1, /* why says what */
 };
-
-/* Whether it looks like an archive: no script begins like that. */
-bool job_payload_is_gzip(const void *data, size_t len);
 
 /*
  * members: of a specification that was not checked yet. What the manifest says

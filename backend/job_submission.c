@@ -9,6 +9,7 @@
 #include "common/base64.h"
 #include "common/frame.h"
 #include "common/json.h"
+#include "payload/read.h"
 
 const char *job_submission_code(int e)
 {
@@ -52,7 +53,7 @@ static int parse_spec(struct job_submission *out, json_t *members,
 	if (json_is_true(json_object_get(members, "payload")))
 		r = job_payload_apply(members, out->script.data,
 				      out->script.len, why);
-	else if (job_payload_is_gzip(out->script.data, out->script.len))
+	else if (payload_is_archive(out->script.data, out->script.len))
 		return refuse(why, JOB_SUBMISSION_E_SPEC,
 			      "script: is an archive; \"payload\":true runs "
 			      "what its manifest.yaml names");

@@ -9,6 +9,7 @@
 #include "cli/read_file.h"
 #include "common/file.h"
 #include "payload/digest.h"
+#include "payload/read.h"
 #include "payload/sign.h"
 #include "payload/verify.h"
 
@@ -26,8 +27,7 @@ bool payload_file_is(const char *path, const struct buf *content)
 		if (len > n && !strcmp(path + len - n, suffixes[i]))
 			return true;
 	}
-	return content->len > 2 && content->data[0] == 0x1f &&
-	       content->data[1] == 0x8b;
+	return payload_is_archive(content->data, content->len);
 }
 
 int payload_file_beside(const char *path, const char *suffix, struct buf *out)

@@ -131,6 +131,9 @@ json_t *runtime_config_json(const struct runtime_config *c);
  * backslashes or a leading dash. */
 bool runtime_entrypoint_valid(const char *s);
 
+/* development, staging or production. */
+bool runtime_environment_valid(const char *s);
+
 /* "python"; and back, in any case, trimmed: 0 or -EINVAL. */
 const char *runtime_type_name(enum runtime_type type);
 int runtime_type_parse(const char *s, enum runtime_type *out) MUST_CHECK;

@@ -94,6 +94,12 @@ bool runtime_entrypoint_valid(const char *s)
 	}
 }
 
+bool runtime_environment_valid(const char *s)
+{
+	return !strcmp(s, "development") || !strcmp(s, "staging") ||
+	       !strcmp(s, "production");
+}
+
 static const char *copy_text(struct runtime_room *room, const char *s)
 {
 	size_t len = strlen(s) + 1;
@@ -102,12 +108,6 @@ static const char *copy_text(struct runtime_room *room, const char *s)
 	memcpy(copy, s, len);
 	room->text += len;
 	return copy;
-}
-
-static bool environment_valid(const char *s)
-{
-	return !strcmp(s, "development") || !strcmp(s, "staging") ||
-	       !strcmp(s, "production");
 }
 
 static void check_texts(const struct runtime_config_options *o,
@@ -123,7 +123,7 @@ static void check_texts(const struct runtime_config_options *o,
 			       "bytes without \"..\", \"\\\", control "
 			       "characters or a leading \"-\"",
 			       o->entrypoint, RUNTIME_ENTRYPOINT_MAX_BYTES);
-	if (o->environment && environment_valid(o->environment))
+	if (o->environment && runtime_environment_valid(o->environment))
 		copy->environment = copy_text(room, o->environment);
 	else if (o->environment)
 		violations_add(v, "environment",

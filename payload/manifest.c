@@ -96,12 +96,6 @@ static void read_variables(struct manifest *m, const json_t *v)
 		m->v.error = -ENOMEM;
 }
 
-static bool is_environment(const char *name)
-{
-	return !strcmp(name, "development") || !strcmp(name, "staging") ||
-	       !strcmp(name, "production");
-}
-
 /* A mapping is variables; a name is what the block calls "environment". */
 static void read_environment(struct manifest *m, const char *name,
 			     const json_t *v)
@@ -110,7 +104,8 @@ static void read_environment(struct manifest *m, const char *name,
 
 	if (json_is_object(v))
 		read_variables(m, v);
-	else if (!json_is_string(v) || !is_environment(json_string_value(v)))
+	else if (!json_is_string(v) ||
+		 !runtime_environment_valid(json_string_value(v)))
 		violations_add(&m->v, name,
 			       "must be a mapping of variables, or one of "
 			       "development, staging, production");

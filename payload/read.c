@@ -293,6 +293,11 @@ static int read_start(struct payload_reader *p, const void *data, size_t len)
 	return r;
 }
 
+bool payload_is_archive(const void *data, size_t len)
+{
+	return len >= 2 && !memcmp(data, "\x1f\x8b", 2); /* RFC 1952 */
+}
+
 int payload_read(const void *data, size_t len, const struct payload_sink *sink,
 		 void *ctx, char *err, size_t err_size)
 {

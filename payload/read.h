@@ -38,6 +38,9 @@ struct payload_sink {
 	int (*on_end)(const struct payload_entry *e, void *ctx);
 };
 
+/* Whether it looks like an archive (gzip): no script begins like that. */
+bool payload_is_archive(const void *data, size_t len);
+
 /* 0, PAYLOAD_E_REFUSED, or negative errno; each but 0 with a sentence in
  * err. An archive is known to be good when all of it was read: nothing may be
  * used before. */
