@@ -74,6 +74,9 @@ void tar_gz_free(struct tar_gz *t)
 	if (!t)
 		return;
 	archive_entry_free(t->entry);
+	/* Freeing alone would still write an end to what was given up. */
+	if (t->archive)
+		archive_write_fail(t->archive);
 	archive_write_free(t->archive);
 	free(t);
 }
