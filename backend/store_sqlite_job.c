@@ -27,9 +27,10 @@
 	"j.epoch "
 #define JOB_SPEC ", (SELECT data FROM payloads WHERE job = j.seq AND kind = 0)"
 
-/* Reads JOB_COLUMNS: in their order. */
-static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
-				struct sqlite_job *out)
+/* Reads JOB_COLUMNS, in their order, up to how far it has come; the number of
+ * the next one. */
+static int sqlite_job_read_progress(sqlite3_stmt *row, struct arena *a,
+				    struct sqlite_job *out)
 {
 	struct store_job *j = &out->job;
 	int i = 0;
@@ -62,6 +63,15 @@ static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
 	j->usage.user_us = sqlite3_column_int64(row, i++);
 	j->usage.system_us = sqlite3_column_int64(row, i++);
 	j->usage.max_rss_kb = sqlite3_column_int64(row, i++);
+	return i;
+}
+
+static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
+				struct sqlite_job *out)
+{
+	struct store_job *j = &out->job;
+	int i = sqlite_job_read_progress(row, a, out);
+
 	j->script_bytes = sqlite3_column_int64(row, i++);
 	j->input_bytes = sqlite3_column_int64(row, i++);
 	j->output_bytes = sqlite3_column_int64(row, i++);

@@ -40,7 +40,7 @@ static int tools_open(struct tools *t, char *err, size_t err_size)
 
 	for (size_t i = 0; !r && i < allow->n; i++) {
 		r = allow_list_add(&t->allow, allow->items[i], why,
-					  sizeof(why));
+				   sizeof(why));
 		if (r == -EINVAL)
 			snprintf(err, err_size, "--tools-allow %s", why);
 	}
