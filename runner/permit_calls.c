@@ -2,34 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runner/filter.h"
 #include "runner/gate.h"
 #include "runner/permit.h"
 
-#if defined(__x86_64__)
-#define CALLS_ARCH AUDIT_ARCH_X86_64
-#define CALLS_OTHER_ABI 0x40000000U /* x32 */
-#elif defined(__aarch64__)
-#define CALLS_ARCH AUDIT_ARCH_AARCH64
-#define CALLS_OTHER_ABI 0x40000000U /* no call has that bit */
-#else
-#error "say here what this architecture calls itself"
-#endif
-
 #define CALLS_MAX 96
 #define CALLS_TRUNCATE_ABI 3 /* from which on Landlock sees truncation */
-
-#define LOAD(field) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
 
 /* By number where the headers may be older than the kernel. */
 #define CALLS_FCHMODAT2 452
@@ -63,12 +47,18 @@ static void calls_add(struct calls *c, struct sock_filter instruction)
 		c->code[c->n++] = instruction;
 }
 
+static void calls_add_all(struct calls *c, const struct sock_filter *code,
+			  size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		calls_add(c, code[i]);
+}
+
 /* The number is loaded: what this call gets. */
 static void calls_answer(struct calls *c, int nr, uint32_t action)
 {
-	calls_add(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  (uint32_t)nr, 0, 1));
-	calls_add(c, (struct sock_filter)RETURN(action));
+	calls_add(c, (struct sock_filter)FILTER_JUMP_IF((uint32_t)nr, 0, 1));
+	calls_add(c, (struct sock_filter)FILTER_RETURN(action));
 }
 
 static bool calls_need_write(const struct permit *p)
@@ -80,16 +70,15 @@ static bool calls_need_write(const struct permit *p)
 static void calls_refuse_truncation(struct calls *c, int nr, unsigned int flags)
 {
 	const struct sock_filter code[] = {
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 5),
+		FILTER_JUMP_IF((uint32_t)nr, 0, 5),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, flags),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, O_TRUNC | O_ACCMODE),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, O_TRUNC | O_RDONLY, 0, 1),
-		RETURN(SECCOMP_RET_ERRNO | EACCES),
-		RETURN(SECCOMP_RET_ALLOW),
+		FILTER_MASK(O_TRUNC | O_ACCMODE),
+		FILTER_JUMP_IF(O_TRUNC | O_RDONLY, 0, 1),
+		FILTER_REFUSE(EACCES),
+		FILTER_RETURN(SECCOMP_RET_ALLOW),
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(code); i++)
-		calls_add(c, code[i]);
+	calls_add_all(c, code, ARRAY_SIZE(code));
 }
 
 static bool calls_must_mind_truncation(const struct permit *p)
@@ -114,14 +103,16 @@ static void calls_mind_truncation(struct calls *c)
 
 static void calls_fill(struct calls *c, const struct permit *p)
 {
-	calls_add(c, (struct sock_filter)LOAD(arch));
-	calls_add(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  CALLS_ARCH, 1, 0));
-	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS));
-	calls_add(c, (struct sock_filter)LOAD(nr));
-	calls_add(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
-						  CALLS_OTHER_ABI, 0, 1));
-	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS));
+	static const struct sock_filter start[] = {
+		FILTER_LOAD(arch),
+		FILTER_JUMP_IF(FILTER_ARCH, 1, 0),
+		FILTER_REFUSE(ENOSYS),
+		FILTER_LOAD(nr),
+		FILTER_JUMP_IF_ANY(FILTER_OTHER_ABI, 0, 1),
+		FILTER_REFUSE(ENOSYS),
+	};
+
+	calls_add_all(c, start, ARRAY_SIZE(start));
 	/* What goes through a ring passes no filter. */
 	calls_answer(c, SYS_io_uring_setup, SECCOMP_RET_ERRNO | ENOSYS);
 	if (!p->run) {
@@ -133,7 +124,7 @@ static void calls_fill(struct calls *c, const struct permit *p)
 		calls_answer(c, calls_of_write[i], SECCOMP_RET_ERRNO | EACCES);
 	if (calls_must_mind_truncation(p))
 		calls_mind_truncation(c);
-	calls_add(c, (struct sock_filter)RETURN(SECCOMP_RET_ALLOW));
+	calls_add(c, (struct sock_filter)FILTER_RETURN(SECCOMP_RET_ALLOW));
 }
 
 int permit_calls_apply(const struct permit *p, const struct permit_place *place,
