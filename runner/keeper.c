@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "runner/doors.h"
+#include "runner/permit.h"
 #include "runner/pod.h"
 #include "runner/relay.h"
 #include "runner/runner.h"
@@ -91,15 +92,9 @@ void keeper_free(struct keeper *k)
 /* Whether the script may do everything: then it has no pod. */
 static bool keeper_allows_all(const json_t *assign)
 {
-	static const char *const names[] = { "net", "read", "write", "env",
-					     "run" };
-	const json_t *p = json_object_get(assign, "permissions");
+	struct permit p;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!json_is_true(json_object_get(p, names[i])))
-			return false;
-	}
-	return true;
+	return !permit_parse(&p, assign) && permit_is_open(&p);
 }
 
 static void keeper_close_others(const int *keep, size_t n)

@@ -3,9 +3,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+
+#include "runner/told.h"
 
 static void parent_on_ended(int fd, short what, void *ctx)
 {
@@ -14,20 +15,13 @@ static void parent_on_ended(int fd, short what, void *ctx)
 	p->on_ended(p->ctx);
 }
 
-static bool parent_is_to_be_left(void)
-{
-	struct sigaction now;
-
-	return !sigaction(SIGHUP, NULL, &now) && now.sa_handler == SIG_IGN;
-}
-
 int parent_init(struct parent *p, struct event_base *base,
 		void (*on_ended)(void *ctx), void *ctx)
 {
 	pid_t pid = getppid();
 
 	*p = (struct parent){ .fd = -1, .on_ended = on_ended, .ctx = ctx };
-	if (pid <= 0 || parent_is_to_be_left())
+	if (pid <= 0 || told_ignores_hangup())
 		return 0;
 	/* Not PDEATHSIG, which asks for the thread that started us; but that
 	 * where there is nothing better (before Linux 5.3). */

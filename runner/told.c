@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/signalfd.h>
 
 static void told_on_readable(int fd, short what, void *ctx)
@@ -15,8 +14,7 @@ static void told_on_readable(int fd, short what, void *ctx)
 		t->on_told((int)info.ssi_signo, (pid_t)info.ssi_pid, t->ctx);
 }
 
-/* As nohup(1) has it. */
-static bool told_ignores_hangup(void)
+bool told_ignores_hangup(void)
 {
 	struct sigaction now;
 
