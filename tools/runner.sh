@@ -9,31 +9,17 @@ RUNNER_OPTIONS=(
 RUNNER_SYSROOT=build/arm64/sysroot
 
 # apt with lists and packages of its own, for arm64: nothing about this machine
-# changes, and no root is needed.
+# changes, and no root is needed. Its sources must have arm64, too: Debian's
+# have, on Ubuntu "ports" has to be among them.
 runner_apt() {
-	local state=$ROOT/build/arm64/apt sources=()
+	local state=$ROOT/build/arm64/apt
 	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
 	: >"$state/status"
-	# Ubuntu has arm64 on other servers.
-	if [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; then
-		runner_ubuntu_sources >"$state/ports.list"
-		sources=(-o Dir::Etc::sourcelist="$state/ports.list"
-			-o Dir::Etc::sourceparts=-)
-	fi
 	apt-get -qq -o Dir::State="$state" -o Dir::State::lists="$state/lists" \
 		-o Dir::State::status="$state/status" \
 		-o Dir::Cache="$state/cache" -o APT::Sandbox::User= \
 		-o Debug::NoLocking=1 -o APT::Architecture=arm64 \
-		-o APT::Architectures::=arm64 "${sources[@]}" "$@"
-}
-
-runner_ubuntu_sources() {
-	local name suite
-	name=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	for suite in "$name" "$name-updates" "$name-security"; do
-		echo "deb $PORTS $suite" \
-			"main universe"
-	done
+		-o APT::Architectures::=arm64 "$@"
 }
 
 # The libraries' static archives and headers; made once, renamed when whole.
