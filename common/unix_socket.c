@@ -28,10 +28,9 @@ int unix_socket_address_in(struct sockaddr_un *out, const char *dir,
 	return n < 0 || (size_t)n >= sizeof(out->sun_path) ? -ENAMETOOLONG : 0;
 }
 
-int unix_socket_connect(const struct sockaddr_un *addr, int flags)
+static int connect_to(const struct sockaddr_un *addr, int type)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX,
-					SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	_cleanup_close_ int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	int r;
 
 	if (fd < 0 ||
@@ -42,7 +41,17 @@ int unix_socket_connect(const struct sockaddr_un *addr, int flags)
 	return r;
 }
 
-static int remove_stale(const struct sockaddr_un *addr)
+int unix_socket_connect(const struct sockaddr_un *addr, int flags)
+{
+	return connect_to(addr, SOCK_STREAM | flags);
+}
+
+int unix_socket_connect_packets(const struct sockaddr_un *addr, int flags)
+{
+	return connect_to(addr, SOCK_SEQPACKET | flags);
+}
+
+static int remove_stale(const struct sockaddr_un *addr, int type)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -51,7 +60,7 @@ static int remove_stale(const struct sockaddr_un *addr)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = unix_socket_connect(addr, SOCK_NONBLOCK);
+	fd = connect_to(addr, type | SOCK_NONBLOCK);
 	if (fd >= 0 || fd == -EAGAIN)
 		return -EADDRINUSE;
 	if (fd != -ECONNREFUSED)
@@ -59,12 +68,12 @@ static int remove_stale(const struct sockaddr_un *addr)
 	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int listen_at(const struct sockaddr_un *addr, mode_t mode)
+static int listen_at(const struct sockaddr_un *addr, int type, mode_t mode)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	/* Before bind, so that it is never wider than asked for; the umask
@@ -83,9 +92,20 @@ static int listen_at(const struct sockaddr_un *addr, mode_t mode)
 	return r;
 }
 
+static int replace_and_listen(const struct sockaddr_un *addr, int type,
+			      mode_t mode)
+{
+	int r = remove_stale(addr, type);
+
+	return r < 0 ? r : listen_at(addr, type, mode);
+}
+
 int unix_socket_listen(const struct sockaddr_un *addr, mode_t mode)
 {
-	int r = remove_stale(addr);
+	return replace_and_listen(addr, SOCK_STREAM, mode);
+}
 
-	return r < 0 ? r : listen_at(addr, mode);
+int unix_socket_listen_packets(const struct sockaddr_un *addr, mode_t mode)
+{
+	return replace_and_listen(addr, SOCK_SEQPACKET, mode);
 }

@@ -20,3 +20,9 @@ int unix_socket_connect(const struct sockaddr_un *addr, int flags) MUST_CHECK;
  * stale socket file is replaced; -EADDRINUSE if somebody answers on it, -EEXIST
  * if it is something else. */
 int unix_socket_listen(const struct sockaddr_un *addr, mode_t mode) MUST_CHECK;
+
+/* The same, for messages: SOCK_SEQPACKET. */
+int unix_socket_connect_packets(const struct sockaddr_un *addr,
+				int flags) MUST_CHECK;
+int unix_socket_listen_packets(const struct sockaddr_un *addr,
+			       mode_t mode) MUST_CHECK;

@@ -89,25 +89,16 @@ static int ssh_sidecar_start(struct ssh_sidecar *s,
 
 /* --- the gateway ---------------------------------------------------------------- */
 
-static int ssh_sidecar_dial(const char *run_dir, const char *name, int type)
+static int ssh_sidecar_dial(const char *run_dir, const char *name,
+			    int (*dial)(const struct sockaddr_un *, int))
 {
-	char path[PATH_MAX];
+	char dir[PATH_MAX];
 	struct sockaddr_un address;
-	int fd, r;
+	int r;
 
-	snprintf(path, sizeof(path), "%s/gateway/%s", run_dir, name);
-	r = unix_socket_address(&address, path);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
+	snprintf(dir, sizeof(dir), "%s/gateway", run_dir);
+	r = unix_socket_address_in(&address, dir, name);
+	return r < 0 ? r : dial(&address, SOCK_NONBLOCK);
 }
 
 static int ssh_sidecar_sit(struct ssh_sidecar *s,
@@ -115,12 +106,14 @@ static int ssh_sidecar_sit(struct ssh_sidecar *s,
 {
 	const char *run_dir = spec->shared->run_dir;
 
-	s->control = ssh_sidecar_dial(run_dir, "control.sock", SOCK_STREAM);
+	s->control = ssh_sidecar_dial(run_dir, "control.sock",
+				      unix_socket_connect);
 	if (s->control < 0)
 		return s->control;
 	if (!spec->door)
 		return 0;
-	s->door = ssh_sidecar_dial(run_dir, "door.sock", SOCK_SEQPACKET);
+	s->door = ssh_sidecar_dial(run_dir, "door.sock",
+				   unix_socket_connect_packets);
 	if (s->door < 0)
 		return s->door;
 	s->serve = fcntl(s->door, F_DUPFD_CLOEXEC, 0);

@@ -243,7 +243,7 @@ static int door_open(const char *address)
 {
 	struct sockaddr_un addr;
 	uint64_t n;
-	int fd, r;
+	int r;
 
 	if (!strncmp(address, "fd:", 3)) {
 		if (option_parse_uint(address + 3, &n) < 0 || n > INT32_MAX ||
@@ -252,16 +252,7 @@ static int door_open(const char *address)
 		return (int)n;
 	}
 	r = unix_socket_address(&addr, address);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
+	return r < 0 ? r : unix_socket_connect_packets(&addr, 0);
 }
 
 int door_new(struct door **out, struct event_base *base, const char *address,

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/http/server.h"
 #include "common/log.h"
@@ -11,7 +14,8 @@
 struct doorway {
 	struct doorway_config config;
 	struct door *door;
-	struct proxy *proxy; /* NULL: not yet, or for nobody */
+	struct proxy *proxy; /* NULL: not yet */
+	char *execution;     /* of a gateway's door, once it was said */
 };
 
 static void doorway_on_api(void *ctx, int fd)
@@ -23,10 +27,26 @@ static void doorway_on_api(void *ctx, int fd)
 			      "closed");
 }
 
+/* Of a gateway: whose it is was said before that one had its seat. Without
+ * memory there is no proxy. */
+static void doorway_start_proxy(struct doorway *d)
+{
+	struct metrics *metrics;
+
+	if (!d->execution)
+		return;
+	metrics = d->config.on_execution(d->config.ctx, d->execution);
+	if (metrics &&
+	    proxy_new(&d->proxy, d->config.base, d->door, metrics) < 0)
+		d->proxy = NULL;
+}
+
 static void doorway_on_proxy(void *ctx, int fd)
 {
 	struct doorway *d = ctx;
 
+	if (!d->proxy)
+		doorway_start_proxy(d);
 	if (d->proxy)
 		proxy_adopt(d->proxy, fd);
 	else
@@ -36,15 +56,9 @@ static void doorway_on_proxy(void *ctx, int fd)
 static void doorway_on_execution(void *ctx, const char *execution)
 {
 	struct doorway *d = ctx;
-	struct metrics *metrics;
 
-	if (d->proxy || !d->config.on_execution)
-		return;
-	metrics = d->config.on_execution(d->config.ctx, execution);
-	/* Without memory there is no proxy: its connections are closed. */
-	if (metrics &&
-	    proxy_new(&d->proxy, d->config.base, d->door, metrics) < 0)
-		d->proxy = NULL;
+	if (!d->execution && d->config.on_execution)
+		d->execution = strdup(execution);
 }
 
 static void doorway_on_lost(void *ctx, const char *reason)
@@ -110,6 +124,7 @@ void doorway_free(struct doorway *d)
 		return;
 	proxy_free(d->proxy);
 	door_free(d->door);
+	free(d->execution);
 	free(d);
 }
 

@@ -19,8 +19,9 @@ struct doorway_config {
 	struct event_base *base;
 	struct http_server *server;
 	/* Where the proxy counts. NULL, in a gateway: the door's first message
-	 * says whose it is, and on_execution whose metrics those are; NULL for
-	 * an execution that is not here, and nothing is proxied. */
+	 * says whose it is, and on_execution, asked with the script's first
+	 * connection, whose metrics those are; NULL for an execution that is
+	 * not here, and nothing is proxied. */
 	struct metrics *metrics;
 	struct metrics *(*on_execution)(void *ctx, const char *execution);
 	/* The door is shut; not to be freed from within; may be NULL. */

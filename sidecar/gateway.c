@@ -14,8 +14,9 @@
 #include "common/http/tls.h"
 #include "common/log.h"
 #include "sidecar/execution.h"
-#include "sidecar/gateway_control.h"
+#include "sidecar/gateway_doorways.h"
 #include "sidecar/gateway_request.h"
+#include "sidecar/gateway_socket.h"
 #include "sidecar/idle.h"
 #include "sidecar/listen.h"
 #include "sidecar/options.h"
@@ -27,7 +28,8 @@ struct gateway {
 	struct event_base *base;
 	struct http_tls *tls;
 	struct http_server *server;
-	struct gateway_control *control;
+	struct gateway_socket *control;
+	struct gateway_doorways *doorways; /* NULL: no --door */
 	struct gateway_door door;
 	struct buf ready; /* payload of READY */
 	struct event *sigterm, *sigint, *sighup;
@@ -55,6 +57,7 @@ static void on_lost(struct seat *seat, void *ctx)
 	struct gateway *g = e->owner;
 
 	seat_table_end(g->door.seats, e);
+	gateway_doorways_end(g->doorways, e);
 	if (seat_execution(seat))
 		execution_end_reads(seat_execution(seat));
 }
@@ -65,6 +68,7 @@ static void on_gone(struct seat *seat, bool failed, void *ctx)
 	struct gateway *g = e->owner;
 
 	seat_table_end(g->door.seats, e);
+	gateway_doorways_end(g->doorways, e);
 	e->gone = true;
 	event_active(g->reap, EV_TIMEOUT, 0);
 }
@@ -138,6 +142,8 @@ static void read_health(const void *ctx, struct health *out)
 
 	http_server_get_stats(g->server, &stats);
 	out->gauges.connections = stats.connections_open;
+	out->gauges.proxy_connections = gateway_doorways_connections(
+		g->doorways);
 	out->state = g->stopping ? "draining" : "ready";
 	out->ready = !g->stopping;
 	for (e = seat_table_first(g->door.seats); e; e = TAILQ_NEXT(e, link))
@@ -154,7 +160,7 @@ static void on_stop(evutil_socket_t number, short what, void *arg)
 	if (g->stopping)
 		return;
 	g->stopping = true;
-	gateway_control_free(g->control);
+	gateway_socket_free(g->control);
 	g->control = NULL;
 	for (e = seat_table_first(g->door.seats); e; e = TAILQ_NEXT(e, link))
 		seat_drain(e->seat, number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -238,6 +244,29 @@ static int set_up_listeners(struct gateway *g, char *err, size_t err_size)
 	return r < 0 || !buf_cstr(&g->ready) ? -ENOMEM : 0;
 }
 
+/* The door is the last one: who reaches it reaches everything. */
+static int set_up_sockets(struct gateway *g, char *err, size_t err_size)
+{
+	const struct gateway_socket_config control = {
+		.base = g->base,
+		.address = g->options->control,
+		.on_connection = on_stream,
+		.ctx = g,
+	};
+	const struct gateway_doorways_config doorways = {
+		.base = g->base,
+		.server = g->server,
+		.seats = g->door.seats,
+		.address = g->options->door,
+	};
+	int r = gateway_socket_new(&g->control, &control, err, err_size);
+
+	return r || !g->options->door
+		       ? r
+		       : gateway_doorways_new(&g->doorways, &doorways, err,
+					      err_size);
+}
+
 static int set_up_server(struct gateway *g, char *err, size_t err_size)
 {
 	const struct sidecar_options *o = g->options;
@@ -255,8 +284,7 @@ static int set_up_server(struct gateway *g, char *err, size_t err_size)
 	    (r = idle_init(&g->idle, g->base, g->server)) ||
 	    (r = set_up_listeners(g, err, err_size)))
 		return r;
-	return gateway_control_new(&g->control, g->base, o->control, on_stream,
-				   g, err, err_size);
+	return set_up_sockets(g, err, err_size);
 }
 
 int gateway_new(struct gateway **out, const struct sidecar_options *options,
@@ -300,7 +328,8 @@ void gateway_free(struct gateway *g)
 {
 	if (!g)
 		return;
-	gateway_control_free(g->control);
+	gateway_socket_free(g->control);
+	gateway_doorways_free(g->doorways);
 	http_server_free(g->server);
 	gateway_door_deinit(&g->door);
 	http_tls_free(g->tls);

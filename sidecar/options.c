@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "sidecar/gateway_control.h"
+#include "sidecar/gateway_socket.h"
 
 #define OFFSET(field) offsetof(struct sidecar_options, field)
 
@@ -20,9 +20,9 @@ const struct option_spec sidecar_option_specs[] = {
 	  "listen on ::1 where there is IPv6 (default: localhost:8081)" },
 	{ "proxy", 0, OPTION_STRING, OFFSET(proxy), "localhost:PORT|fd:N", NULL,
 	  "where scripts find the egress proxy; needs --door" },
-	{ "door", 0, OPTION_STRING, OFFSET(door), "PATH|fd:N", NULL,
+	{ "door", 0, OPTION_STRING, OFFSET(door), "PATH|fd:N|listen:PATH", NULL,
 	  "the orchestrator's socket that connections to the outside come "
-	  "from" },
+	  "from; of a gateway: where it listens for them" },
 	{ "backend", 'b', OPTION_STRING, OFFSET(backend),
 	  "unix:PATH|https://HOST:PORT",
 	  "unix:/run/cronium/backend/backend.sock",
@@ -49,21 +49,36 @@ const struct option_spec sidecar_option_specs[] = {
 };
 const size_t sidecar_n_option_specs = ARRAY_SIZE(sidecar_option_specs);
 
-static const char *check_gateway(const struct sidecar_options *o)
+static bool listens(const char *address)
 {
-	bool listens = !strncmp(o->control, GATEWAY_CONTROL_PREFIX,
-				strlen(GATEWAY_CONTROL_PREFIX));
+	return address && !strncmp(address, GATEWAY_SOCKET_PREFIX,
+				   strlen(GATEWAY_SOCKET_PREFIX));
+}
 
-	if (!o->gateway && (o->tls_cert || o->tls_key || o->metrics))
+static const char *check_sidecar(const struct sidecar_options *o)
+{
+	if (o->tls_cert || o->tls_key || o->metrics)
 		return "--tls-cert, --tls-key and --metrics are for a gateway; "
 		       "say --gateway";
-	if (!o->gateway && listens)
-		return "--control listen:PATH is for a gateway; say --gateway";
-	if (!o->gateway)
-		return NULL;
-	if (!listens)
+	if (listens(o->control) || listens(o->door))
+		return "listen:PATH, of --control and --door, is for a "
+		       "gateway; say --gateway";
+	if (o->proxy && !o->door)
+		return "--proxy needs --door: the orchestrator connects";
+	return NULL;
+}
+
+static const char *check_gateway(const struct sidecar_options *o)
+{
+	if (!listens(o->control))
 		return "--control has to be listen:PATH for a gateway: each "
 		       "connection there is one execution";
+	if (o->door && !listens(o->door))
+		return "--door has to be listen:PATH for a gateway: each "
+		       "connection there is one execution's";
+	if (o->proxy)
+		return "--proxy is not for a gateway: its connections come in "
+		       "by --door";
 	if (!o->listen.n)
 		return "--listen HOST:PORT is missing: a gateway says where "
 		       "scripts reach it";
@@ -97,12 +112,7 @@ int sidecar_options_parse(struct sidecar_options *out, int argc, char **argv,
 			 "sidecar names its control socket");
 		return -EINVAL;
 	}
-	if (out->proxy && !out->door) {
-		snprintf(err, err_size,
-			 "--proxy needs --door: the orchestrator connects");
-		return -EINVAL;
-	}
-	wrong = check_gateway(out);
+	wrong = out->gateway ? check_gateway(out) : check_sidecar(out);
 	if (wrong)
 		snprintf(err, err_size, "%s", wrong);
 	return wrong ? -EINVAL : 0;
