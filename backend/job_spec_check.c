@@ -138,15 +138,15 @@ static void check_env_entry(struct violations *c, const char *name,
 			       "\"%.40s\" is not a name of letters, digits "
 			       "and _",
 			       name);
-	else if (!strncmp(name, "CRONIUM_", 8))
-		violations_add(c, "env",
-			       "\"%.40s\": names with CRONIUM_ are reserved",
-			       name);
 	else if (runtime_config_env_refused(name))
-		violations_add(c, "env",
-			       "\"%.40s\" would change what is loaded or run: "
-			       "no script gets it",
-			       name);
+		violations_add(
+			c, "env",
+			strncmp(name, "CRONIUM_", 8)
+				? "\"%.40s\" would change what is loaded "
+				  "or run: no script gets it"
+				: "\"%.40s\": names with CRONIUM_ are "
+				  "reserved",
+			name);
 	if (!json_is_string(v))
 		violations_add(c, "env", "\"%.40s\" must be a string, not %s",
 			       name, json_type_name(v));

@@ -133,6 +133,7 @@ static void launch_permit(const struct assignment *a, const char *program,
 		.work_dir = a->work_dir,
 		.program = program,
 		.path = path ? path : ENVIRONMENT_PATH,
+		.ca_file = getenv("CRONIUM_CA_FILE"),
 		.gate_fd = c->gate_fd,
 	};
 	int error, r;

@@ -43,6 +43,7 @@ struct permit_place {
 	const char *work_dir;
 	const char *program; /* the interpreter's file */
 	const char *path;    /* of the runner: where Bash's programs lie */
+	const char *ca_file; /* CRONIUM_CA_FILE of the script, or NULL */
 	int gate_fd;         /* the child's end, runner/gate.h */
 };
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "runner/ca_file.h"
 #include "runner/command.h"
 #include "runner/elf_loader.h"
 #include "runner/gate.h"
@@ -90,12 +91,24 @@ static const char *const paths_sinks[] = {
 /* What sdk/bash/cronium.sh starts. */
 static const char *const paths_bash_programs[] = { "curl", "jq" };
 
+static int paths_add_fd(const struct paths *s, int fd, uint64_t rights)
+{
+	const struct landlock_path_beneath_attr rule = {
+		.allowed_access = rights,
+		.parent_fd = fd,
+	};
+
+	return syscall(SYS_landlock_add_rule, s->fd, LANDLOCK_RULE_PATH_BENEATH,
+		       &rule, 0) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* Adds the rights to path and all below it. 0, or negative errno where it is
  * not there or out of the user's reach. */
 static int paths_add(const struct paths *s, const char *path, int flags,
 		     uint64_t rights)
 {
-	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
@@ -108,14 +121,9 @@ static int paths_add(const struct paths *s, const char *path, int flags,
 		if (fstat(fd, &st) < 0)
 			return -errno;
 		if (!S_ISDIR(st.st_mode))
-			rule.allowed_access &= PATHS_OF_FILES;
+			rights &= PATHS_OF_FILES;
 	}
-	rule.parent_fd = fd;
-	if (rule.allowed_access &&
-	    syscall(SYS_landlock_add_rule, s->fd, LANDLOCK_RULE_PATH_BENEATH,
-		    &rule, 0) < 0)
-		return -errno;
-	return 0;
+	return rights ? paths_add_fd(s, fd, rights) : 0;
 }
 
 static int paths_allow(const struct paths *s, const char *path, uint64_t rights)
@@ -199,6 +207,25 @@ static void paths_allow_list(const struct paths *s, const json_t *list,
 	}
 }
 
+/* The SDKs read it to call a gateway with a certificate of one's own. */
+static void paths_allow_ca_file(const struct paths *s, const char *path)
+{
+	uint64_t rights = s->handled & LANDLOCK_ACCESS_FS_READ_FILE;
+	char text[GATE_TEXT_BYTES];
+	_cleanup_close_ int fd = -1;
+
+	if (!path || !*path || !rights)
+		return;
+	fd = ca_file_open(path);
+	if (fd >= 0 && !paths_add_fd(s, fd, rights))
+		return;
+	snprintf(text, sizeof(text),
+		 "CRONIUM_CA_FILE=%s: there are no certificates in PEM to be "
+		 "read where the script runs",
+		 path);
+	gate_tell(s->gate_fd, text);
+}
+
 /* The programs of Bash's SDK. */
 static void paths_allow_bash(const struct paths *s, const char *path,
 			     struct gate_programs *programs)
@@ -274,6 +301,7 @@ int permit_paths_apply(const struct permit *p, const struct permit_place *place,
 	paths_allow_defaults(&s);
 	paths_allow_program(&s, place->program);
 	(void)paths_allow(&s, place->work_dir, PATHS_READ);
+	paths_allow_ca_file(&s, place->ca_file);
 	paths_allow_list(&s, p->read, "--allow-read", PATHS_READ);
 	paths_allow_list(&s, p->write, "--allow-write", PATHS_WRITE);
 	if (permit_is_all(p->write))

@@ -520,16 +520,25 @@ static void test_env_refused(void **state)
 		"GLIBC_TUNABLES",
 		"MALLOC_CHECK_",
 		"CRONIUM_RUNTIME_API",
+		"CRONIUM_CA_FILE_",
 		"OPENSSL_CONF",
 	};
 	static const char *const allowed[] = {
-		"PATH",       "PYTHONPATH",
-		"NODE_PATH",  "NODE_ENV",
-		"TZ",         "HOME",
-		"LD",         "ENVIRONMENT",
-		"ld_preload", "NODE_EXTRA_CA_CERTS",
-		"",           "PYTHONUNBUFFERED",
-		"HTTP_PROXY", "CRONIUM",
+		"PATH",
+		"PYTHONPATH",
+		"NODE_PATH",
+		"NODE_ENV",
+		"TZ",
+		"HOME",
+		"LD",
+		"ENVIRONMENT",
+		"ld_preload",
+		"NODE_EXTRA_CA_CERTS",
+		"",
+		"PYTHONUNBUFFERED",
+		"HTTP_PROXY",
+		"CRONIUM",
+		"CRONIUM_CA_FILE",
 	};
 
 	(void)state;
