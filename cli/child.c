@@ -116,10 +116,10 @@ void child_stop(struct child *c)
 	child_set_timer(c, c->pid ? c->config.stop_ms : 0);
 }
 
-void child_kill(struct child *c)
+void child_signal(struct child *c, int number)
 {
-	if (c->pid)
-		kill(c->pid, SIGKILL);
+	if (c && c->pid)
+		kill(c->pid, number);
 }
 
 static void child_restart(struct child *c)

@@ -42,8 +42,8 @@ void child_free(struct child *c); /* kills it */
 int child_start(struct child *c) MUST_CHECK;
 /* on_stopped follows, also where it did not run; never from within. */
 void child_stop(struct child *c);
-/* At once, by SIGKILL. */
-void child_kill(struct child *c);
+/* Where it runs. NULL is fine. */
+void child_signal(struct child *c, int number);
 /* From SIGCHLD: true if the process was this child. */
 bool child_reaped(struct child *c, pid_t pid, int status);
 /* "exit code 1", "signal 9 (Killed)" */

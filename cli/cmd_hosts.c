@@ -39,7 +39,8 @@ static const struct option_spec hosts_specs[] = {
 	HOSTS_OPTION("mode", 0, OPTION_STRING, mode, "MODE", "tunnel",
 		     "add: tunnel, or direct: scripts call the gateway"),
 	HOSTS_OPTION("read-only", 0, OPTION_FLAG, read_only, NULL, NULL,
-		     "add: jobs there write no variables"),
+		     "add: jobs there write no variables and set no "
+		     "condition"),
 	CLI_SERVER_OPTIONS,
 };
 

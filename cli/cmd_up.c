@@ -22,6 +22,8 @@ struct up_options {
 	const char *tools_dir, *tools_ca_file;
 	struct option_list executors, tools_allow, egress_allow, ssh_keys;
 	const char *ssh_known_hosts;
+	struct up_gateway gateway;
+	const char *rate_requests;
 	bool embedded;
 };
 
@@ -67,6 +69,19 @@ static const struct option_spec up_specs[] = {
 		  NULL,
 		  "the keys of hosts that have none pinned; default: "
 		  "~/.ssh/known_hosts"),
+	UP_OPTION("gateway", 0, OPTION_STRING, gateway.listen, "HOST:PORT",
+		  NULL,
+		  "where the gateway answers: scripts on hosts of the mode "
+		  "direct call it, over HTTPS"),
+	UP_OPTION("gateway-cert", 0, OPTION_STRING, gateway.cert, "FILE", NULL,
+		  "its certificate chain, PEM; read again on SIGHUP"),
+	UP_OPTION("gateway-key", 0, OPTION_STRING, gateway.key, "FILE", NULL,
+		  "its private key, PEM"),
+	UP_OPTION("gateway-url", 0, OPTION_STRING, gateway.url, "URL", NULL,
+		  "how the hosts reach it: https://HOST[:PORT]"),
+	UP_OPTION("rate-requests", 0, OPTION_STRING, rate_requests,
+		  "RATE/BURST", "6000/1000",
+		  "of the gateway: requests with one token, a minute; 0: any"),
 	UP_OPTION("tools-ca-file", 0, OPTION_STRING, tools_ca_file, "FILE",
 		  NULL, "whom tools trust, instead of the system's list; PEM"),
 	UP_OPTION("log-level", 0, OPTION_STRING, log_level, "LEVEL", "info",
@@ -107,15 +122,46 @@ static int up_check_rate(const char *name, const char *value)
 	return r;
 }
 
+static int up_check_gateway(const struct up_gateway *g)
+{
+	const struct {
+		const char *name, *value;
+	} parts[] = {
+		{ "gateway HOST:PORT", g->listen },
+		{ "gateway-cert FILE", g->cert },
+		{ "gateway-key FILE", g->key },
+		{ "gateway-url URL", g->url },
+	};
+	const char *given = NULL, *missing = NULL;
+
+	for (size_t i = ARRAY_SIZE(parts); i--;)
+		*(parts[i].value ? &given : &missing) = parts[i].name;
+	if (given && missing) {
+		output_error("--%s is missing: a gateway needs --gateway, "
+			     "--gateway-cert, --gateway-key and --gateway-url",
+			     missing);
+		return -EINVAL;
+	}
+	if (g->url && (strncmp(g->url, "https://", 8) ||
+		       !g->url[8 + strspn(g->url + 8, "/")])) {
+		output_error("--gateway-url %s: give https://HOST[:PORT], as "
+			     "the hosts reach the gateway",
+			     g->url);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int up_check(const struct up_options *o)
 {
 	enum log_level level;
 	enum log_format format;
 
 	if (up_check_rate("rate-forward", o->rate_forward) < 0 ||
-	    up_check_rate("rate-tools", o->rate_tools) < 0)
+	    up_check_rate("rate-tools", o->rate_tools) < 0 ||
+	    up_check_rate("rate-requests", o->rate_requests) < 0 ||
+	    up_check_gateway(&o->gateway) < 0)
 		return -EINVAL;
-
 	if (log_level_parse(o->log_level, &level) < 0) {
 		output_error("--log-level %s: error, warn, info or debug is "
 			     "expected",
@@ -171,13 +217,16 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.egress_allow = &o->egress_allow,
 		.ssh_keys = &o->ssh_keys,
 		.ssh_known_hosts = o->ssh_known_hosts,
+		.gateway = o->gateway,
+		.rate_requests = o->rate_requests,
 		.embedded = o->embedded,
 	};
 	_cleanup_close_ int lock_fd = -1;
 
 	if (up_check(o) < 0 || place_find(&place, &o->globals) < 0)
 		return CLI_USAGE;
-	if (place_make(&place) < 0)
+	if (place_make(&place) < 0 ||
+	    (o->gateway.listen && place_make_gateway(&place) < 0))
 		return CLI_FAILED;
 	lock_fd = up_lock(&place, o->embedded);
 	if (lock_fd < 0)
@@ -204,10 +253,12 @@ static void up_free_options(void *options)
 const struct command command_up = {
 	.name = "up",
 	.words = "",
-	.summary = "Runs the server: backend and orchestrator",
-	.details = "Both are processes of their own, started again when they "
+	.summary = "Runs the server: backend, orchestrator, gateway",
+	.details = "They are processes of their own, started again when they "
 		   "crash, and stopped in\norder on SIGTERM or Ctrl-C. The "
-		   "first API key is in DATA/api-key.\n",
+		   "first API key is in DATA/api-key. A gateway\n"
+		   "takes --gateway, --gateway-cert, --gateway-key and "
+		   "--gateway-url.\n",
 	.options = up_specs,
 	.n_options = ARRAY_SIZE(up_specs),
 	.options_bytes = sizeof(struct up_options),

@@ -116,7 +116,7 @@ struct job_options {
 			   "tool actions it may call, such as 'slack/*'; "     \
 			   "repeatable; default: all"),                        \
 		JOB_OPTION("read-only", 0, OPTION_FLAG, read_only, NULL, NULL, \
-			   "let it write no variables"),                       \
+			   "let it write no variables and set no condition"),  \
 		JOB_OPTION("dry-run", 0, OPTION_FLAG, dry_run, NULL, NULL,     \
 			   "show its tool actions instead of sending them"),   \
 		JOB_OPTION("name", 'n', OPTION_STRING, name, "NAME", NULL,     \

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/command.h"
 #include "cli/output.h"
@@ -112,6 +113,21 @@ int place_make(const struct place *p)
 	snprintf(log, sizeof(log), "%s/log", p->data);
 	r = place_make_dir(log);
 	return r < 0 ? r : place_make_dir(p->run);
+}
+
+int place_make_gateway(const struct place *p)
+{
+	char dir[PATH_MAX + 16];
+	int r;
+
+	snprintf(dir, sizeof(dir), "%s/gateway", p->run);
+	r = place_make_dir(dir);
+	if (!r && chmod(dir, 0700) < 0) {
+		r = -errno;
+		output_error("cannot keep others out of %s: %s", dir,
+			     strerror(-r));
+	}
+	return r;
 }
 
 static int place_try(const char *dir, int dir_len, const char *name, char *out,

@@ -26,5 +26,7 @@ struct place {
 int place_find(struct place *out, const struct cli_globals *globals) MUST_CHECK;
 /* Makes both, 0700. 0, or negative errno after an error message. */
 int place_make(const struct place *p) MUST_CHECK;
+/* RUN/gateway, 0700, even where it was wider. The same. */
+int place_make_gateway(const struct place *p) MUST_CHECK;
 /* The program NAME: beside this one, in ../libexec/cronium, or in $PATH. */
 int place_program(const char *name, char *out, size_t size) MUST_CHECK;

@@ -1,11 +1,13 @@
 /*
- * `cronium up`: backend and orchestrator as processes of their own.
+ * `cronium up`: backend and orchestrator as processes of their own, and the
+ * gateway where one is asked for.
  *
- *   STARTING ──(backend answers /readyz)──▶ READY ──▶ STOPPING ──▶ out
- *       └──(a child ends by itself, a signal)────────────▲
+ *   STARTING ──(backend answers /readyz, gateway listens)──▶ READY ─┐
+ *       └──(a child ends by itself, a signal)──▶ STOPPING ──▶ out   │
+ *                                                   ▲───────────────┘
  *
  * Stopping: the orchestrator first, so that it can still tell the backend how
- * its jobs ended; then the backend.
+ * its jobs ended; then the gateway, whose writes go to the backend; then that.
  */
 #pragma once
 
@@ -14,6 +16,12 @@
 
 struct option_list;
 struct place;
+
+/* All or none. */
+struct up_gateway {
+	const char *listen; /* HOST:PORT */
+	const char *cert, *key, *url;
+};
 
 struct up_config {
 	const struct place *place;
@@ -27,8 +35,10 @@ struct up_config {
 	const struct option_list *egress_allow;
 	const struct option_list *ssh_keys;
 	const char *ssh_known_hosts;
-	bool embedded; /* ends when nobody needs it */
-	int listen_fd; /* RUN/up.sock; taken */
+	struct up_gateway gateway; /* in place->run/gateway, which is there */
+	const char *rate_requests; /* of the gateway */
+	bool embedded;             /* ends when nobody needs it */
+	int listen_fd;             /* RUN/up.sock; taken */
 };
 
 /* Runs until it is told to stop. The exit code. */
