@@ -87,8 +87,8 @@ static void pod_on_sidecar_lost(void *ctx, const char *reason)
 
 	pod_drop_sidecar(p);
 	snprintf(detail, sizeof(detail),
-		 "the job's sidecar ended unexpectedly (%s); run the job again",
-		 reason);
+		 "the %s ended unexpectedly (%s); run the job again",
+		 p->a->host.direct ? "gateway" : "job's sidecar", reason);
 	if (p->state == POD_STOPPING) {
 		p->drained = true;
 		pod_report(p);

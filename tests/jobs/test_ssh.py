@@ -1,7 +1,6 @@
 """Jobs on hosts, over a real sshd: many over one connection, and every way in
 which a host, its key, or the network can let them down."""
 
-import glob
 import hashlib
 import os
 import pathlib
@@ -15,11 +14,12 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 
 from harness import BIN, Server  # noqa: E402
+from ssh_jobs import (  # noqa: E402
+    add, nothing_left, start, submit, wait_for, wait_running)
 from sshd import Sshd, fingerprint, keygen  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="a test's sshd needs root")
-GONE_S = 30
 NOTICED_S = 30
 RUNNER_NOTICED_S = 35  # two silent heartbeats, and the killing
 
@@ -30,19 +30,6 @@ HELLO = {
     "node": ("hello.js", "console.log("
              "'hello from ' + process.env.CRONIUM_EXECUTION_MODE)\n"),
 }
-
-
-def start(base, sshd, *options, keys=True):
-    more = ("--ssh-key", sshd.key) if keys else ()
-    return Server(base, "--executors", "ssh", "--ssh-known-hosts",
-                  "/dev/null", *more, *options)
-
-
-def add(server, sshd, name, key=None, user=None, port=None):
-    pin = ("--host-key", key) if key else ()
-    return server.cronium(
-        "hosts", "add", name, f"{user or sshd.user.pw_name}@{sshd.address}:"
-        f"{port or sshd.port}", *pin).ok()
 
 
 @pytest.fixture(scope="module")
@@ -88,38 +75,6 @@ def own(tmp_path):
     for thing in made:
         assert "Sanitizer" not in thing.log.read_text(), thing.log.read_text()
     assert not any(codes[::2])  # the servers'
-
-
-def wait_for(what, timeout=GONE_S):
-    deadline = time.monotonic() + timeout
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
-    return found
-
-
-def is_theirs(sshd, path):
-    try:
-        return os.stat(path).st_uid == sshd.user.pw_uid
-    except FileNotFoundError:
-        return False
-
-
-def nothing_left(sshd):
-    wait_for(lambda: not sshd.processes())
-    wait_for(lambda: not [d for d in glob.glob("/tmp/cronium-run-*")
-                          if is_theirs(sshd, d)])
-
-
-def submit(server, script, *options, host="web1"):
-    return server.cronium("submit", "--host", host, *options,
-                          script).ok().out.strip()
-
-
-def wait_running(server, sshd, job, what):
-    """Until the job's own process is there."""
-    server.wait_state(job, "running", "failed")
-    wait_for(lambda: [p for p in sshd.processes() if what in p[1]])
 
 
 # --- jobs ---------------------------------------------------------------------
