@@ -86,7 +86,8 @@ console.log("x".repeat(200000));
         bash="""
 echo "to stdout"
 echo "to stderr" >&2
-printf '%0200000d\\n' 0 | { read -r zeros; echo "${zeros//0/x}"; }
+printf 'x%.0s' {1..200000}
+echo
 """,
         log=("to stdout\n", "to stderr\n", "x" * 200000 + "\n"),
     ),
