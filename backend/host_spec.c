@@ -1,11 +1,11 @@
 #include "backend/host_spec.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/json.h"
+#include "common/net_host.h"
 #include "common/violations.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -32,7 +32,7 @@ static const char *host_quote(const json_t *v, char out[HOST_QUOTED_BYTES])
 
 /* --- names --------------------------------------------------------------- */
 
-static bool host_name_valid(const char *s)
+bool host_name_valid(const char *s)
 {
 	size_t len = strlen(s);
 
@@ -51,36 +51,15 @@ static bool host_user_valid(const char *s)
 
 /* --- addresses ----------------------------------------------------------- */
 
-static bool host_label_valid(const char *s, size_t len)
-{
-	return len > 0 && len <= HOST_LABEL_MAX_BYTES && s[0] != '-' &&
-	       s[len - 1] != '-' && strspn(s, LETTERS DIGITS "_-") >= len;
-}
-
-/* Of DNS; one whose last label is a number is an address gone wrong. */
-static bool host_dns_name_valid(const char *s)
-{
-	size_t len = 0;
-	const char *label = s;
-
-	if (!*s || strlen(s) > HOST_ADDRESS_MAX_BYTES)
-		return false;
-	for (;;) {
-		len = strcspn(label, ".");
-		if (!host_label_valid(label, len))
-			return false;
-		if (!label[len])
-			return strspn(label, DIGITS) != len;
-		label += len + 1;
-	}
-}
-
+/* One spelling of each: no brackets, no final dot. */
 static bool host_address_valid(const char *s)
 {
-	uint8_t address[sizeof(struct in6_addr)];
+	size_t len = strlen(s);
+	char normal[NET_HOST_BYTES];
+	enum net_host_kind kind;
 
-	return inet_pton(AF_INET, s, address) == 1 ||
-	       inet_pton(AF_INET6, s, address) == 1 || host_dns_name_valid(s);
+	return len && *s != '[' && s[len - 1] != '.' &&
+	       !net_host_normal(s, len, normal, &kind);
 }
 
 /* --- the members --------------------------------------------------------- */

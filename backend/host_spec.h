@@ -5,6 +5,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "backend/store_record.h"
 #include "common/buf.h"
@@ -12,13 +13,14 @@
 
 #define HOST_NAME_MAX_BYTES 64
 #define HOST_USER_MAX_BYTES 64
-#define HOST_ADDRESS_MAX_BYTES 253
-#define HOST_LABEL_MAX_BYTES 63
 #define HOST_PORT_DEFAULT 22
 
 enum {
 	HOST_SPEC_E_INVALID = 1, /* violations says why */
 };
+
+/* 1 to HOST_NAME_MAX_BYTES letters, digits, . _ -, the first no . or -. */
+bool host_name_valid(const char *name);
 
 /*
  * members: an object; name: that of the path. 0 with *out, whose strings are

@@ -22,7 +22,6 @@
 #define JOB_SPEC_LABEL_MAX_BYTES 256
 #define JOB_SPEC_PATTERNS_MAX_BYTES 2048 /* so that a token fits its limit */
 #define JOB_SPEC_TIMEOUT_MAX_MS (30LL * 24 * 3600 * 1000)
-#define JOB_SPEC_HOST_MAX_BYTES 64
 #define JOB_SPEC_VIOLATIONS_MAX VIOLATIONS_MAX
 
 enum {
@@ -44,5 +43,3 @@ const char *job_spec_runtime(const json_t *spec);
 /* A file name that is safe to make in the work dir and to hand to an
  * interpreter: no path, no control character, no leading dash. */
 bool job_spec_script_name_valid(const char *name);
-/* Whether it could be the name of a host (executor ssh). */
-bool job_spec_host_valid(const char *name);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/agent.h"
+#include "backend/host_spec.h"
 #include "backend/job_spec_impl.h"
 #include "common/id.h"
 #include "common/json.h"
@@ -250,11 +251,11 @@ void job_spec_check_host(struct violations *c, const struct job_spec_member *m,
 
 	if (json_is_null(v))
 		return;
-	if (!s || !job_spec_host_valid(s))
+	if (!s || !host_name_valid(s))
 		violations_add(c, m->name,
 			       "must be null or a host's name: 1 to %d "
-			       "letters, digits, \".\", \"_\" or \"-\"",
-			       JOB_SPEC_HOST_MAX_BYTES);
+			       "letters, digits, . _ -, the first no . or -",
+			       HOST_NAME_MAX_BYTES);
 }
 
 /* The id of another job; that there is one is the store's to say. */
@@ -278,15 +279,4 @@ bool job_spec_script_name_valid(const char *name)
 	return len > 0 && len <= JOB_SPEC_SCRIPT_NAME_MAX_BYTES &&
 	       name[0] != '-' && strcmp(name, ".") && strcmp(name, "..") &&
 	       !strchr(name, '/') && !strchr(name, '\\') && !has_control(name);
-}
-
-bool job_spec_host_valid(const char *name)
-{
-	static const char chars[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789._-";
-	size_t len = strlen(name);
-
-	return len > 0 && len <= JOB_SPEC_HOST_MAX_BYTES &&
-	       strspn(name, chars) == len;
 }
