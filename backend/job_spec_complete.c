@@ -6,24 +6,6 @@
 #include "common/json.h"
 #include "common/runtime_config.h"
 
-static const struct {
-	const char *suffix, *runtime;
-} job_spec_suffixes[] = {
-	{ ".py", "python" }, { ".js", "node" }, { ".mjs", "node" },
-	{ ".cjs", "node" },  { ".sh", "bash" }, { ".bash", "bash" },
-	{ ".ts", "bun" },    { ".mts", "bun" }, { ".cts", "bun" },
-};
-
-static const char *runtime_by_suffix(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	for (size_t i = 0; dot && i < ARRAY_SIZE(job_spec_suffixes); i++)
-		if (!strcmp(dot, job_spec_suffixes[i].suffix))
-			return job_spec_suffixes[i].runtime;
-	return NULL;
-}
-
 static const char *script_by_runtime(enum runtime_type type)
 {
 	static const char *const names[] = {
@@ -125,7 +107,7 @@ static json_t *spec_block(const json_t *in, bool payload)
 	int r = 0;
 
 	if (!type && script)
-		type = runtime_by_suffix(script);
+		type = runtime_type_name_by_suffix(script);
 	block = json_is_object(given) ? json_copy((json_t *)(uintptr_t)given)
 				      : json_object();
 	if (type && !json_object_get(block, "type"))

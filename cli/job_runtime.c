@@ -17,24 +17,13 @@
 
 static const struct job_runtime {
 	const char *name;
-	const char *const suffixes[4];
 	const char *const programs[4]; /* as #! lines name them */
 } job_runtimes[] = {
-	{ "python", { ".py" }, { "python", "pypy" } },
-	{ "node", { ".js", ".mjs", ".cjs" }, { "node", "nodejs" } },
-	{ "bash", { ".sh", ".bash" }, { "bash", "sh", "dash" } },
-	{ "bun", { ".ts", ".mts", ".cts" }, { "bun" } },
+	{ "python", { "python", "pypy" } },
+	{ "node", { "node", "nodejs" } },
+	{ "bash", { "bash", "sh", "dash" } },
+	{ "bun", { "bun" } },
 };
-
-static bool job_has_suffix(const char *name, const char *const *suffixes)
-{
-	const char *dot = strrchr(name, '.');
-
-	for (; dot && *suffixes; suffixes++)
-		if (!strcmp(dot, *suffixes))
-			return true;
-	return false;
-}
 
 /* "/usr/bin/env python3.11 -u" names python; digits and dots are versions. */
 static bool job_shebang_names(const char *line, const char *const *programs)
@@ -63,11 +52,11 @@ static bool job_shebang_names(const char *line, const char *const *programs)
 
 static const char *job_guess_runtime(const char *name, const struct buf *script)
 {
+	const char *by_suffix = runtime_type_name_by_suffix(name);
 	char line[JOB_SHEBANG_BYTES] = "";
 
-	for (size_t i = 0; i < ARRAY_SIZE(job_runtimes); i++)
-		if (job_has_suffix(name, job_runtimes[i].suffixes))
-			return job_runtimes[i].name;
+	if (by_suffix)
+		return by_suffix;
 	if (script->len < 2 || memcmp(script->data, "#!", 2) != 0)
 		return NULL;
 	snprintf(line, sizeof(line), "%.*s",

@@ -44,6 +44,26 @@ int runtime_type_parse(const char *s, enum runtime_type *out)
 	return -EINVAL;
 }
 
+const char *runtime_type_name_by_suffix(const char *file)
+{
+	static const struct {
+		const char *suffix;
+		enum runtime_type type;
+	} suffixes[] = {
+		{ ".py", RUNTIME_PYTHON }, { ".js", RUNTIME_NODE },
+		{ ".mjs", RUNTIME_NODE },  { ".cjs", RUNTIME_NODE },
+		{ ".sh", RUNTIME_BASH },   { ".bash", RUNTIME_BASH },
+		{ ".ts", RUNTIME_BUN },    { ".mts", RUNTIME_BUN },
+		{ ".cts", RUNTIME_BUN },
+	};
+	const char *dot = strrchr(file, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
+		if (!strcmp(dot, suffixes[i].suffix))
+			return runtime_types[suffixes[i].type];
+	return NULL;
+}
+
 static void set_default_u32(uint32_t *value, uint32_t def)
 {
 	if (!*value)

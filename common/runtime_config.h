@@ -137,6 +137,8 @@ bool runtime_environment_valid(const char *s);
 /* "python"; and back, in any case, trimmed: 0 or -EINVAL. */
 const char *runtime_type_name(enum runtime_type type);
 int runtime_type_parse(const char *s, enum runtime_type *out) MUST_CHECK;
+/* What the suffix of a file's name says, such as ".py"; NULL: nothing. */
+const char *runtime_type_name_by_suffix(const char *file);
 
 /* Whether an item of node_options is the option --name, in any spelling. */
 bool runtime_node_option_is(const char *item, const char *name);
