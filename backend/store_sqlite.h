@@ -5,8 +5,8 @@
  *   store_sqlite.c           threads, group commit
  *   store_sqlite_schema.c    tables
  *   store_sqlite_db.c        statements and errors
- *   store_sqlite_{job,family,queue,retry,host,log,stream,sweep,variable,change,runtime,tool,audit}.c
- *   operations
+ *   store_sqlite_{job,family,queue,retry,host,log,stream,sweep,variable,change,
+ *   runtime,tool,audit}.c    operations
  *
  * An operation may be run again after its transaction was rolled back. It
  * returns as store.h says: 0, STORE_E_*, or negative errno.

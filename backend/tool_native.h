@@ -2,8 +2,8 @@
  * Actions that Cronium does itself: jobs that a job starts. A child is
  * submitted as POST /v1/jobs would, with patterns that are within its
  * parent's, and its parent's runtime block, read_only, dry_run, executor, host,
- * memory, cpus and pids. It is idempotent by the parent's execution and key: the same call
- * again finds the same child.
+ * memory, cpus and pids. It is idempotent by the parent's execution and key:
+ * the same call again finds the same child.
  *
  *     parent's job ─▶ submission ─▶ submitted ─▶ reply
  *                                        └─(wait)─▶ follow ─▶ ended ─▶ reply

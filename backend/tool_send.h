@@ -1,7 +1,8 @@
 /*
  * One try of what was rendered: an HTTP request with its redirects, or an
  * email over SMTP, by libcurl in the loop. Where it connects to is checked
- * address by address (common/allow_list.h). Whether to try again is the caller's.
+ * address by address (common/allow_list.h). Whether to try again is the
+ * caller's.
  *
  *     tool_send_start() ─▶ sending ─▶ on_done, once, from the loop
  *                            └─▶ tool_send_cancel(): no on_done

@@ -27,8 +27,8 @@ extern const struct runtime_range runtime_ranges[RUNTIME_NUMBERS];
 
 /*
  * Writes an item's normal form to out, which has room for the item, and for
- * RUNTIME_NORMAL_GROWTH_BYTES where that begins with "[". NULL, or what is wrong
- * with it.
+ * RUNTIME_NORMAL_GROWTH_BYTES where that begins with "[". NULL, or what is
+ * wrong with it.
  */
 typedef const char *runtime_normal_fn(const struct runtime_config_options *o,
 				      const char *item, char *out);

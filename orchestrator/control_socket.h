@@ -16,8 +16,9 @@ struct control_socket;
 
 /*
  * Makes dir (mode 0755: the pod's users differ from ours, its parent is
- * private) and listens there; name is one of the above. on_fd is called once, from the loop, with a connected
- * non-blocking socket that the receiver owns. 0 or negative errno.
+ * private) and listens there; name is one of the above. on_fd is called once,
+ * from the loop, with a connected non-blocking socket that the receiver owns. 0
+ * or negative errno.
  */
 int control_socket_new(struct control_socket **out, struct event_base *base,
 		       const char *dir, const char *name,

@@ -45,9 +45,9 @@ int key_load(struct payload_key *key, const char *text, char *err,
 	}
 	r = payload_key_parse(key, text, strlen(text));
 	if (r < 0)
-		snprintf(
-			err, err_size,
-			"--key has no public key of P-256 after " PAYLOAD_KEY_PREFIX
-			": give its DER in base64, or a PEM file");
+		snprintf(err, err_size,
+			 "--key has no public key of P-256 after %s: give its "
+			 "DER in base64, or a PEM file",
+			 PAYLOAD_KEY_PREFIX);
 	return r;
 }

@@ -28,7 +28,8 @@ struct output {
 	bool mid_line; /* the last byte that went on ended no line */
 };
 
-/* Sets all but max_bytes, and takes fd. on_readable(fd, what, ctx). 0 or -ENOMEM. */
+/* Sets all but max_bytes, and takes fd. on_readable(fd, what, ctx). 0 or
+ * -ENOMEM. */
 int output_init(struct output *o, struct event_base *base, int fd,
 		enum frame_type type, void (*on_readable)(int, short, void *),
 		void *ctx) MUST_CHECK;

@@ -36,8 +36,8 @@ int doorway_new(struct doorway **out, const struct doorway_config *config,
 /* fd: connected, SOCK_SEQPACKET; taken, also on error. */
 int doorway_new_fd(struct doorway **out, const struct doorway_config *config,
 		   int fd) MUST_CHECK;
-/* Closes what goes through the proxy; the HTTP server keeps what it got. NULL is
- * fine. */
+/* Closes what goes through the proxy; the HTTP server keeps what it got. NULL
+ * is fine. */
 void doorway_free(struct doorway *d);
 
 /* The proxy listens, too: as in proxy_listen(). */
