@@ -41,7 +41,7 @@ static void yaml_say(struct yaml_reader *r, const yaml_mark_t *at,
 
 static void yaml_say_memory(struct yaml_reader *r)
 {
-	snprintf(r->err, r->err_size, "out of memory");
+	snprintf(r->err, r->err_size, YAML_ERROR_MEMORY);
 }
 
 static void yaml_say_syntax(struct yaml_reader *r)

@@ -21,7 +21,8 @@
 
 #define YAML_TEXT_MAX_BYTES (1024 * 1024)
 #define YAML_DEPTH_MAX 64
-#define YAML_ERROR_MAX_BYTES 256 /* good room for a message */
+#define YAML_ERROR_MAX_BYTES 256          /* good room for a message */
+#define YAML_ERROR_MEMORY "out of memory" /* the message then */
 
 /*
  * The tree (json_decref), or NULL with a sentence in err: "line 3, column 7:

@@ -279,6 +279,8 @@ int manifest_parse(const void *yaml, size_t len, json_t **out,
 						": it has more than %d bytes",
 						MANIFEST_MAX_BYTES));
 	in = yaml_parse_text(yaml, len, err, sizeof(err));
+	if (!in && !strcmp(err, YAML_ERROR_MEMORY))
+		return -ENOMEM;
 	if (!in)
 		return manifest_said(
 			buf_printf(violations, MANIFEST_NAME ": %s", err));

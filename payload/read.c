@@ -17,6 +17,7 @@
 struct payload_reader {
 	struct gunzip gunzip;
 	struct archive *archive;
+	struct archive_entry *entry; /* used again for each */
 	struct path_set paths;
 	const struct payload_sink *sink;
 	void *ctx;
@@ -259,16 +260,17 @@ static int read_end(struct payload_reader *p)
 
 static int read_entries(struct payload_reader *p)
 {
-	struct archive_entry *entry;
+	struct archive_entry *entry = p->entry;
 	int r;
 
-	if (archive_read_support_format_tar(p->archive) != ARCHIVE_OK)
+	if (!p->archive || !entry ||
+	    archive_read_support_format_tar(p->archive) != ARCHIVE_OK)
 		return read_fail(p, -ENOMEM);
 	if (archive_read_open(p->archive, p, NULL, read_on_more, NULL) !=
 	    ARCHIVE_OK)
 		return read_explain(p, NULL);
 	for (;;) {
-		r = archive_read_next_header(p->archive, &entry);
+		r = archive_read_next_header2(p->archive, entry);
 		if (r == ARCHIVE_EOF)
 			return read_end(p);
 		if (!read_is_good(p->archive, r))
@@ -286,7 +288,9 @@ static int read_start(struct payload_reader *p, const void *data, size_t len)
 	if (r)
 		return read_fail(p, r);
 	p->archive = archive_read_new();
-	r = p->archive ? read_entries(p) : read_fail(p, -ENOMEM);
+	p->entry = archive_entry_new();
+	r = read_entries(p);
+	archive_entry_free(p->entry);
 	archive_read_free(p->archive);
 	path_set_deinit(&p->paths);
 	gunzip_deinit(&p->gunzip);
