@@ -64,7 +64,11 @@ static int remove_tree_dir(struct remove_tree *t, int dir_fd, const char *name,
 	r = remove_tree_level(t, fd, depth + 1);
 	if (r < 0)
 		return r;
-	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	/* Names may be passed over in a directory that changes. */
+	t->again |= errno == ENOTEMPTY;
+	return errno == ENOTEMPTY ? 0 : -errno;
 }
 
 static int remove_tree_entry(struct remove_tree *t, int dir_fd,

@@ -414,7 +414,8 @@ def test_a_stream_that_is_no_stream(host):
 
 
 def test_a_directory_of_any_depth_is_removed(host):
-    out, end = Remote(host).run("""
+    r = Remote(host)
+    out, end = r.run("""
 import os
 for _ in range(3000):
     os.mkdir("d")
@@ -423,4 +424,4 @@ os.chmod(".", 0)
 print("made")
 """, runtime="python")
     assert out == "made\n", end
-    assert host.left() == []
+    assert host.left() == [], r.said
