@@ -8,8 +8,9 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 
+from gateway_harness import Authority  # noqa: E402
 from harness import PATH  # noqa: E402
-from sshd import Sshd  # noqa: E402
+from sshd import Sshd, free_port  # noqa: E402
 
 HOST = "everywhere"
 
@@ -68,8 +69,25 @@ def tunnel(base):
         yield Host(sshd, "tunnel")
 
 
+@contextlib.contextmanager
+def direct(base):
+    """Scripts call a gateway, whose authority they are told to trust."""
+    with host(base) as sshd:
+        authority = Authority(base)
+        ca = shutil.copy(authority.file, sshd.public / "ca.pem")
+        cert, key = authority.issue("gateway", "IP:127.0.0.1")
+        port = free_port()
+        place = Host(
+            sshd, "direct", "--gateway", f"127.0.0.1:{port}",
+            "--gateway-cert", cert, "--gateway-key", key,
+            "--gateway-url", f"https://127.0.0.1:{port}")
+        place.job_options += ("--env", f"CRONIUM_CA_FILE={ca}")
+        yield place
+
+
 PLACES = {
     "sandbox": lambda base: local(base, "sandbox"),
     "docker": lambda base: local(base, "docker"),
     "ssh-tunnel": tunnel,
+    "ssh-direct": direct,
 }

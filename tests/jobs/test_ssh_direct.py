@@ -24,8 +24,11 @@ from sshd import Sshd, free_port  # noqa: E402
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="a test's sshd needs root")
 TIMEOUT_S = 30
-NAME = socket.gethostname()
-ADDRESS = socket.gethostbyname(NAME)
+try:
+    NAME = socket.gethostname()
+    ADDRESS = socket.gethostbyname(NAME)
+except OSError:  # a machine that does not know itself
+    NAME, ADDRESS = "localhost", "127.0.0.1"
 NET = ("--allow-net=127.0.0.1",)
 PERMISSIONS = {"none": (), "net": NET, "all": ("--allow-all",)}
 
