@@ -10,6 +10,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/queue.h"
+#include "backend/store_admin.h"
 #include "common/id.h"
 #include "common/json.h"
 

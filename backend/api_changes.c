@@ -8,6 +8,7 @@
 #include "backend/change_stream.h"
 #include "backend/live.h"
 #include "backend/refusals.h"
+#include "backend/store_admin.h"
 #include "common/json.h"
 #include "common/var_key.h"
 

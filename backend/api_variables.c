@@ -12,6 +12,7 @@
 #include "backend/api_handlers.h"
 #include "backend/change_hub.h"
 #include "backend/live.h"
+#include "backend/store_admin.h"
 #include "common/http/precondition.h"
 #include "common/json.h"
 #include "common/var_key.h"

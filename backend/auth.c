@@ -11,6 +11,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/refusals.h"
+#include "backend/store_admin.h"
 #include "common/base64.h"
 #include "common/clock.h"
 #include "common/id.h"

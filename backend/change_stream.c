@@ -8,6 +8,7 @@
 #include "backend/api.h"
 #include "backend/change_hub.h"
 #include "backend/live.h"
+#include "backend/store_admin.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/log.h"

@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/store.h"
+#include "backend/store_admin.h"
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/log.h"

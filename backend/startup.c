@@ -11,6 +11,7 @@
 #include "backend/queue.h"
 #include "backend/retries.h"
 #include "backend/store.h"
+#include "backend/store_admin.h"
 #include "common/id.h"
 
 /* The steps, in their order; STARTUP_LIVE is repeated for further pages and

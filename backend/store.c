@@ -1,7 +1,9 @@
 /* The operations of store.h as calls; see store_call.c for their life. */
 #include "backend/store.h"
 
+#include "backend/store_admin.h"
 #include "backend/store_call.h"
+#include "backend/store_tool.h"
 
 const char *store_outcome_name(int e)
 {

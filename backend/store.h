@@ -1,8 +1,8 @@
 /*
  * The store: everything of the backend that outlives a restart. This header
- * and store_host.h are what the API and the queue see, store_record.h what they
- * get back, and store_call.h what an implementation (SQLite; PostgreSQL later)
- * sees.
+ * and store_{admin,host,tool}.h are what the API and the queue see,
+ * store_record.h what they get back, and store_call.h what an implementation
+ * (SQLite; PostgreSQL later) sees.
  *
  * Every operation is asynchronous. It copies its request in, is queued, and
  * never waits for the disk in the caller's thread:
@@ -505,74 +505,3 @@ int store_condition_set(struct store *s, const struct store_condition_set *set,
 /* result->condition; STORE_E_NOT_FOUND: no such execution, or never set. */
 int store_condition_get(struct store *s, const char *execution,
 			struct store_done done) MUST_CHECK;
-
-/* ------------------------------------------------------------ tool actions */
-
-struct store_tool_begin {
-	const char *execution, *idempotency_key;
-	struct store_blob request; /* what is done; only its digest is kept */
-	struct store_audit audit;
-};
-/*
- * Notes that the action is about to be done. result->tool: status 0 when this
- * is the first time; with result->repeated what came of it before, or status
- * 0 where nobody knows: whoever had begun it was never heard of again.
- * STORE_E_ENDED, STORE_E_NOT_FOUND, STORE_E_KEY_REUSED.
- */
-int store_tool_begin(struct store *s, const struct store_tool_begin *begin,
-		     struct store_done done) MUST_CHECK;
-
-struct store_tool_finish {
-	const char *execution, *idempotency_key;
-	int status; /* of the reply; 0: nothing was done, begin it again */
-	struct store_blob reply;
-	struct store_audit audit;
-};
-/* Notes what came of it, until the execution ends. The first outcome stays;
- * that there is nothing to note any more is no failure. */
-int store_tool_finish(struct store *s, const struct store_tool_finish *finish,
-		      struct store_done done) MUST_CHECK;
-
-/* --------------------------------------------------------- audit, API keys */
-
-int store_audit_append(struct store *s, const struct store_audit *entry,
-		       struct store_done done) MUST_CHECK;
-
-struct store_audit_query {
-	int64_t before;        /* an entry's id; 0: from the newest */
-	const char *execution; /* NULL: all */
-	const char *job;       /* it, and its executions; NULL: all */
-	size_t limit;          /* 1 … STORE_LIST_MAX */
-};
-/* result->audit, newest first */
-int store_audit_list(struct store *s, const struct store_audit_query *query,
-		     struct store_done done) MUST_CHECK;
-
-struct store_api_key_new {
-	struct store_api_key key;
-	struct store_audit audit;
-};
-/* STORE_E_EXISTS: this id or hash is known. */
-int store_api_key_add(struct store *s, const struct store_api_key_new *add,
-		      struct store_done done) MUST_CHECK;
-struct store_api_key_delete {
-	const char *id;
-	struct store_audit audit;
-};
-int store_api_key_delete(struct store *s,
-			 const struct store_api_key_delete *del,
-			 struct store_done done) MUST_CHECK;
-/* Sets last_used_ms to now. */
-int store_api_key_touch(struct store *s, const char *id,
-			struct store_done done) MUST_CHECK;
-/* result->api_keys, all of them */
-int store_api_key_list(struct store *s, struct store_done done) MUST_CHECK;
-
-/* ------------------------------------------------------------- statistics */
-
-struct store_stats {
-	uint64_t calls_total, commits_total;
-	size_t queued_calls, queued_bytes; /* not carried out yet */
-};
-/* For /metrics; at once, from the loop thread. */
-void store_get_stats(const struct store *s, struct store_stats *out);

@@ -1,8 +1,10 @@
 /* What each operation asks for: how its request is copied and looked into. */
 #include <string.h>
 
+#include "backend/store_admin.h"
 #include "backend/store_call.h"
 #include "backend/store_host.h"
+#include "backend/store_tool.h"
 
 /* What of a request has to be copied deeply. */
 enum field_type {

@@ -1,6 +1,7 @@
 /* The audit log, and API keys. */
 #include <errno.h>
 
+#include "backend/store_admin.h"
 #include "backend/store_sqlite.h"
 #include "common/clock.h"
 

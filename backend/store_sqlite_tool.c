@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "backend/store_sqlite_job.h"
+#include "backend/store_tool.h"
 #include "backend/vault.h"
 #include "common/clock.h"
 

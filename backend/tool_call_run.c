@@ -6,6 +6,8 @@
 #include <sys/random.h>
 
 #include "backend/live.h"
+#include "backend/store_admin.h"
+#include "backend/store_tool.h"
 #include "backend/tool_call_impl.h"
 #include "backend/tool_mask.h"
 #include "backend/tool_registry.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/store.h"
+#include "backend/store_admin.h"
 #include "backend/vault.h"
 #include "common/clock.h"
 #include "common/id.h"

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "backend/store_admin.h"
 #include "backend/store_host.h"
+#include "backend/store_tool.h"
 
 static const uint8_t fixture_key[VAULT_KEY_BYTES] =
 	"an example of a key, 32 bytes..";

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "backend/store_admin.h"
 #include "store_fixture.h"
 
 #define MANY SIZE_MAX

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "backend/store_admin.h"
+#include "backend/store_tool.h"
 #include "store_fixture.h"
 
 static void start_job(struct store_fixture *f, const char *job, const char *ex)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "backend/store_admin.h"
 #include "store_fixture.h"
 
 static void test_put_and_get(void **state)
