@@ -54,6 +54,8 @@ def test_a_runtime_without_native_tools(backend, member, action):
         assert member in reply.json["detail"]
     child = parent.agent.claim().assign["spec"]
     assert child["runtime"]["native_tools"][member] is False
+    # Writes happen in their order: behind this one the entry is there.
+    assert backend.admin.put("/v1/variables/after", 1).status in (200, 201, 204)
     refused = [e for e in backend.admin.get(
         f"/v1/audit?job={parent.job}").json["entries"]
         if e["result"] == "tool_forbidden"]
