@@ -13,6 +13,7 @@ struct tar_gz {
 	struct archive_entry *entry; /* used again for each */
 	struct buf *out;
 	size_t max_bytes;
+	bool given_up; /* what is still written is dropped */
 	int error; /* of on_write, which libarchive does not hand on */
 };
 
@@ -21,6 +22,8 @@ static la_ssize_t tar_gz_on_write(struct archive *a, void *ctx,
 {
 	struct tar_gz *t = ctx;
 
+	if (t->given_up)
+		return (la_ssize_t)len;
 	if (len > t->max_bytes - MIN(t->out->len, t->max_bytes))
 		t->error = -EFBIG;
 	else
@@ -74,9 +77,8 @@ void tar_gz_free(struct tar_gz *t)
 	if (!t)
 		return;
 	archive_entry_free(t->entry);
-	/* Freeing alone would still write an end to what was given up. */
-	if (t->archive)
-		archive_write_fail(t->archive);
+	/* Freeing still writes an end to what was given up. */
+	t->given_up = true;
 	archive_write_free(t->archive);
 	free(t);
 }
