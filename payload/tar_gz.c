@@ -14,7 +14,7 @@ struct tar_gz {
 	struct buf *out;
 	size_t max_bytes;
 	bool given_up; /* what is still written is dropped */
-	int error; /* of on_write, which libarchive does not hand on */
+	int error;     /* of on_write, which libarchive does not hand on */
 };
 
 static la_ssize_t tar_gz_on_write(struct archive *a, void *ctx,
