@@ -19,7 +19,7 @@ COPY runner runner
 COPY cli cli
 COPY bin bin
 # Tests and benchmarks are not part of an image.
-RUN sed -i -E '/^subdir\(.(tests|bench)/d' meson.build \
+RUN sed -i -E '/^ *subdir\(.(tests|bench)/d' meson.build \
 	&& meson setup /build --buildtype=release \
 	&& ninja -C /build \
 	&& install -D --strip -t /out /build/bin/* \
