@@ -150,6 +150,7 @@ class Gateway:
                 self.backend.down()
         if not exc[0]:
             assert self.process.returncode == 0, self.logged()
+            assert "runtime error" not in self.logged(), self.logged()
 
 
 class Seat(Sidecar):

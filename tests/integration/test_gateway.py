@@ -21,8 +21,8 @@ import jwt
 import pytest
 import requests
 from backend_process import Backend
-from gateway_harness import Authority, Gateway, openssl
-from sidecar_harness import TIMEOUT_S, Tokens
+from gateway_harness import Gateway
+from sidecar_harness import BIN_DIR, TIMEOUT_S, Tokens
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -96,6 +96,7 @@ def test_http_2_with_tokens_of_several_executions(gateway):
     assert replies == [(200, b"%d" % n) for n in range(20)]
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_tls_below_1_2_is_refused(gateway):
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.load_verify_locations(gateway.authority.file)
@@ -273,6 +274,17 @@ def test_tokens_are_not_to_be_mixed(gateway):
             200)
 
 
+def test_a_key_is_good_for_its_own_execution_alone(gateway):
+    """Each has keys of a backend of its own, and would be the other one."""
+    with gateway.seat(execution=execution(1), input=b"1") as a, \
+            gateway.seat(execution=execution(2), input=b"2") as b:
+        for seat, other in (a, b), (b, a):
+            token = seat.tokens.mint(sub=other.execution)
+            assert code_of(seat.get("/input", token=token)) == (
+                401, "token_invalid")
+        assert (a.get("/input").json(), b.get("/input").json()) == (1, 2)
+
+
 # --- the end of one
 
 
@@ -336,7 +348,7 @@ def test_requests_under_way_end_with_their_execution(tmp_path):
             assert b"snapshot" in next(pieces)
             seat.control.close()
             # A watch ends as it should, a stream that has no end breaks off.
-            assert b"".join(pieces) is not None
+            list(pieces)
             with pytest.raises(requests.exceptions.RequestException):
                 answers[0].content
             for r in answers:
@@ -439,7 +451,7 @@ def test_read_only(tmp_path):
 
 
 def test_the_rate_of_one_token(tmp_path):
-    with Gateway(tmp_path, args=["--rate-requests", "60/5"]) as gateway, \
+    with Gateway(tmp_path, args=["--rate-requests", "1/5"]) as gateway, \
             gateway.seat(execution=execution(1)) as a, \
             gateway.seat(execution=execution(2)) as b:
         replies = [a.get("/input") for _ in range(7)]
@@ -489,7 +501,7 @@ def test_slow_and_silent_connections_are_bounded(gateway):
             sock.settimeout(TIMEOUT_S)
             until_closed(sock)
         took = time.monotonic() - started
-        assert HANDSHAKE_S / 2 < took < HANDSHAKE_S + 5
+        assert HANDSHAKE_S / 2 < took < 2 * HANDSHAKE_S
         with gateway.open("http/1.1"):
             pass
 
@@ -531,8 +543,6 @@ def test_certificates_are_read_again(gateway):
     (["--gateway", "--rate-requests", "x"], "rate-requests"),
 ])
 def test_options_that_do_not_fit(args, what):
-    from sidecar_harness import BIN_DIR
-
     done = subprocess.run([BIN_DIR / "cronium-sidecar", *args], text=True,
                           capture_output=True, timeout=TIMEOUT_S)
     assert done.returncode == 2 and what in done.stderr

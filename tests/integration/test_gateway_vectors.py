@@ -3,12 +3,11 @@ somewhere else, behind TLS and a CA of our own."""
 
 import json
 import os
-import subprocess
 
 import pytest
 import sdk_drivers
 import vector_case
-from gateway_harness import Authority, Gateway
+from gateway_harness import Gateway
 from test_vectors import CASES, check_result
 
 pytestmark = pytest.mark.timeout(120)

@@ -1,62 +1,26 @@
 """A real sidecar behind its door: what it asks for, and what it is handed."""
 
-import array
 import json
 import socket
 import threading
 
 import pytest
 
+from door_harness import TIMEOUT_S, Door, read_all
 from sidecar_harness import Sidecar
 
 CONNECT = b"CONNECT API.example:443 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Door:
-    """The orchestrator's end."""
-
-    def __init__(self, directory):
-        self.path = f"{directory}/door.sock"
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(self.path)
-        self.listener.listen(1)
-
-    def accept(self):
-        self.socket = self.listener.accept()[0]
-        self.socket.settimeout(30)
-
-    def receive(self):
-        return json.loads(self.socket.recv(65536))
-
-    def send(self, message, attached=()):
-        fds = array.array("i", [s.fileno() for s in attached])
-        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else []
-        self.socket.sendmsg([json.dumps(message).encode()], control)
-
-    def serve(self, service):
-        """A connection that came in by the door."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            ours = socket.create_connection(listener.getsockname())
-            theirs = listener.accept()[0]
-        with theirs:
-            self.send({"serve": service}, [theirs])
-        ours.settimeout(30)
-        return ours
-
-
 @pytest.fixture
 def door(tmp_path):
-    door = Door(tmp_path)
-    with Sidecar(tmp_path, args=("--door", door.path)):
-        door.accept()
-        yield door
-
-
-def read_all(s):
-    reply = b""
-    while part := s.recv(65536):
-        reply += part
-    return reply
+    path = f"{tmp_path}/door.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        listener.settimeout(TIMEOUT_S)
+        with Sidecar(tmp_path, args=("--door", path)):
+            yield Door(listener.accept()[0])
 
 
 def test_api_by_the_door(door):

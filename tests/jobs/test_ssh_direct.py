@@ -73,6 +73,7 @@ class Direct:
     def stop(self):
         try:
             assert self.server.stop() == 0, self.server.log.read_text()
+            assert "Sanitizer" not in self.server.log.read_text()
         finally:
             self.sshd.stop()
 
@@ -94,7 +95,7 @@ def scripts(tmp_path):
     return write
 
 
-# --- the SDKs -------------------------------------------------------------------
+# --- the SDKs ----------------------------------------------------------------
 
 NODE = """
 await cronium.setVariable("greeting", "hi");
@@ -163,7 +164,7 @@ def test_the_ca_file_opens_no_other(direct, scripts):
     assert "PRIVATE KEY" not in done.err
 
 
-# --- the egress proxy -------------------------------------------------------------
+# --- the egress proxy --------------------------------------------------------
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -222,7 +223,7 @@ def test_the_egress_proxy(direct, scripts, outside):
                      "example.com": [403, 403, False]}
 
 
-# --- the end ------------------------------------------------------------------------
+# --- the end -----------------------------------------------------------------
 
 WAITS = """
 import cronium, time
