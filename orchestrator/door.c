@@ -310,18 +310,3 @@ void door_free(struct door *d)
 	close(d->fd);
 	free(d);
 }
-
-int door_introduce(struct door *d, const char *execution)
-{
-	return door_message_send(d->fd,
-				 json_pack("{s:s}", "execution", execution),
-				 -1);
-}
-
-int door_serve(struct door *d, const char *service, int fd)
-{
-	return d->lost ? -EPIPE
-		       : door_message_send(d->fd,
-					   json_pack("{s:s}", "serve", service),
-					   fd);
-}

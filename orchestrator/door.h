@@ -1,7 +1,8 @@
 /*
  * The orchestrator's end of a sidecar's door (ARCHITECTURE.md, The egress
  * proxy): answers what the job's script wants to connect to, by the job's
- * rules, and hands in connections that came another way (SSH).
+ * rules. Connections that came another way (SSH) are handed in by who has them
+ * (ssh_sidecar.h).
  *
  * What waits at the door waits in its socket: no more than
  * DOOR_CONNECTS_MAX are under way, and no more than DOOR_PER_10S begin in ten
@@ -42,9 +43,3 @@ int door_new(struct door **out, const struct door_config *config,
 /* Whatever is under way is dropped; connections that were handed out are the
  * sidecar's. NULL is fine. */
 void door_free(struct door *d);
-
-/* To a gateway, first: whose door it is. 0 or negative errno. */
-int door_introduce(struct door *d, const char *execution) MUST_CHECK;
-/* Hands a connection of the script in: service "api" or "proxy". The caller
- * keeps fd. 0, -EAGAIN where the sidecar is behind, or negative errno. */
-int door_serve(struct door *d, const char *service, int fd) MUST_CHECK;
