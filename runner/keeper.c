@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/buf.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "runner/doors.h"
@@ -156,6 +158,17 @@ static void keeper_child(struct keeper *k, const struct keeper_child *c,
 	_exit(code);
 }
 
+/* Into a directory that is new and its own. Not to survive anything: nothing
+ * waits for the disk. */
+static int keeper_write_file(const char *path, const struct buf *text)
+{
+	_cleanup_close_ int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : file_write_all(fd, text->data, text->len);
+
+	return !r && fchmod(fd, 0644) < 0 ? -errno : r;
+}
+
 /* The file that becomes the pod's /etc/hosts; NULL when nobody needs one. */
 static int keeper_write_hosts(struct keeper *k, char *path, size_t path_size,
 			      const char **out)
@@ -171,7 +184,7 @@ static int keeper_write_hosts(struct keeper *k, char *path, size_t path_size,
 		return -ENAMETOOLONG;
 	r = doors_append_hosts(&k->doors, &text);
 	if (!r)
-		r = file_replace(path, text.data, text.len, 0644);
+		r = keeper_write_file(path, &text);
 	buf_deinit(&text);
 	*out = path;
 	return r;
