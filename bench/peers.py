@@ -25,6 +25,7 @@ http {{
     listen 127.0.0.1:{port};
     default_type application/json;
     location / {{ return 200 '{value}'; }}
+    location /file/ {{ alias {dir}/; sendfile on; }}
   }}
 }}
 """
@@ -44,6 +45,20 @@ frontend f
   default_backend b
 backend b
   server s unix@{backend} proto h2
+"""
+
+HAPROXY_TCP = """
+global
+  nbthread 1
+  maxconn 1024
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen f
+  bind 127.0.0.1:{port}
+  server s 127.0.0.1:{to}
 """
 
 
@@ -69,11 +84,11 @@ def nginx_argv(directory, port):
 class Nginx(Peer):
     name = "nginx"
 
-    def __init__(self, directory):
+    def __init__(self, directory, pinned=True):
         machine.need("nginx")
         port = machine.free_port()
-        super().__init__(port, [*machine.pin(machine.SERVER_CORE),
-                                *nginx_argv(directory, port)])
+        pin = machine.pin(machine.SERVER_CORE) if pinned else []
+        super().__init__(port, [*pin, *nginx_argv(directory, port)])
         # The master listens before it has a worker.
         machine.wait_until(self.children, "nginx's worker")
 
@@ -92,6 +107,19 @@ class Haproxy(Peer):
         path.write_text(HAPROXY.format(port=port, backend=backend))
         super().__init__(port, [*machine.pin(machine.SERVER_CORE), "haproxy",
                                 "-db", "-f", path])
+
+
+class HaproxyTcp(Peer):
+    """A relay of bytes, which runs where it likes."""
+
+    name = "haproxy"
+
+    def __init__(self, directory, to):
+        machine.need("haproxy")
+        port = machine.free_port()
+        path = directory / "haproxy-tcp.cfg"
+        path.write_text(HAPROXY_TCP.format(port=port, to=to))
+        super().__init__(port, ["haproxy", "-db", "-f", path])
 
 
 class Nghttpx(Peer):

@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 import docker
+import egress
 import forward
 import machine
 import memory
@@ -23,6 +24,7 @@ import runtime_config
 import sandbox
 import sdk_start
 import sizes
+import ssh
 import start
 import streams
 import submits
@@ -39,6 +41,8 @@ GROUPS = {
     "start": start,
     "sandbox": sandbox,
     "docker": docker,
+    "ssh": ssh,
+    "egress": egress,
     "submits": submits,
     "sizes": sizes,
     "sdk": sdk_start,
@@ -73,7 +77,8 @@ def measure(names, settings):
         except machine.Skip as why:
             rows += why.rows
             skipped[name] = str(why)
-        except (OSError, RuntimeError, subprocess.SubprocessError) as why:
+        except (AssertionError, OSError, RuntimeError,
+                subprocess.SubprocessError) as why:
             failed[name] = str(why)
     return rows, skipped, failed
 

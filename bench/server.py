@@ -88,32 +88,37 @@ class Backend(Server):
 
 
 class Cronium(Server):
-    def __init__(self, settings, executor, slots):
+    def __init__(self, settings, executor, slots, *options):
         super().__init__(settings, [machine.BIN / "cronium", "up",
                                     "--listen", "none", "--slots", slots,
-                                    "--executors", executor])
+                                    "--executors", executor, *options])
 
     def ready(self, connection):
         return bool(connection.call("GET", "/v1/agents")["agents"])
 
 
-def first_line_ms(server, job):
-    """From the submission to the first line of the script; returns when the
-    job has ended."""
-    took = None
+def first_line(server, job):
+    """(milliseconds from the submission to it, its bytes) of the script;
+    returns when the job has ended."""
+    line = None
     with contextlib.closing(Connection(server.api)) as submit, \
             contextlib.closing(Connection(server.api)) as follow:
         start = time.perf_counter()
         job = submit.call("POST", "/v1/jobs", job)["id"]
-        for kind, _ in follow.frames(f"/v1/jobs/{job}/logs?follow=1"):
-            if kind == STDOUT and took is None:
-                took = (time.perf_counter() - start) * 1000
+        for kind, text in follow.frames(f"/v1/jobs/{job}/logs?follow=1"):
+            if kind == STDOUT and line is None:
+                line = (time.perf_counter() - start) * 1000, text
         ended = submit.call("GET", f"/v1/jobs/{job}")
-    if took is None or ended["state"] != "succeeded":
+    if line is None or ended["state"] != "succeeded":
         raise RuntimeError(f"the job did not work: {ended}")
-    return took
+    return line
 
 
-def bash_job(executor, script="echo first"):
-    return {"runtime": "bash", "executor": executor,
+def first_line_ms(server, job):
+    return first_line(server, job)[0]
+
+
+def bash_job(executor, script="echo first", **permissions):
+    return {"runtime": {"type": "bash", "permissions": permissions},
+            "executor": executor,
             "script": {"name": "main.sh", "content": script + "\n"}}

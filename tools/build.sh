@@ -74,6 +74,7 @@ cmd_bench() {
 	setup_packages
 	packages_install "${PACKAGES_BENCH[@]}"
 	build_release
+	[ "$(uname -m)" != x86_64 ] || runner_build
 	! engine_answers || images_build bash
 	CRONIUM_BIN_DIR=build-release/bin \
 		"$(system_python)" bench/run.py "$@"

@@ -40,6 +40,7 @@ PACKAGES_LINT=(
 
 PACKAGES_BENCH=(
 	nginx-light haproxy nghttp2-proxy nghttp2-client wrk redis-server
+	openssh-client openssh-server
 )
 
 PACKAGES_ENGINE=(

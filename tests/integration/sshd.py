@@ -18,16 +18,16 @@ START_TIMEOUT_S = 20
 KEY_TYPES = ("ed25519", "ecdsa")
 
 
-def remote_user():
+def remote_user(name):
     """The account that jobs log in to; made when it is missing."""
     try:
-        pwd.getpwnam(USER)
+        pwd.getpwnam(name)
     except KeyError:
         subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash",
-                        USER], check=True)
+                        name], check=True)
     # Without a password, and yet not locked: sshd lets no locked one in.
-    subprocess.run(["usermod", "--password", "*", USER], check=True)
-    return pwd.getpwnam(USER)
+    subprocess.run(["usermod", "--password", "*", name], check=True)
+    return pwd.getpwnam(name)
 
 
 def keygen(path, kind="ed25519", passphrase=""):
@@ -50,11 +50,12 @@ def free_port(address="127.0.0.1"):
 
 
 class Sshd:
-    def __init__(self, base, address="127.0.0.1", netns=None, **options):
+    def __init__(self, base, address="127.0.0.1", netns=None, user=USER,
+                 **options):
         self.base = pathlib.Path(base)
         self.base.mkdir(parents=True, exist_ok=True)
         self.address, self.netns = address, netns
-        self.user = remote_user()
+        self.user = remote_user(user)
         self.home = pathlib.Path(self.user.pw_dir)
         self.cache = self.home / ".cache" / "cronium"
         self.log = self.base / "sshd.log"
