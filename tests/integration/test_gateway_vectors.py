@@ -4,6 +4,7 @@ somewhere else, behind TLS and a CA of our own."""
 import json
 import os
 
+import frames
 import pytest
 import sdk_drivers
 import vector_case
@@ -53,3 +54,75 @@ def test_sdk(tmp_path, node_directory, backend, gateway, client, case):
     assert len(results) == len(steps)
     for step, got in zip(steps, results):
         check_result(step, got)
+
+
+# --- whom a script trusts
+
+PYTHON = """
+import asyncio, cronium, sys
+try:
+    if sys.argv[1:] == ["async"]:
+        async def read():
+            async with cronium.AsyncCronium(timeout=0.5) as c:
+                await c.input()
+        asyncio.run(read())
+    else:
+        cronium.Cronium(timeout=0.5).input()
+except cronium.UnavailableError as error:
+    print("refused", error)
+"""
+NODE = """
+new (%s).Cronium({ timeoutMs: 500 }).getInput().catch((error) =>
+  console.log(error.constructor.name === "UnavailableError" && "refused",
+              error.message));
+"""
+READ_INPUT = {
+    "python": PYTHON, "python-async": PYTHON,
+    "node-commonjs": NODE % 'require("cronium")',
+    "node-esm": 'import * as cronium from "cronium";' + NODE % "cronium",
+    "bun": NODE % 'require("cronium")',
+    "bash": """
+source cronium.sh
+cronium_input 2>&1 || [ $? != 19 ] || echo refused
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def misnamed(tmp_path_factory):
+    """A gateway whose certificate is another host's."""
+    with Gateway(tmp_path_factory.mktemp("misnamed")) as g:
+        g.cert, g.key = g.authority.issue("other", "DNS:other.example")
+        g.process.terminate()
+        g.process.wait()
+        g.start()
+        yield g
+
+
+def read_input(directory, client, seat, ca_file):
+    args = ["async"] if client == "python-async" else []
+    return sdk_drivers.evaluate(
+        directory, client, READ_INPUT[client], sdk_drivers.environment_of(
+            seat, CRONIUM_CA_FILE=str(ca_file), CRONIUM_TIMEOUT="1"), *args)
+
+
+@all_clients
+def test_who_has_another_certificate_is_told_nothing(
+        node_directory, gateway, misnamed, client):
+    """Not even the token: of another authority, or with another name."""
+    stranger = Authority(node_directory, "stranger").file
+    for g, ca_file in (gateway, stranger), (misnamed, misnamed.authority.file):
+        with g.seat() as seat:
+            done = read_input(node_directory, client, seat, ca_file)
+            assert "refused" in done.stdout, done.stdout + done.stderr
+            seat.control.send(frames.DRAIN)
+            stats = json.loads(seat.control.expect(frames.DRAINED))
+            assert stats["requests"] == 0
+
+
+@all_clients
+def test_a_file_of_certificates_that_is_missing_is_named(
+        node_directory, gateway, client):
+    with gateway.seat() as seat:
+        done = read_input(node_directory, client, seat, "/no/ca.pem")
+    assert "CRONIUM_CA_FILE cannot be read" in done.stdout + done.stderr
