@@ -86,6 +86,26 @@ static int payload_run_verify(struct api *api, const void *options,
 
 /* --- show ---------------------------------------------------------------- */
 
+/* What it asks for, in the words of the manifest: permissions above all. */
+static void payload_print_wishes(const json_t *manifest)
+{
+	static const struct {
+		const char *member, *word;
+	} wishes[] = { { "env", "environment" }, { "runtime", "runtime" } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wishes); i++) {
+		const json_t *v = json_object_get(manifest, wishes[i].member);
+		_cleanup_free_ char *text = json_object_size(v)
+						    ? json_dumps(v,
+								 JSON_COMPACT)
+						    : NULL;
+
+		if (text)
+			output_text("%s: %s\n", wishes[i].word, text);
+	}
+}
+
 static void payload_print(const struct payload_info *info)
 {
 	const json_t *metadata = json_object_get(info->manifest, "metadata");
@@ -98,6 +118,7 @@ static void payload_print(const struct payload_info *info)
 		    json_get_str(info->manifest, "entrypoint", "?"));
 	json_object_foreach((json_t *)metadata, key, v)
 		output_text("%s: %s\n", key, json_string_value(v));
+	payload_print_wishes(info->manifest);
 	output_text("%zu bytes, %zu unpacked, %zu files\n", info->bytes,
 		    info->unpacked_bytes, json_array_size(info->files));
 	json_array_foreach(info->files, i, v)

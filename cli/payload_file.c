@@ -91,8 +91,8 @@ static int payload_file_signer(const char *key_path,
 	if (r)
 		output_error("%s is no private key of P-256 in PEM, or has a "
 			     "password; `openssl ecparam -name prime256v1 "
-			     "-genkey -noout -out %s` makes one",
-			     key_path, key_path);
+			     "-genkey -noout -out NEW.pem` makes one",
+			     key_path);
 	return r ? -EINVAL : 0;
 }
 
