@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/api.h"
 #include "cli/job_runtime.h"
@@ -18,8 +19,16 @@
 
 static int job_read_script(const char *path, struct buf *script)
 {
-	int r = read_file("script", path, JOB_SCRIPT_MAX_BYTES, script);
+	struct stat st;
+	int r;
 
+	if (strcmp(path, "-") && !stat(path, &st) && S_ISDIR(st.st_mode)) {
+		output_error("the script %s is a directory: `cronium pack %s` "
+			     "makes a payload of one that has a manifest.yaml",
+			     path, path);
+		return -EISDIR;
+	}
+	r = read_file("script", path, JOB_SCRIPT_MAX_BYTES, script);
 	if (r < 0 || script->len)
 		return r;
 	output_error("the script %s is empty", path);

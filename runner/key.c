@@ -35,10 +35,13 @@ int key_load(struct payload_key *key, const char *text, char *err,
 			r = payload_key_parse(key, (const char *)file.data,
 					      file.len);
 			if (r < 0)
-				snprintf(err, err_size,
-					 "%s is no public key of P-256 in PEM: "
-					 "use the backend's payload.pub",
-					 text);
+				snprintf(
+					err, err_size,
+					"%s is no public key of P-256 in PEM: "
+					"`openssl ec -in KEY -pubout` makes it "
+					"of a private one, `cronium payload "
+					"key` prints a server's",
+					text);
 		}
 		buf_deinit(&file);
 		return r;

@@ -155,7 +155,8 @@ int run_program_load(struct run_program *p, const struct run_program_spec *spec,
 	if (!spec->key) {
 		snprintf(err, err_size,
 			 "no key to check %s with: give --key FILE, the "
-			 "payload.pub of the backend that signed it",
+			 "public key of who signed it (`cronium payload key` "
+			 "prints a server's)",
 			 spec->payload);
 		return -EINVAL;
 	}

@@ -222,8 +222,13 @@ static int tls_load(SSL_CTX *ctx, const char *cert_file, const char *key_file,
 		 1)
 		what = key_file;
 	if (what) {
+		unsigned long e = ERR_peek_error();
+		const char *reason = ERR_SYSTEM_ERROR(e)
+					     ? strerror(ERR_GET_REASON(e))
+					     : ERR_reason_error_string(e);
+
 		snprintf(err, err_size, "cannot load '%s': %s", what,
-			 ERR_reason_error_string(ERR_peek_error()));
+			 reason ? reason : "it holds nothing in PEM");
 		ERR_clear_error();
 		return -EINVAL;
 	}

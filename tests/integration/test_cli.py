@@ -183,6 +183,7 @@ def test_usage_errors(home):
     usage(home, "usage: cronium run", "run")
     usage(home, "unknown option '--nope'", "run", path, "--nope")
     usage(home, "cannot read the script missing.py", "run", "missing.py")
+    usage(home, f"`cronium pack {home.dir}`", "run", home.dir)
     usage(home, "is empty", "run", home.script("", "empty.py"))
     usage(home, "not JSON at byte", "run", path, "-i", "{a:1}")
     usage(home, "cut off", "run", path, "-i", '{"a":1')

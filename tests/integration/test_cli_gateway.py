@@ -141,6 +141,9 @@ def test_what_it_cannot_use_is_said(home, gateway):
     said = fails(home, gateway.options)
     assert str(gateway.cert) in said
     assert "gateway ended with exit code 1 when it was started" in said
+    gateway.cert.unlink()
+    said = fails(home, gateway.options)
+    assert f"cannot load '{gateway.cert}': No such file" in said
 
 
 def test_a_port_in_use_is_said(home, gateway):
