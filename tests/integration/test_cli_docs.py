@@ -32,7 +32,10 @@ def pages():
     """For each page: what it documents, and the help that says the same."""
     return {
         CLI_DOCS: {c: (CRONIUM, c, "--help") for c in commands()},
-        PROGRAM_DOCS: {p: (f"{CRONIUM}-{p}", "--help") for p in PROGRAMS},
+        PROGRAM_DOCS: {
+            **{p: (f"{CRONIUM}-{p}", "--help") for p in PROGRAMS},
+            "runner-run": (f"{CRONIUM}-runner", "run", "--help"),
+        },
     }
 
 
