@@ -60,7 +60,8 @@ test_sanitized() {
 	# the vectors run as well.
 	test_step "integration tests, sanitized" test_pytest build-asan \
 		-n 4 --dist loadfile --ignore-glob='*/test_sdk*' \
-		tests/integration
+		--ignore-glob='*/test_gateway_vectors*' \
+		--ignore-glob='*/test_cli_dev_vectors*' tests/integration
 	CRONIUM_TEST_EXECUTORS=sandbox test_step "job tests, sanitized" \
 		test_pytest build-asan -n 3 --dist loadfile tests/jobs
 	unset ASAN_OPTIONS UBSAN_OPTIONS
