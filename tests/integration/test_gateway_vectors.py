@@ -8,7 +8,7 @@ import frames
 import pytest
 import sdk_drivers
 import vector_case
-from gateway_harness import Gateway
+from gateway_harness import Authority, Gateway
 from test_vectors import CASES, check_result
 
 pytestmark = pytest.mark.timeout(120)
