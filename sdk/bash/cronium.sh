@@ -314,7 +314,7 @@ _cronium_call() {
 		_cronium_attempt
 		case $code:$status in
 		0:429 | 0:50[234]) ;; # try again
-		0:* | [123]:*) break ;; # curl: 1 to 3 are its arguments
+		0:* | [123]:* | 77:*) break ;; # curl: what it was given
 		esac
 		_cronium_pause "$attempt" || break
 	done
@@ -369,6 +369,7 @@ _cronium_trace() {
 # anybody can list them.
 _cronium_attempt() {
 	local left=$((limit - ${EPOCHREALTIME//[!0-9]/})) head=
+	((left > 0)) || left=1 # 0 would be for ever
 	printf -v left '%d.%06d' $((left / 1000000)) $((left % 1000000))
 	reply=$(printf %s "$body" | curl "${curl[@]}" --max-time "$left" \
 		-H @<(printf 'Authorization: Bearer %s\n' "$CRONIUM_EXECUTION_TOKEN"))
@@ -400,6 +401,8 @@ _cronium_pause() {
 	printf -v us '%d.%06d' $((us / 1000000)) $((us % 1000000))
 	# A pipe that nobody writes to: sleep would be one more program.
 	read -rt "$us" <> <(:) || :
+	# Late, nothing is tried that would hide why it failed before.
+	((${EPOCHREALTIME//[!0-9]/} < deadline))
 }
 
 _cronium_result() {
@@ -489,7 +492,7 @@ _cronium_append() {
 				_cronium_deadline "$CRONIUM_TIMEOUT"
 			;;
 		0:429 | 0:50[24]) ;;
-		0:* | [123]:*) break ;;
+		0:* | [123]:* | 77:*) break ;;
 		esac
 		_cronium_pause "$((attempt++))" || break
 	done
@@ -573,7 +576,7 @@ _cronium_follow() {
 			;;
 		0:429:* | 0:50[234]:*) [[ $kind:$reached != changes:1 ]] ||
 			deadline= ;;
-		0:* | [123]:*) break ;;
+		0:* | [123]:* | 77:*) break ;;
 		esac
 		((count == 0)) || deadline=
 		if [ -z "$deadline" ]; then
