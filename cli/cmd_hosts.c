@@ -117,17 +117,48 @@ static int hosts_parse_address(const char *text, struct hosts_address *out)
 	return 0;
 }
 
+/* The host where there is one; says nothing. */
+static json_t *hosts_find(struct api *api, const char *name)
+{
+	_cleanup_(buf_deinit) struct buf path = { 0 };
+	struct api_request request = { .method = "GET" };
+	struct api_reply reply = { 0 };
+	json_t *host = NULL;
+
+	if (hosts_path(name, &path))
+		return NULL;
+	request.path = (char *)path.data;
+	if (api_call(api, &request, &reply))
+		host = json_loadb((char *)reply.body.data, reply.body.len, 0,
+				  NULL);
+	api_reply_deinit(&reply);
+	return host;
+}
+
+/* The key that was accepted of the same machine, or NULL. */
+static const char *hosts_kept_key(const json_t *known,
+				  const struct hosts_address *address)
+{
+	if (strcmp(json_get_str(known, "address", ""), address->host) ||
+	    (uint64_t)json_get_int(known, "port", 0) != address->port)
+		return NULL;
+	return json_get_str(known, "host_key", NULL);
+}
+
 static int hosts_add(struct api *api, const void *options, char **words)
 {
 	const struct hosts_options *o = options;
-	_cleanup_json_ json_t *host = NULL, *stored = NULL;
+	_cleanup_json_ json_t *known = NULL, *host = NULL, *stored = NULL;
 	struct hosts_address address;
 
 	if (hosts_parse_address(words[1], &address))
 		return CLI_USAGE;
+	known = o->host_key ? NULL : hosts_find(api, words[0]);
 	host = json_pack("{s:s,s:s,s:I,s:s?,s:s,s:b}", "user", address.user,
 			 "address", address.host, "port",
-			 (json_int_t)address.port, "host_key", o->host_key,
+			 (json_int_t)address.port, "host_key",
+			 o->host_key ? o->host_key
+				     : hosts_kept_key(known, &address),
 			 "mode", o->mode, "read_only", o->read_only);
 	stored = host ? hosts_put(api, words[0], host) : NULL;
 	if (!stored)
