@@ -1,11 +1,13 @@
 """Scripts that do not want to end, and what is left of them: nothing."""
 
+import glob
 import pathlib
 import time
 
 import pytest
 
 from harness import ENDS, FREE, docker, processes
+
 
 def leftovers(marker):
     """Processes whose command line holds the marker."""
@@ -133,5 +135,7 @@ def test_nothing_is_left(server, executor):
             execution = f"label=cronium.execution={job['execution']}"
             assert docker("ps", "-aq", "--filter", execution) == ""
             assert docker("network", "ls", "-q", "--filter", execution) == ""
-    assert not [p for p in pathlib.Path("/sys/fs/cgroup").glob(
-        "**/cronium/*/pod_*") if server.base.name in str(p)]
+    instance = (server.data_dir / "orchestrator.lock").read_text().strip()
+    assert instance.startswith("in_")
+    for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/*"):
+        assert not glob.glob(f"{top}/cronium/{instance}/pod_*")
