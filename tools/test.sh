@@ -35,9 +35,9 @@ test_pytest() {
 test_plain() {
 	test_step "unit tests" test_unit build
 	test_step "integration tests" test_pytest build \
-		-n 6 --dist loadfile tests/integration "$@"
+		-n 5 --dist loadfile tests/integration "$@"
 	test_step "job tests" test_pytest build \
-		-n 4 --dist loadfile tests/jobs
+		-n 3 --dist loadfile tests/jobs
 	test_step "compose tests" test_pytest build tests/docker
 }
 
@@ -60,11 +60,11 @@ test_sanitized() {
 	# The tests of the SDKs alone run nothing that is sanitized, or what
 	# the vectors run as well.
 	test_step "integration tests, sanitized" test_pytest build-asan \
-		-n 6 --dist loadfile --ignore-glob='*/test_sdk*' \
+		-n 5 --dist loadfile --ignore-glob='*/test_sdk*' \
 		--ignore-glob='*/test_gateway_vectors*' \
 		--ignore-glob='*/test_cli_dev_vectors*' tests/integration
 	CRONIUM_TEST_EXECUTORS=sandbox test_step "job tests, sanitized" \
-		test_pytest build-asan -n 4 --dist loadfile \
+		test_pytest build-asan -n 3 --dist loadfile \
 		--ignore-glob='*/test_chaos*' --ignore-glob='*/test_many*' \
 		tests/jobs
 	unset ASAN_OPTIONS UBSAN_OPTIONS
