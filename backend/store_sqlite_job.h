@@ -66,3 +66,11 @@ int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
 /* Ends the latest execution: its lease, and what it could repeat. */
 int sqlite_execution_end(struct db *db, const struct sqlite_job *job,
 			 enum job_state state) MUST_CHECK;
+
+/* Does something to one job, and fills it in as it is afterwards. */
+typedef int sqlite_queue_one_fn(struct db *db, struct store_call *call,
+				int64_t seq, struct store_job *out);
+/* To each job whose number the query finds (?1: the time of the request in ms,
+ * ?2: how many at most); they are the result's jobs. */
+int sqlite_queue_each(struct db *db, struct store_call *call, const char *query,
+		      sqlite_queue_one_fn *one) MUST_CHECK;

@@ -382,11 +382,12 @@ static int expire_next(struct db *db, struct store_call *call)
 	return MIN(r, 0);
 }
 
-int sqlite_queue_expire(struct db *db, struct store_call *call)
+int sqlite_queue_each(struct db *db, struct store_call *call, const char *query,
+		      sqlite_queue_one_fn *one)
 {
 	const struct store_request_ms *now = call->request;
-	struct store_job *jobs = arena_alloc(&call->arena,
-					     STORE_LIST_MAX * sizeof(*jobs));
+	struct store_job *jobs = arena_zalloc(&call->arena,
+					      STORE_LIST_MAX * sizeof(*jobs));
 	int64_t *seqs = arena_alloc(&call->arena,
 				    STORE_LIST_MAX * sizeof(*seqs));
 	size_t n = 0;
@@ -395,17 +396,26 @@ int sqlite_queue_expire(struct db *db, struct store_call *call)
 
 	if (call->arena.failed)
 		return -ENOMEM;
-	r = db_query(db,
-		     "SELECT job FROM executions WHERE lease_until_ms < ?1 "
-		     "ORDER BY lease_until_ms LIMIT ?2",
+	r = db_query(db, query,
 		     DB_ARGS(db_int(now->ms), db_int(STORE_LIST_MAX)), &row);
 	for (; r == 0; r = db_next(db, row))
 		seqs[n++] = sqlite3_column_int64(row, 0);
 	r = MIN(r, 0);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = expire_one(db, call, seqs[i], &jobs[i]);
+		r = one(db, call, seqs[i], &jobs[i]);
 	call->result.jobs.items = jobs;
 	call->result.jobs.n = n;
+	return r;
+}
+
+int sqlite_queue_expire(struct db *db, struct store_call *call)
+{
+	int r = sqlite_queue_each(db, call,
+				  "SELECT job FROM executions "
+				  "WHERE lease_until_ms < ?1 "
+				  "ORDER BY lease_until_ms LIMIT ?2",
+				  expire_one);
+
 	return r < 0 ? r : expire_next(db, call);
 }
 

@@ -247,27 +247,12 @@ static int due_release(struct db *db, struct store_call *call, int64_t seq,
 
 int sqlite_queue_due(struct db *db, struct store_call *call)
 {
-	const struct store_request_ms *now = call->request;
-	struct store_job *jobs = arena_zalloc(&call->arena,
-					      STORE_LIST_MAX * sizeof(*jobs));
-	int64_t *seqs = arena_alloc(&call->arena,
-				    STORE_LIST_MAX * sizeof(*seqs));
-	size_t n = 0;
-	sqlite3_stmt *row;
-	int r;
+	int r = sqlite_queue_each(db, call,
+				  "SELECT seq FROM jobs "
+				  "WHERE not_before_ms > 0 "
+				  "AND not_before_ms <= ?1 "
+				  "ORDER BY not_before_ms LIMIT ?2",
+				  due_release);
 
-	if (call->arena.failed)
-		return -ENOMEM;
-	r = db_query(db,
-		     "SELECT seq FROM jobs WHERE not_before_ms > 0 "
-		     "AND not_before_ms <= ?1 ORDER BY not_before_ms LIMIT ?2",
-		     DB_ARGS(db_int(now->ms), db_int(STORE_LIST_MAX)), &row);
-	for (; r == 0; r = db_next(db, row))
-		seqs[n++] = sqlite3_column_int64(row, 0);
-	r = MIN(r, 0);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = due_release(db, call, seqs[i], &jobs[i]);
-	call->result.jobs.items = jobs;
-	call->result.jobs.n = n;
 	return r < 0 ? r : due_next(db, call);
 }
