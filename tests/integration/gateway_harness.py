@@ -19,7 +19,8 @@ import time
 import frames
 import requests
 from runtime_backend import RuntimeBackend
-from sidecar_harness import BIN_DIR, EXECUTION, TIMEOUT_S, Control, Sidecar
+from sidecar_harness import (
+    BIN_DIR, EXECUTION, TIMEOUT_S, Control, Sidecar, wait_end)
 
 
 def openssl(*args, **more):
@@ -138,16 +139,7 @@ class Gateway:
     def __exit__(self, *exc):
         if self.process.poll() is None:
             self.process.terminate()
-        try:
-            self.process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-        finally:
-            self.log.close()
-            if self.backend:
-                self.backend.down()
+        wait_end(self)
         if not exc[0]:
             assert self.process.returncode == 0, self.logged()
             assert "runtime error" not in self.logged(), self.logged()

@@ -138,6 +138,20 @@ class Control(threading.Thread):
         self.sock.close()
 
 
+def wait_end(started):
+    """Until the process of it ends; then its log and its backend do, too."""
+    try:
+        started.process.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        started.process.kill()
+        started.process.wait()
+        raise
+    finally:
+        started.log.close()
+        if started.backend:
+            started.backend.down()
+
+
 class Sidecar:
     """Started on entry, assigned unless assign=False, ended on exit."""
 
@@ -224,16 +238,7 @@ class Sidecar:
     def __exit__(self, *exc):
         self.session.close()
         self.control.close()  # without its orchestrator it ends
-        try:
-            self.process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-        finally:
-            self.log.close()
-            if self.backend:
-                self.backend.down()
+        wait_end(self)
         if not exc[0]:
             assert self.process.returncode in (0, 1), self.logged()
 
