@@ -36,6 +36,12 @@ const char *frame_type_name(uint8_t type)
 		return "HEARTBEAT";
 	case FRAME_STARTED:
 		return "STARTED";
+	case FRAME_RESUME:
+		return "RESUME";
+	case FRAME_TAKEN:
+		return "TAKEN";
+	case FRAME_DISMISS:
+		return "DISMISS";
 	case FRAME_SPEC:
 		return "SPEC";
 	case FRAME_STATE:
@@ -50,6 +56,8 @@ const char *frame_type_name(uint8_t type)
 		return "CHANGE";
 	case FRAME_VALUE:
 		return "VALUE";
+	case FRAME_EVENT:
+		return "EVENT";
 	default:
 		return "?";
 	}

@@ -42,6 +42,9 @@ enum frame_type {
 	FRAME_DRAINED = 25,
 	FRAME_HEARTBEAT = 26,
 	FRAME_STARTED = 27,
+	FRAME_RESUME = 28,
+	FRAME_TAKEN = 29,
+	FRAME_DISMISS = 30,
 	FRAME_SPEC = 32,
 	FRAME_STATE = 33,
 	FRAME_CANCEL = 34,
@@ -49,6 +52,7 @@ enum frame_type {
 	FRAME_POSITION = 36,
 	FRAME_CHANGE = 37,
 	FRAME_VALUE = 38,
+	FRAME_EVENT = 40,
 };
 
 /* "STDOUT" …; "?" for an unknown type. */

@@ -138,6 +138,9 @@ static void test_every_type_has_a_name(void **state)
 	assert_string_equal(frame_type_name(FRAME_STDOUT), "STDOUT");
 	assert_string_equal(frame_type_name(FRAME_EXIT), "EXIT");
 	assert_string_equal(frame_type_name(FRAME_REVOKE), "REVOKE");
+	assert_string_equal(frame_type_name(FRAME_DISMISS), "DISMISS");
+	assert_string_equal(frame_type_name(FRAME_EVENT), "EVENT");
+	assert_string_equal(frame_type_name(31), "?");
 	assert_string_equal(frame_type_name(200), "?");
 }
 
