@@ -9,6 +9,7 @@
 #include "backend/live.h"
 #include "backend/log_stream.h"
 #include "backend/metrics.h"
+#include "common/fail_point.h"
 #include "common/frame.h"
 #include "common/id.h"
 
@@ -121,6 +122,7 @@ static void on_appended(struct backend *b, struct api_call *call, int r,
 {
 	const struct follow_event grown = { 0 };
 
+	FAIL_POINT("backend.log.committed");
 	if (r == 0 && result->log_append.stored && result->job.id)
 		follow_publish(b->follow, result->job.id, &grown);
 	if (call)

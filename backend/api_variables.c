@@ -13,6 +13,7 @@
 #include "backend/change_hub.h"
 #include "backend/live.h"
 #include "backend/store_admin.h"
+#include "common/fail_point.h"
 #include "common/http/precondition.h"
 #include "common/json.h"
 #include "common/var_key.h"
@@ -336,6 +337,7 @@ static void reply_put(struct api_call *call, int r,
 static void on_put(struct backend *b, struct api_call *call, int r,
 		   const struct store_result *result)
 {
+	FAIL_POINT("backend.variable.committed");
 	if (call)
 		reply_put(call, r, result);
 	publish(b, r, result, false);

@@ -10,6 +10,7 @@
 #include "backend/retries.h"
 #include "backend/store.h"
 #include "backend/streams.h"
+#include "common/fail_point.h"
 #include "common/log.h"
 
 static void job_publish(struct backend *b, const struct store_job *job)
@@ -30,8 +31,28 @@ static void job_publish(struct backend *b, const struct store_job *job)
 	buf_deinit(&text);
 }
 
+/* It is committed, and nobody was told. */
+static void job_committed(enum job_state state)
+{
+	switch (state) {
+	case JOB_QUEUED:
+		FAIL_POINT("backend.job.queued");
+		break;
+	case JOB_CLAIMED:
+		FAIL_POINT("backend.job.claimed");
+		break;
+	case JOB_RUNNING:
+		FAIL_POINT("backend.job.running");
+		break;
+	default:
+		FAIL_POINT("backend.job.ended");
+		break;
+	}
+}
+
 void job_changed(struct backend *b, const struct store_job *job)
 {
+	job_committed(job->state);
 	log_write(LOG_LEVEL_INFO, job->id, job->trace_id, "%s%s%s%s%s",
 		  job_state_name(job->state),
 		  job->execution ? " execution=" : "",

@@ -12,6 +12,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/id.h"
 #include "common/log.h"
 
@@ -94,6 +95,7 @@ static int queue_send(struct queue *q, struct agent *a,
 
 	if (!r)
 		agent_send_frames(a, &frames);
+	FAIL_POINT("backend.claim.sent");
 	buf_deinit_secret(&frames);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "backend/retries.h"
 #include "backend/store.h"
 #include "backend/store_admin.h"
+#include "common/fail_point.h"
 #include "common/id.h"
 
 /* The steps, in their order; STARTUP_LIVE is repeated for further pages and
@@ -96,6 +97,7 @@ static void on_step(int r, const struct store_result *result, void *ctx)
 		return;
 	}
 	r = startup_take(s, result);
+	FAIL_POINT("backend.startup.step");
 	if (!r && s->step == STARTUP_DONE)
 		startup_finish(s, NULL);
 	else if (r || (r = startup_next(s)))

@@ -1,0 +1,184 @@
+"""A backend and an orchestrator that are killed and come back, the way a
+supervisor would bring them back, with fail points armed at each start."""
+
+import collections
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+from backend_process import Peer, UnixConnection  # noqa: E402
+
+BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
+START_S = 30
+STOP_S = 60
+# Which program reaches a fail point, by the first word of its name.
+OWNERS = {"backend": ("backend", "store", "keys"),
+          "orchestrator": ("orchestrator", "wal", "pod", "log")}
+
+
+def fail_points(program):
+    """Every fail point that the sources of a program name."""
+    names = set()
+    for source in ROOT.glob("*/*.c"):
+        names |= set(re.findall(r'FAIL_POINT(?:_ERROR)?\(\s*"([a-z_.]+)"',
+                                source.read_text()))
+    return sorted(n for n in names if n.split(".")[0] in OWNERS[program])
+
+
+def built_with_fail_points():
+    return b"CRONIUM_FAIL_POINTS" in (BIN / "cronium-backend").read_bytes()
+
+
+class Program:
+    """One program: started again whenever it has died."""
+
+    def __init__(self, name, argv, log, env=None):
+        self.name, self.argv, self.log = name, argv, log
+        self.env = env or {}
+        self.process = None
+        self.armed = None  # the fail point of this start
+        self.deaths = collections.Counter()  # by what they died of
+
+    def start(self, point=None):
+        env = {**os.environ, **self.env, "CRONIUM_GUARD": "off"}
+        env.pop("CRONIUM_FAIL_POINTS", None)
+        if point:
+            env["CRONIUM_FAIL_POINTS"] = point
+        self.armed = point
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=env, start_new_session=True)
+
+    def dead(self):
+        return self.process.poll() is not None
+
+    def note_death(self, cause=None):
+        code = self.process.wait(STOP_S)
+        assert code == -signal.SIGKILL, (
+            f"{self.name} ended by itself ({code}):\n{self.tail()}")
+        self.deaths[cause or f"at {self.armed.split('=')[0]}"] += 1
+
+    def kill(self):
+        """SIGKILL, unless it died at its fail point first."""
+        if not self.dead():
+            self.process.kill()
+            self.note_death("killed")
+        else:
+            self.note_death()
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def stop(self):
+        if not self.dead():
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_S)
+
+
+class World:
+    """Directories, the two programs, and ways to look at what is left."""
+
+    def __init__(self, base, executors="sandbox", slots=8,
+                 backend_options=(), orchestrator_options=()):
+        self.base = pathlib.Path(base)
+        self.data, self.run = self.base / "data", self.base / "run"
+        for directory in (self.data, self.run):
+            directory.mkdir(parents=True, mode=0o700)
+        common = ["--data-dir", self.data, "--run-dir", self.run]
+        self.backend = Program(
+            "backend",
+            [BIN / "cronium-backend", *common, "--listen", "none",
+             "--rate-forward", "0", *backend_options],
+            self.base / "backend.log")
+        self.orchestrator = Program(
+            "orchestrator",
+            [BIN / "cronium-orchestrator", *common, "--executors", executors,
+             "--slots", str(slots), *orchestrator_options],
+            self.base / "orchestrator.log")
+        self.admin = Peer(
+            lambda: UnixConnection(str(self.run / "api.sock")))
+
+    @property
+    def programs(self):
+        return self.backend, self.orchestrator
+
+    def start(self):
+        for program in self.programs:
+            program.start()
+        self.wait_ready()
+
+    def agents(self):
+        try:
+            reply = self.admin.get("/v1/agents")
+        except OSError:
+            return []
+        return reply.json["agents"] if reply.status == 200 else []
+
+    def wait_ready(self):
+        deadline = time.monotonic() + START_S
+        while not self.agents():
+            for program in self.programs:
+                assert not program.dead(), program.tail()
+            assert time.monotonic() < deadline, [
+                p.tail() for p in self.programs]
+            time.sleep(0.02)
+
+    def instance(self):
+        return (self.data / "orchestrator.lock").read_text().strip()
+
+    def pod_processes(self):
+        """(pid, pod) of everything in the cgroups of this instance's pods."""
+        for group in pathlib.Path("/sys/fs/cgroup").glob(
+                f"**/cronium/{self.instance()}/*/cgroup.procs"):
+            pod = group.parent.name.removesuffix(".sidecar")
+            try:
+                pids = group.read_text().split()
+            except OSError:
+                continue
+            for pid in pids:
+                yield int(pid), pod
+
+    def containers(self, what="ps"):
+        words = ["ps", "-aq"] if what == "ps" else ["network", "ls", "-q"]
+        return subprocess.run(
+            ["docker", *words, "--filter",
+             f"label=cronium.instance={self.instance()}"],
+            capture_output=True, text=True, timeout=60).stdout.split()
+
+    def remains(self, docker=False):
+        """What pods have left behind, by kind; empty when all is well."""
+        left = {
+            "processes": sorted(set(self.pod_processes())),
+            "directories": [p.name for p in (self.run / "pods").glob("*")],
+            "cgroups": sorted({
+                p.parent.name for p in pathlib.Path("/sys/fs/cgroup").glob(
+                    f"**/cronium/{self.instance()}/*/cgroup.procs")}),
+        }
+        if docker:
+            left["containers"] = self.containers()
+            left["networks"] = self.containers("networks")
+        return {kind: found for kind, found in left.items() if found}
+
+    def wait_clean(self, docker=False, seconds=60):
+        deadline = time.monotonic() + seconds
+        while left := self.remains(docker):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
+
+    def resources(self):
+        """(open files, resident KiB) of the orchestrator."""
+        proc = pathlib.Path(f"/proc/{self.orchestrator.process.pid}")
+        rss = re.search(r"VmRSS:\s+(\d+)", (proc / "status").read_text())
+        return len(list((proc / "fd").iterdir())), int(rss[1])
+
+    def stop(self):
+        codes = [p.stop() for p in reversed(self.programs)]
+        assert codes == [0, 0], [p.tail() for p in self.programs]

@@ -1,0 +1,17 @@
+# shellcheck shell=bash
+# ./dev faults: random kills under load, and what the oracle says.
+
+cmd_faults() {
+	cmd_setup
+	case " $* " in
+	*docker*)
+		engine_ensure
+		build_plain
+		images_build "${IMAGES[@]}"
+		;;
+	esac
+	say "building in build-faults/, with fail points"
+	build_dir build-faults --buildtype=debugoptimized -Dfail_points=true
+	CRONIUM_BIN_DIR=$ROOT/build-faults/bin \
+		"$(system_python)" tests/faults/run.py "$@"
+}
