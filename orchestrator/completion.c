@@ -118,6 +118,8 @@ static void completion_on_answer(const struct backend_response *r, void *ctx)
 		if (completion_say(c, next.verb, true, &next.body) < 0)
 			c->ops->on_refused(c->ctx, "out of memory");
 		buf_deinit(&next.body);
+	} else {
+		c->ops->on_started(c->ctx);
 	}
 }
 

@@ -14,6 +14,8 @@ struct event_base;
 struct outcome;
 
 struct completion_ops {
+	/* completion_started() was taken: it is committed. */
+	void (*on_started)(void *ctx);
 	/* The last word (finish or release) was taken. */
 	void (*on_accepted)(void *ctx);
 	/* The execution is not ours any more: its lease ran out and the epoch

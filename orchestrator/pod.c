@@ -140,6 +140,14 @@ static void pod_on_record_room(void *ctx)
 		runner_link_resume(p->runner);
 }
 
+static void pod_on_record_started(void *ctx)
+{
+	struct pod *p = ctx;
+
+	p->started = true;
+	pod_check_assign(p);
+}
+
 static void pod_on_record_ended(void *ctx)
 {
 	pod_end(ctx);
@@ -155,6 +163,7 @@ static int pod_init(struct pod *p)
 	static const struct record_ops ops = {
 		.on_full = pod_on_record_full,
 		.on_room = pod_on_record_room,
+		.on_started = pod_on_record_started,
 		.on_ended = pod_on_record_ended,
 		.on_refused = pod_on_record_refused,
 	};

@@ -9,7 +9,9 @@
  * CREATING  the executor works; each side connects and says READY. The
  *           sidecar is given its assignment at once, while the runner may
  *           still be starting.
- * READY     both sides have said READY; the sidecar's ACK is waited for
+ * READY     both sides have said READY; the sidecar's ACK is waited for, then
+ *           the backend's word that it knows the execution as started: only
+ *           what it knows may run
  * ASSIGNED  the runner has its assignment; STARTED is waited for
  * RUNNING   the script runs, until EXIT
  * STOPPING  the sidecar drains, the log is flushed, the end is reported
@@ -87,8 +89,8 @@ int64_t pod_epoch(const struct pod *p);
 
 /* The user wants it ended: SIGTERM, a grace period, SIGKILL. */
 void pod_cancel(struct pod *p, const char *reason);
-/* The orchestrator ends: before the script was started the claim is given
- * back, else as pod_cancel(). */
+/* The orchestrator ends: before the backend was told that it starts the claim
+ * is given back, else as pod_cancel(). */
 void pod_stop(struct pod *p, const char *reason);
 /* The execution is not ours any more: ended without a word to anybody. */
 void pod_abandon(struct pod *p, const char *why);

@@ -189,8 +189,8 @@ void pod_cancel(struct pod *p, const char *reason)
 
 void pod_stop(struct pod *p, const char *reason)
 {
-	/* From ASSIGNED on the script may have begun. */
-	if (p->state < POD_ASSIGNED)
+	/* What the backend was told to have begun can only end. */
+	if (!p->start_told)
 		p->give_back = true;
 	pod_cancel(p, reason);
 }

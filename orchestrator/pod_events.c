@@ -15,7 +15,7 @@
 
 /* --- the sidecar's side --------------------------------------------------- */
 
-static void pod_check_assign(struct pod *p)
+void pod_check_assign(struct pod *p)
 {
 	struct executor_place place;
 
@@ -26,7 +26,7 @@ static void pod_check_assign(struct pod *p)
 		pod_set_state(p, POD_READY);
 		pod_set_deadline(p, POD_ASSIGN_MS);
 	}
-	if (p->state != POD_READY || !p->sidecar_assigned)
+	if (p->state != POD_READY || !p->started)
 		return;
 	p->config.executor_ops->place(p->place, &place);
 	pod_set_state(p, POD_ASSIGNED);
@@ -55,8 +55,12 @@ static void pod_on_sidecar_assigned(void *ctx)
 {
 	struct pod *p = ctx;
 
-	p->sidecar_assigned = true;
-	pod_check_assign(p);
+	/* In vain where the pod is about to end. */
+	if (p->start_told || p->state > POD_READY || *p->doom)
+		return;
+	p->start_told = true;
+	if (record_started(p->record, p->id, p->config.executor_ops->name) < 0)
+		pod_fail_oom(p);
 }
 
 /* Without an ACK the sidecar does not tell the secret. */
@@ -116,8 +120,6 @@ static void pod_on_runner_started(void *ctx)
 	pod_set_state(p, POD_RUNNING);
 	if (p->a->timeout_ms)
 		pod_set_deadline(p, p->a->timeout_ms);
-	if (record_started(p->record, p->id, p->config.executor_ops->name) < 0)
-		pod_fail_oom(p);
 }
 
 /* A line of the runner's own, with its newline. */

@@ -43,7 +43,7 @@ struct pod {
 	struct door *door; /* NULL: none, or shut */
 	struct runner_link *runner;
 	bool sidecar_ready, runner_ready;
-	bool sidecar_assigned;
+	bool start_told, started; /* to the backend; which has committed it */
 	bool drained;
 
 	struct record *record; /* NULL after pod_abandon() */
@@ -74,6 +74,9 @@ void pod_end_script(struct pod *p, enum outcome_cause cause,
 		    const char *detail);
 /* The runner did not end the script in time, so the executor does. */
 void pod_kill_script(struct pod *p);
+
+/* The runner has its assignment once all that must be before it is. */
+void pod_check_assign(struct pod *p);
 
 /* The script's side is over: its log ends here. */
 void pod_finish_runner(struct pod *p);

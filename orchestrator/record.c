@@ -100,6 +100,13 @@ void record_finish_log(struct record *r)
 
 /* --- beginning and end ---------------------------------------------------- */
 
+static void record_on_started(void *ctx)
+{
+	struct record *r = ctx;
+
+	r->ops->on_started(r->ctx);
+}
+
 static void record_on_accepted(void *ctx)
 {
 	struct record *r = ctx;
@@ -168,6 +175,7 @@ static int record_init(struct record *r, struct event_base *base,
 		       const struct assignment *a)
 {
 	static const struct completion_ops ops = {
+		.on_started = record_on_started,
 		.on_accepted = record_on_accepted,
 		.on_refused = record_on_refused,
 	};

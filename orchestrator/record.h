@@ -22,6 +22,8 @@ struct record_ops {
 	/* Back-pressure: no output until on_room. */
 	void (*on_full)(void *ctx);
 	void (*on_room)(void *ctx);
+	/* record_started() is committed; not once the end is told. */
+	void (*on_started)(void *ctx);
 	/* The end (or the release) was accepted. */
 	void (*on_ended)(void *ctx);
 	/* The execution is not ours any more; nothing follows. */
