@@ -37,7 +37,7 @@ RUN apt-get -qq update \
 		--no-install-recommends \
 		bubblewrap ca-certificates curl libarchive13 libcurl4 \
 		libevent-core-2.1-7 libjansson4 libnghttp2-14 \
-		libgmp10 libhogweed6 libnettle8 \
+		libgmp10 libhogweed6 libisal2 libnettle8 \
 		libpcre2-8-0 libseccomp2 libsqlite3-0 libssh2-1 libssl3 libyaml-0-2 \
 		>/dev/null \
 	&& rm -rf /var/lib/apt/lists/*

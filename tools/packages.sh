@@ -8,7 +8,7 @@ PACKAGES_BUILD=(
 	libevent-dev libnghttp2-dev libssl-dev libjansson-dev
 	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev libarchive-dev
 	libssh2-1-dev libyajl-dev libyaml-dev libpcre2-dev uthash-dev libcmocka-dev
-	nettle-dev libgmp-dev zlib1g-dev
+	nettle-dev libgmp-dev zlib1g-dev libisal-dev
 	"libllhttp-dev|node-llhttp|?"
 )
 

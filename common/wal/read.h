@@ -83,8 +83,3 @@ bool wal_reader_tail(const struct wal_reader *r, struct wal_damage *out);
 
 /* What was read last: its number and CRC, 0 before the first. */
 uint64_t wal_reader_last(const struct wal_reader *r, uint32_t *crc);
-
-/* The number that the newest segment that can be read names as the oldest one
- * that is needed (`wal_needed`): where a replay begins. 0: the oldest there
- * is. 0 or negative errno. */
-int wal_read_needed(const char *dir, uint64_t *out) MUST_CHECK;

@@ -36,9 +36,11 @@ void wal_replay_free(struct wal_replay *r);
 int wal_replay_record(struct wal_replay *r,
 		      const struct wal_record *record) MUST_CHECK;
 
-/* What is open, oldest first; ours until the next record or free. */
+/* What is open, oldest first: the first for NULL, NULL after the last. Ours
+ * until the next record or free. */
+const struct wal_execution *wal_replay_next(const struct wal_replay *r,
+					    const struct wal_execution *after);
 size_t wal_replay_count(const struct wal_replay *r);
-const struct wal_execution *wal_replay_at(const struct wal_replay *r, size_t i);
 const struct wal_execution *wal_replay_find(const struct wal_replay *r,
 					    const char *execution);
 /* Whether the last orchestrator said that it ends (`closed`); true where there

@@ -1,0 +1,196 @@
+#include "common/wal/dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/json.h"
+#include "common/wal/record.h"
+
+#define DIR_DIGITS 20
+#define DIR_SUFFIX ".wal"
+
+/* --- names and the list of them ------------------------------------------- */
+
+DEFINE_CLEANUP(DIR *, closedir)
+
+void wal_segment_name(uint64_t first, char out[WAL_SEGMENT_NAME_BYTES])
+{
+	snprintf(out, WAL_SEGMENT_NAME_BYTES, "%0*llu" DIR_SUFFIX, DIR_DIGITS,
+		 (unsigned long long)first);
+}
+
+/* Whether it is a name as wal_segment_name() makes them. */
+static bool dir_parse_name(const char *name, uint64_t *first)
+{
+	char again[WAL_SEGMENT_NAME_BYTES];
+
+	if (strspn(name, "0123456789") != DIR_DIGITS)
+		return false;
+	errno = 0;
+	*first = strtoull(name, NULL, 10);
+	wal_segment_name(*first, again);
+	return !errno && !strcmp(name, again);
+}
+
+struct dir_list {
+	struct wal_segment *segments;
+	size_t n, cap;
+};
+
+static int dir_add(struct dir_list *l, const struct wal_segment *s)
+{
+	if (l->n == WAL_SEGMENTS_MAX)
+		return -E2BIG;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 32;
+		void *more = realloc(l->segments, cap * sizeof(*s));
+
+		if (!more)
+			return -ENOMEM;
+		l->segments = more;
+		l->cap = cap;
+	}
+	l->segments[l->n++] = *s;
+	return 0;
+}
+
+/* One that was removed meanwhile is left out. */
+static int dir_look_at(struct dir_list *l, int dir_fd, const char *name)
+{
+	struct wal_segment s = { 0 };
+	struct stat st;
+
+	if (!dir_parse_name(name, &s.first))
+		return 0;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	s.bytes = (uint64_t)st.st_size;
+	s.mtime_ms = (int64_t)st.st_mtim.tv_sec * 1000 +
+		     st.st_mtim.tv_nsec / 1000000;
+	return dir_add(l, &s);
+}
+
+static int dir_compare(const void *a, const void *b)
+{
+	const struct wal_segment *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+static int dir_walk(struct dir_list *l, int dir_fd, DIR *d)
+{
+	for (;;) {
+		const struct dirent *e;
+		int r;
+
+		errno = 0;
+		e = readdir(d);
+		if (!e)
+			return -errno;
+		r = dir_look_at(l, dir_fd, e->d_name);
+		if (r < 0)
+			return r;
+	}
+}
+
+int wal_dir_list(int dir_fd, struct wal_segment **out, size_t *n)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closedirp) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dir_list l = { 0 };
+	int r = d ? 0 : -errno;
+
+	if (!d && fd >= 0)
+		close(fd);
+	if (!r)
+		r = dir_walk(&l, dir_fd, d);
+	if (r < 0) {
+		free(l.segments);
+		return r;
+	}
+	if (l.n)
+		qsort(l.segments, l.n, sizeof(*l.segments), dir_compare);
+	*out = l.segments;
+	*n = l.n;
+	return 0;
+}
+
+/* --- the first record of a segment ---------------------------------------- */
+
+static ssize_t dir_read_first(int dir_fd, const char *name, char *line)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name,
+					O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = pread(fd, line, WAL_RECORD_MAX_BYTES, 0);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int dir_decode_first(const char *line, size_t len, struct wal_first *out)
+{
+	struct wal_record record;
+	uint32_t crc;
+	int r;
+
+	if (!wal_record_check(line, len, &out->seq, &crc))
+		return -EBADMSG;
+	r = wal_record_decode(line, len, &record);
+	if (r < 0)
+		return r;
+	if (record.type != WAL_SEGMENT)
+		r = -EBADMSG;
+	out->needed = (uint64_t)json_get_int(record.data, "needed", 0);
+	wal_record_deinit(&record);
+	return r;
+}
+
+int wal_dir_first(int dir_fd, uint64_t first, struct wal_first *out)
+{
+	_cleanup_free_ char *line = malloc(WAL_RECORD_MAX_BYTES);
+	char name[WAL_SEGMENT_NAME_BYTES];
+	const char *lf;
+	ssize_t n;
+
+	if (!line)
+		return -ENOMEM;
+	wal_segment_name(first, name);
+	n = dir_read_first(dir_fd, name, line);
+	if (n < 0)
+		return (int)n;
+	lf = n ? memchr(line, '\n', (size_t)n) : NULL;
+	return lf ? dir_decode_first(line, (size_t)(lf - line), out) : -EBADMSG;
+}
+
+int wal_dir_needed(int dir_fd, uint64_t *out)
+{
+	_cleanup_free_ struct wal_segment *segments = NULL;
+	struct wal_first first;
+	size_t n;
+	int r = wal_dir_list(dir_fd, &segments, &n);
+
+	*out = 0;
+	if (r < 0)
+		return r;
+	for (size_t i = n; i > 0; i--) {
+		r = wal_dir_first(dir_fd, segments[i - 1].first, &first);
+		if (!r) {
+			*out = first.needed;
+			return 0;
+		}
+		if (r != -EBADMSG && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
