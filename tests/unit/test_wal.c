@@ -362,11 +362,14 @@ static void test_rewritten_records_count_once(void **state)
 {
 	struct buf b = { 0 }, next = { 0 };
 	uint32_t crc = 0;
+	uint64_t seq;
 	size_t at[5];
 
 	make_four(&b, at);
 	assert_int_equal(buf_append_str(&b, "half a rec"), 0);
 	wal_fixture_write(*state, 1, b.data, b.len);
+	assert_true(wal_record_check((char *)b.data + at[1], at[2] - at[1] - 1,
+				     &seq, &crc));
 	wal_fixture_begin(&next, 3, 0, &crc);
 	wal_fixture_add(&next, 4, WAL_CLAIMED, "ex_1", 30, &crc);
 	wal_fixture_write(*state, 3, next.data, next.len);
