@@ -1,7 +1,7 @@
 /*
  * Jobs that failed and wait for their next try: the timer that lets the queue
  * have them again. When that is stands in the store, so that a restart changes
- * nothing; whether there is one at all is store_sqlite_retry.c's to say.
+ * nothing; whether there is one at all is store_sql_retry.c's to say.
  */
 #pragma once
 

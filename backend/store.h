@@ -2,7 +2,7 @@
  * The store: everything of the backend that outlives a restart. This header
  * and store_{admin,host,tool}.h are what the API and the queue see,
  * store_record.h what they get back, and store_call.h what an implementation
- * (SQLite; PostgreSQL later) sees.
+ * (store_sql.h) sees.
  *
  * Every operation is asynchronous. It copies its request in, is queued, and
  * never waits for the disk in the caller's thread:

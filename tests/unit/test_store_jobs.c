@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "store_fixture.h"
 
 /* ---------------------------------------------------------- jobs */
@@ -426,7 +427,7 @@ static void test_claims_are_searched_by_index(void **state)
 	snprintf(path, sizeof(path), "%s/cronium.db", f->dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(
-		sqlite3_prepare_v2(db, "EXPLAIN QUERY PLAN " SQLITE_CLAIM_SQL,
+		sqlite3_prepare_v2(db, "EXPLAIN QUERY PLAN " SQL_CLAIM,
 				   -1, &row, NULL),
 		SQLITE_OK);
 	assert_int_equal(sqlite3_step(row), SQLITE_ROW);

@@ -2,12 +2,12 @@
 #include <errno.h>
 
 #include "backend/store_admin.h"
-#include "backend/store_sqlite.h"
+#include "backend/store_sql.h"
 #include "common/clock.h"
 
 /* ------------------------------------------------------------------ audit */
 
-int sqlite_audit_note(struct db *db, const struct store_audit *e, int r)
+int sql_audit_note(struct db *db, const struct store_audit *e, int r)
 {
 	const char *result = e->result && r == 0 ? e->result
 						 : store_outcome_name(r);
@@ -24,7 +24,7 @@ int sqlite_audit_note(struct db *db, const struct store_audit *e, int r)
 
 /* The entry is a member of the request: the writer notes it as it does those
  * of other operations. */
-int sqlite_audit_append(struct db *db UNUSED, struct store_call *call)
+int sql_audit_append(struct db *db UNUSED, struct store_call *call)
 {
 	const struct store_request_audit *request = call->request;
 
@@ -34,11 +34,11 @@ int sqlite_audit_append(struct db *db UNUSED, struct store_call *call)
 	return 0;
 }
 
-static void audit_read_row(sqlite3_stmt *row, struct arena *a,
+static void audit_read_row(struct db_row *row, struct arena *a,
 			   struct store_audit_entry *out)
 {
-	out->id = sqlite3_column_int64(row, 0);
-	out->at_ms = sqlite3_column_int64(row, 1);
+	out->id = db_column_int64(row, 0);
+	out->at_ms = db_column_int64(row, 1);
 	out->entry.who = db_column_str(row, 2, a);
 	out->entry.action = db_column_str(row, 3, a);
 	out->entry.target = db_column_str(row, 4, a);
@@ -54,7 +54,7 @@ static void audit_read_row(sqlite3_stmt *row, struct arena *a,
 
 static int audit_query(struct db *db, const struct store_audit_query *q,
 		       struct db_arg before, struct db_arg more,
-		       sqlite3_stmt **row)
+		       struct db_row **row)
 {
 	static const char sql_all[] = AUDIT_SELECT "ORDER BY id DESC LIMIT ?2";
 	static const char sql_execution[] = AUDIT_SELECT
@@ -76,7 +76,7 @@ static int audit_query(struct db *db, const struct store_audit_query *q,
 	return db_query(db, sql_all, DB_ARGS(before, more), row);
 }
 
-int sqlite_audit_list(struct db *db, struct store_call *call)
+int sql_audit_list(struct db *db, struct store_call *call)
 {
 	const struct store_audit_query *q = call->request;
 	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 0;
@@ -84,7 +84,7 @@ int sqlite_audit_list(struct db *db, struct store_call *call)
 						      limit * sizeof(*items));
 	struct db_arg before = db_int(q->before ? q->before : INT64_MAX);
 	struct db_arg more = db_int((int64_t)limit + 1);
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	if (!items)
@@ -100,11 +100,11 @@ int sqlite_audit_list(struct db *db, struct store_call *call)
 
 /* --------------------------------------------------------------- API keys */
 
-int sqlite_api_key_add(struct db *db, struct store_call *call)
+int sql_api_key_add(struct db *db, struct store_call *call)
 {
 	const struct store_api_key_new *add = call->request;
 	const struct store_api_key *k = &add->key;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(
 		db, "SELECT 1 FROM api_keys WHERE id = ?1 OR hash = ?2",
 		DB_ARGS(db_str(k->id), db_blob(k->hash, sizeof(k->hash))),
@@ -126,13 +126,15 @@ int sqlite_api_key_add(struct db *db, struct store_call *call)
 static int api_key_changed(struct db *db, struct store_call *call,
 			   const char *id, int r)
 {
-	if (r < 0 || sqlite3_changes(db->handle))
-		return r;
+	int64_t n = r < 0 ? r : db_changes(db);
+
+	if (n)
+		return (int)MIN(n, 0);
 	return store_call_fail(call, STORE_E_NOT_FOUND,
 			       "there is no API key %s", id);
 }
 
-int sqlite_api_key_delete(struct db *db, struct store_call *call)
+int sql_api_key_delete(struct db *db, struct store_call *call)
 {
 	const struct store_api_key_delete *del = call->request;
 	int r = db_exec(db, "DELETE FROM api_keys WHERE id = ?1",
@@ -141,7 +143,7 @@ int sqlite_api_key_delete(struct db *db, struct store_call *call)
 	return api_key_changed(db, call, del->id, r);
 }
 
-int sqlite_api_key_touch(struct db *db, struct store_call *call)
+int sql_api_key_touch(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
 	int r = db_exec(db,
@@ -153,20 +155,20 @@ int sqlite_api_key_touch(struct db *db, struct store_call *call)
 
 static int api_key_count(struct db *db, size_t *n)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, "SELECT count(*) FROM api_keys", DB_NO_ARGS, &row);
 
 	if (r == 0)
-		*n = (size_t)sqlite3_column_int64(row, 0);
+		*n = (size_t)db_column_int64(row, 0);
 	return MIN(r, 0);
 }
 
-int sqlite_api_key_list(struct db *db, struct store_call *call)
+int sql_api_key_list(struct db *db, struct store_call *call)
 {
 	struct arena *a = &call->arena;
 	struct store_api_key *keys;
 	size_t max = 0, n = 0;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = api_key_count(db, &max);
 
 	if (r < 0)
@@ -183,11 +185,11 @@ int sqlite_api_key_list(struct db *db, struct store_call *call)
 
 		k->id = db_column_str(row, 0, a);
 		k->name = db_column_str(row, 1, a);
-		if (sqlite3_column_bytes(row, 2) == STORE_HASH_BYTES)
-			memcpy(k->hash, sqlite3_column_blob(row, 2),
+		if (db_column_len(row, 2) == STORE_HASH_BYTES)
+			memcpy(k->hash, db_column_data(row, 2),
 			       STORE_HASH_BYTES);
-		k->created_ms = sqlite3_column_int64(row, 3);
-		k->last_used_ms = sqlite3_column_int64(row, 4);
+		k->created_ms = db_column_int64(row, 3);
+		k->last_used_ms = db_column_int64(row, 4);
 	}
 	call->result.api_keys.items = keys;
 	call->result.api_keys.n = n;

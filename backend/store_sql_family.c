@@ -1,7 +1,7 @@
 /* Jobs that an execution started: how many, how deep, and their end with it. */
 #include <errno.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 
 /* How many jobs are above one whose parent is this execution, counted up to
  * max, and the topmost of those. */
@@ -9,7 +9,7 @@ static int family_depth(struct db *db, struct store_call *call,
 			const char *parent, int64_t max, int64_t *depth,
 			int64_t *top)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = 0;
 
 	for (*depth = 0; parent && *depth < max; (*depth)++) {
@@ -20,7 +20,7 @@ static int family_depth(struct db *db, struct store_call *call,
 		if (r)
 			break;
 		parent = db_column_str(row, 0, &call->arena);
-		*top = sqlite3_column_int64(row, 1);
+		*top = db_column_int64(row, 1);
 		db_reset(db);
 	}
 	return MIN(r, 0);
@@ -28,19 +28,19 @@ static int family_depth(struct db *db, struct store_call *call,
 
 static int family_count(struct db *db, const char *parent, int64_t *n)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, "SELECT count(*) FROM jobs WHERE parent = ?1",
 			 DB_ARGS(db_str(parent)), &row);
 
 	if (r == 0)
-		*n = sqlite3_column_int64(row, 0);
+		*n = db_column_int64(row, 0);
 	return MIN(r, 0);
 }
 
 /* How many jobs are below this one, counted up to max. */
 static int family_size(struct db *db, int64_t top, int64_t max, int64_t *n)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "WITH RECURSIVE below(seq) AS (SELECT ?1 UNION ALL "
 			 "SELECT j.seq FROM below b "
@@ -50,20 +50,20 @@ static int family_size(struct db *db, int64_t top, int64_t max, int64_t *n)
 			 DB_ARGS(db_int(top), db_int(max)), &row);
 
 	if (r == 0)
-		*n = sqlite3_column_int64(row, 0);
+		*n = db_column_int64(row, 0);
 	return MIN(r, 0);
 }
 
-int sqlite_family_check(struct db *db, struct store_call *call,
-			const struct store_job_new *new)
+int sql_family_check(struct db *db, struct store_call *call,
+		     const struct store_job_new *new)
 {
-	struct sqlite_job job;
+	struct sql_job job;
 	int64_t n = 0, depth = 0, top = 0, all = 0;
 	int r;
 
 	if (!new->parent)
 		return 0;
-	r = sqlite_job_load_execution(db, call, new->parent, &job);
+	r = sql_job_load_execution(db, call, new->parent, &job);
 	if (r)
 		return r;
 	if (!job_state_live(job.execution_state))
@@ -99,8 +99,8 @@ static int orphan_cancel(struct db *db, struct store_call *call, int64_t seq,
 			 struct store_job *out)
 {
 	static const char reason[] = "the job that waited for it has ended";
-	struct sqlite_job job;
-	int r = sqlite_job_load_seq(db, call, seq, &job);
+	struct sql_job job;
+	int r = sql_job_load_seq(db, call, seq, &job);
 
 	if (r == 0)
 		r = db_exec(db,
@@ -108,20 +108,20 @@ static int orphan_cancel(struct db *db, struct store_call *call, int64_t seq,
 			    "cancel_reason = ?2, bound = 0 WHERE seq = ?1",
 			    DB_ARGS(db_int(seq), db_str(reason)));
 	if (r == 0 && job.job.state == JOB_QUEUED)
-		r = sqlite_job_set_state(db, &job, JOB_CANCELLED, reason);
+		r = sql_job_set_state(db, &job, JOB_CANCELLED, reason);
 	if (r == 0)
-		r = sqlite_job_load_seq(db, call, seq, &job);
+		r = sql_job_load_seq(db, call, seq, &job);
 	*out = job.job;
 	return r;
 }
 
-int sqlite_job_cancel_orphans(struct db *db, struct store_call *call)
+int sql_job_cancel_orphans(struct db *db, struct store_call *call)
 {
 	struct store_job *jobs = arena_alloc(&call->arena,
 					     STORE_LIST_MAX * sizeof(*jobs));
 	int64_t *seqs = arena_alloc(&call->arena,
 				    STORE_LIST_MAX * sizeof(*seqs));
-	sqlite3_stmt *row;
+	struct db_row *row;
 	size_t n = 0;
 	int r;
 
@@ -134,7 +134,7 @@ int sqlite_job_cancel_orphans(struct db *db, struct store_call *call)
 		     "AND e.lease_until_ms IS NOT NULL) LIMIT ?1",
 		     DB_ARGS(db_int(STORE_LIST_MAX)), &row);
 	for (; r == 0; r = db_next(db, row))
-		seqs[n++] = sqlite3_column_int64(row, 0);
+		seqs[n++] = db_column_int64(row, 0);
 	r = MIN(r, 0);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = orphan_cancel(db, call, seqs[i], &jobs[i]);

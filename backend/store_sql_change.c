@@ -4,11 +4,11 @@
  * oldest one on. A value is kept as it is in the table of variables: a secret's
  * is sealed, bound to its key and version.
  */
-#include "backend/store_sqlite_change.h"
+#include "backend/store_sql_change.h"
 
 #include <errno.h>
 
-#include "backend/store_sqlite_variable.h"
+#include "backend/store_sql_variable.h"
 
 /* ---------------------------------------------------------------- writing */
 
@@ -19,8 +19,8 @@ static int change_trim(struct db *db, int64_t newest)
 		       DB_ARGS(db_int(newest - STORE_CHANGES_MAX)));
 }
 
-int sqlite_change_add(struct db *db, const struct store_variable *v,
-		      const struct store_blob *stored)
+int sql_change_add(struct db *db, const struct store_variable *v,
+		   const struct store_blob *stored)
 {
 	bool kept = stored && v->bytes <= STORE_CHANGE_VALUE_MAX_BYTES;
 	int r = db_exec(
@@ -34,11 +34,11 @@ int sqlite_change_add(struct db *db, const struct store_variable *v,
 	return r == 0 ? change_trim(db, v->version) : r;
 }
 
-int sqlite_change_forget(struct db *db, const char *key)
+int sql_change_forget(struct db *db, const char *key)
 {
 	return db_exec(db,
 		       "UPDATE variable_changes SET kept = 0, value = NULL "
-		       "WHERE key = ?1 AND NOT secret AND kept",
+		       "WHERE key = ?1 AND secret = 0 AND kept <> 0",
 		       DB_ARGS(db_str(key)));
 }
 
@@ -55,7 +55,7 @@ struct change_list {
 
 static int change_bounds(struct db *db, struct change_list *l)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT n, (SELECT min(version) FROM variable_changes)"
 			 " FROM counters WHERE name = 'variable_version'",
@@ -63,10 +63,9 @@ static int change_bounds(struct db *db, struct change_list *l)
 
 	if (r)
 		return r > 0 ? -EIO : r;
-	l->position = sqlite3_column_int64(row, 0);
-	l->floor = sqlite3_column_type(row, 1) == SQLITE_NULL
-			   ? l->position
-			   : sqlite3_column_int64(row, 1) - 1;
+	l->position = db_column_int64(row, 0);
+	l->floor = db_column_is_null(row, 1) ? l->position
+					     : db_column_int64(row, 1) - 1;
 	return 0;
 }
 
@@ -74,10 +73,10 @@ static int change_bounds(struct db *db, struct change_list *l)
 static int change_value_lost(struct db *db, const struct change_list *l,
 			     bool *lost)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT 1 FROM variable_changes WHERE key = ?1 "
-			 "AND version > ?2 AND NOT kept AND NOT deleted "
+			 "AND version > ?2 AND kept = 0 AND deleted = 0 "
 			 "AND version <> ?3 LIMIT 1",
 			 DB_ARGS(db_str(l->query->key), db_int(l->query->after),
 				 db_int(l->now.version)),
@@ -101,7 +100,7 @@ static int change_lost(struct db *db, const struct change_list *l, bool *lost)
 }
 
 static int change_read_value(struct db *db, struct store_call *call,
-			     sqlite3_stmt *row, const struct change_list *l,
+			     struct db_row *row, const struct change_list *l,
 			     struct store_change *c)
 {
 	struct store_variable v;
@@ -110,8 +109,8 @@ static int change_read_value(struct db *db, struct store_call *call,
 
 	if (c->deleted)
 		return 0;
-	if (!sqlite3_column_int(row, 4)) { /* it is the variable's own */
-		r = sqlite_variable_load(db, call, c->key, true, &v);
+	if (!db_column_int(row, 4)) { /* it is the variable's own */
+		r = sql_variable_load(db, call, c->key, true, &v);
 		c->value = v.value;
 		return r > 0 ? -EIO : r;
 	}
@@ -119,22 +118,22 @@ static int change_read_value(struct db *db, struct store_call *call,
 	c->value = stored;
 	if (!c->secret)
 		return 0;
-	return sqlite_variable_open(db, call, l->query->key, c->version,
-				    &stored, &c->value);
+	return sql_variable_open(db, call, l->query->key, c->version, &stored,
+				 &c->value);
 }
 
 /* The row's change as the next item. */
 static int change_take(struct db *db, struct store_call *call,
-		       sqlite3_stmt *row, struct change_list *l)
+		       struct db_row *row, struct change_list *l)
 {
 	struct store_change *c = &l->items[l->n++];
 	const char *key = l->query->key;
 	int r = 0;
 
-	c->version = sqlite3_column_int64(row, 0);
+	c->version = db_column_int64(row, 0);
 	c->key = key ? key : db_column_str(row, 1, &call->arena);
-	c->deleted = sqlite3_column_int(row, 2);
-	c->secret = sqlite3_column_int(row, 3);
+	c->deleted = db_column_int(row, 2);
+	c->secret = db_column_int(row, 3);
 	if (key)
 		r = change_read_value(db, call, row, l, c);
 	l->bytes += c->value.len;
@@ -142,7 +141,7 @@ static int change_take(struct db *db, struct store_call *call,
 }
 
 static int change_query(struct db *db, const struct change_list *l,
-			sqlite3_stmt **row)
+			struct db_row **row)
 {
 	struct db_arg after = db_int(l->query->after);
 	struct db_arg limit = db_int((int64_t)l->limit + 1);
@@ -163,7 +162,7 @@ static int change_query(struct db *db, const struct change_list *l,
 static int change_read(struct db *db, struct store_call *call,
 		       struct change_list *l)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	l->limit = MIN(MAX(l->query->limit, 1), STORE_LIST_MAX);
@@ -183,7 +182,7 @@ static int change_read(struct db *db, struct store_call *call,
 	return MIN(r, 0);
 }
 
-int sqlite_change_list(struct db *db, struct store_call *call)
+int sql_change_list(struct db *db, struct store_call *call)
 {
 	struct change_list l = { .query = call->request };
 	const char *key = l.query->key;
@@ -191,7 +190,7 @@ int sqlite_change_list(struct db *db, struct store_call *call)
 	int r = change_bounds(db, &l);
 
 	if (r == 0 && key)
-		r = sqlite_variable_load(db, call, key, false, &l.now);
+		r = sql_variable_load(db, call, key, false, &l.now);
 	if (r >= 0 && l.query->after >= 0)
 		r = change_lost(db, &l, &lost);
 	if (r < 0)
@@ -201,8 +200,8 @@ int sqlite_change_list(struct db *db, struct store_call *call)
 	if (l.query->after >= 0 && !lost)
 		r = change_read(db, call, &l);
 	else if (key)
-		r = sqlite_variable_load(db, call, key, true,
-					 &call->result.changes.now);
+		r = sql_variable_load(db, call, key, true,
+				      &call->result.changes.now);
 	call->result.message = NULL;
 	return MIN(r, 0);
 }

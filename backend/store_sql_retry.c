@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "common/clock.h"
 
 #define RETRY_TEXT_MAX_BYTES 512
@@ -39,10 +39,10 @@ static int64_t retry_wait_ms(const struct store_retry *retry, int64_t attempt)
  * would not be what was promised to its readers. */
 static int retry_has_written(struct db *db, int64_t job, bool *written)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT 1 FROM streams WHERE job = ?1 AND kind = ?2 "
-			 "AND (records > 0 OR ended)",
+			 "AND (records > 0 OR ended <> 0)",
 			 DB_ARGS(db_int(job), db_int(STORE_STREAM_OUTPUT)),
 			 &row);
 
@@ -52,17 +52,17 @@ static int retry_has_written(struct db *db, int64_t job, bool *written)
 
 static int retry_first_failure(struct db *db, int64_t job, int64_t *ms)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, "SELECT failed_ms FROM jobs WHERE seq = ?1",
 			 DB_ARGS(db_int(job)), &row);
 
 	if (r)
 		return r > 0 ? -EIO : r;
-	*ms = sqlite3_column_int64(row, 0);
+	*ms = db_column_int64(row, 0);
 	return 0;
 }
 
-static int retry_judge(struct db *db, const struct sqlite_job *job,
+static int retry_judge(struct db *db, const struct sql_job *job,
 		       enum job_state state, struct retry *out)
 {
 	const struct store_retry *retry = &job->job.retry;
@@ -94,9 +94,8 @@ static int retry_judge(struct db *db, const struct sqlite_job *job,
 /* --------------------------------------------------------------- the words */
 
 /* "attempt 1 failed (exit code 3)" */
-static void retry_describe(const struct sqlite_job *job,
-			   const struct sqlite_attempt *a, char *out,
-			   size_t size)
+static void retry_describe(const struct sql_job *job,
+			   const struct sql_attempt *a, char *out, size_t size)
 {
 	const char *how = a->state == JOB_FAILED      ? "failed"
 			  : a->state == JOB_TIMED_OUT ? "timed out"
@@ -116,14 +115,14 @@ static void retry_describe(const struct sqlite_job *job,
 }
 
 /* Appends a line to the log, unless that has its end cut off already. */
-static int retry_notice(struct db *db, const struct sqlite_job *job,
+static int retry_notice(struct db *db, const struct sql_job *job,
 			const char *line, size_t len)
 {
 	int r;
 
 	if (job->job.log_dropped_bytes)
 		return 0;
-	r = db_exec(db, "INSERT INTO log_chunks VALUES (?1, ?2, ?3, ?4)",
+	r = db_exec(db, SQL_LOG_INSERT,
 		    DB_ARGS(db_int(job->seq), db_int(job->job.log_bytes),
 			    db_int(STORE_NOTICE), db_blob(line, len)));
 	if (r < 0)
@@ -135,7 +134,7 @@ static int retry_notice(struct db *db, const struct sqlite_job *job,
 			       db_int((int64_t)len)));
 }
 
-static int retry_tell(struct db *db, const struct sqlite_job *job,
+static int retry_tell(struct db *db, const struct sql_job *job,
 		      const struct retry *retry, const char *what)
 {
 	const struct store_retry *asked = &job->job.retry;
@@ -182,13 +181,13 @@ static int retry_drop_output(struct db *db, int64_t job)
 		       DB_ARGS(db_int(job)));
 }
 
-static int retry_queue(struct db *db, const struct sqlite_job *job,
+static int retry_queue(struct db *db, const struct sql_job *job,
 		       const struct retry *retry, const char *what)
 {
 	int r = retry_drop_output(db, job->seq);
 
 	if (r == 0)
-		r = sqlite_job_set_state(db, job, JOB_QUEUED, what);
+		r = sql_job_set_state(db, job, JOB_QUEUED, what);
 	if (r < 0)
 		return r;
 	return db_exec(db,
@@ -198,8 +197,8 @@ static int retry_queue(struct db *db, const struct sqlite_job *job,
 			       db_int(clock_wall_ms() + retry->wait_ms)));
 }
 
-int sqlite_retry_or_end(struct db *db, const struct sqlite_job *job,
-			const struct sqlite_attempt *attempt)
+int sql_retry_or_end(struct db *db, const struct sql_job *job,
+		     const struct sql_attempt *attempt)
 {
 	char what[RETRY_TEXT_MAX_BYTES];
 	struct retry retry;
@@ -213,46 +212,46 @@ int sqlite_retry_or_end(struct db *db, const struct sqlite_job *job,
 		return r;
 	if (retry.verdict == RETRY_AGAIN)
 		return retry_queue(db, job, &retry, what);
-	return sqlite_job_set_state(db, job, attempt->state, attempt->reason);
+	return sql_job_set_state(db, job, attempt->state, attempt->reason);
 }
 
 /* ------------------------------------------------------------- their time */
 
 static int due_next(struct db *db, struct store_call *call)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT min(not_before_ms) FROM jobs "
 			 "WHERE not_before_ms > 0",
 			 DB_NO_ARGS, &row);
 
 	if (r == 0)
-		call->result.jobs.next_ms = sqlite3_column_int64(row, 0);
+		call->result.jobs.next_ms = db_column_int64(row, 0);
 	return MIN(r, 0);
 }
 
 static int due_release(struct db *db, struct store_call *call, int64_t seq,
 		       struct store_job *out)
 {
-	struct sqlite_job job;
+	struct sql_job job;
 	int r = db_exec(db, "UPDATE jobs SET not_before_ms = 0 WHERE seq = ?1",
 			DB_ARGS(db_int(seq)));
 
 	if (r == 0)
-		r = sqlite_job_load_seq(db, call, seq, &job);
+		r = sql_job_load_seq(db, call, seq, &job);
 	if (r == 0)
 		*out = job.job;
 	return r;
 }
 
-int sqlite_queue_due(struct db *db, struct store_call *call)
+int sql_queue_due(struct db *db, struct store_call *call)
 {
-	int r = sqlite_queue_each(db, call,
-				  "SELECT seq FROM jobs "
-				  "WHERE not_before_ms > 0 "
-				  "AND not_before_ms <= ?1 "
-				  "ORDER BY not_before_ms LIMIT ?2",
-				  due_release);
+	int r = sql_queue_each(db, call,
+			       "SELECT seq FROM jobs "
+			       "WHERE not_before_ms > 0 "
+			       "AND not_before_ms <= ?1 "
+			       "ORDER BY not_before_ms LIMIT ?2",
+			       due_release);
 
 	return r < 0 ? r : due_next(db, call);
 }

@@ -1,4 +1,4 @@
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,15 +29,15 @@
 
 /* Reads JOB_COLUMNS, in their order, up to how far it has come; the number of
  * the next one. */
-static int sqlite_job_read_progress(sqlite3_stmt *row, struct arena *a,
-				    struct sqlite_job *out)
+static int sql_job_read_progress(struct db_row *row, struct arena *a,
+				 struct sql_job *out)
 {
 	struct store_job *j = &out->job;
 	int i = 0;
 
-	out->seq = sqlite3_column_int64(row, i++);
-	out->execution_seq = sqlite3_column_int64(row, i++);
-	out->execution_state = (enum job_state)sqlite3_column_int(row, i++);
+	out->seq = db_column_int64(row, i++);
+	out->execution_seq = db_column_int64(row, i++);
+	out->execution_state = (enum job_state)db_column_int(row, i++);
 	j->id = db_column_str(row, i++, a);
 	j->name = db_column_str(row, i++, a);
 	j->runtime = db_column_str(row, i++, a);
@@ -46,96 +46,96 @@ static int sqlite_job_read_progress(sqlite3_stmt *row, struct arena *a,
 	j->agent = db_column_str(row, i++, a);
 	j->pod = db_column_str(row, i++, a);
 	j->reason = db_column_str(row, i++, a);
-	j->state = (enum job_state)sqlite3_column_int(row, i++);
-	j->cancel_requested = sqlite3_column_int(row, i++);
+	j->state = (enum job_state)db_column_int(row, i++);
+	j->cancel_requested = db_column_int(row, i++);
 	j->cancel_reason = db_column_str(row, i++, a);
-	j->epoch = sqlite3_column_int64(row, i++);
-	j->attempt = sqlite3_column_int64(row, i++);
-	j->created_ms = sqlite3_column_int64(row, i++);
-	j->claimed_ms = sqlite3_column_int64(row, i++);
-	j->started_ms = sqlite3_column_int64(row, i++);
-	j->ended_ms = sqlite3_column_int64(row, i++);
-	j->lease_until_ms = sqlite3_column_int64(row, i++);
-	j->has_exit_code = sqlite3_column_type(row, i) != SQLITE_NULL;
-	j->exit_code = sqlite3_column_int(row, i++);
-	j->signal = sqlite3_column_int(row, i++);
-	j->oom_killed = sqlite3_column_int(row, i++);
-	j->usage.user_us = sqlite3_column_int64(row, i++);
-	j->usage.system_us = sqlite3_column_int64(row, i++);
-	j->usage.max_rss_kb = sqlite3_column_int64(row, i++);
+	j->epoch = db_column_int64(row, i++);
+	j->attempt = db_column_int64(row, i++);
+	j->created_ms = db_column_int64(row, i++);
+	j->claimed_ms = db_column_int64(row, i++);
+	j->started_ms = db_column_int64(row, i++);
+	j->ended_ms = db_column_int64(row, i++);
+	j->lease_until_ms = db_column_int64(row, i++);
+	j->has_exit_code = !db_column_is_null(row, i);
+	j->exit_code = db_column_int(row, i++);
+	j->signal = db_column_int(row, i++);
+	j->oom_killed = db_column_int(row, i++);
+	j->usage.user_us = db_column_int64(row, i++);
+	j->usage.system_us = db_column_int64(row, i++);
+	j->usage.max_rss_kb = db_column_int64(row, i++);
 	return i;
 }
 
-static void sqlite_job_read_row(sqlite3_stmt *row, struct arena *a,
-				struct sqlite_job *out)
+static void sql_job_read_row(struct db_row *row, struct arena *a,
+			     struct sql_job *out)
 {
 	struct store_job *j = &out->job;
-	int i = sqlite_job_read_progress(row, a, out);
+	int i = sql_job_read_progress(row, a, out);
 
-	j->script_bytes = sqlite3_column_int64(row, i++);
-	j->input_bytes = sqlite3_column_int64(row, i++);
-	j->output_bytes = sqlite3_column_int64(row, i++);
-	j->log_bytes = sqlite3_column_int64(row, i++);
-	j->log_dropped_bytes = sqlite3_column_int64(row, i++);
+	j->script_bytes = db_column_int64(row, i++);
+	j->input_bytes = db_column_int64(row, i++);
+	j->output_bytes = db_column_int64(row, i++);
+	j->log_bytes = db_column_int64(row, i++);
+	j->log_dropped_bytes = db_column_int64(row, i++);
 	j->labels = db_column_blob(row, i++, a);
 	j->want_agent = db_column_str(row, i++, a);
 	j->parent = db_column_str(row, i++, a);
 	j->input_from = db_column_str(row, i++, a);
 	j->trace_id = db_column_str(row, i++, a);
-	j->input_stream = sqlite3_column_int(row, i++);
+	j->input_stream = db_column_int(row, i++);
 	j->signature = db_column_str(row, i++, a);
 	j->host = db_column_str(row, i++, a);
-	j->retry.retries = sqlite3_column_int64(row, i++);
-	j->retry.initial_ms = sqlite3_column_int64(row, i++);
-	j->retry.max_ms = sqlite3_column_int64(row, i++);
-	j->retry.elapsed_ms = sqlite3_column_int64(row, i++);
-	j->not_before_ms = sqlite3_column_int64(row, i++);
-	if (i < sqlite3_column_count(row))
+	j->retry.retries = db_column_int64(row, i++);
+	j->retry.initial_ms = db_column_int64(row, i++);
+	j->retry.max_ms = db_column_int64(row, i++);
+	j->retry.elapsed_ms = db_column_int64(row, i++);
+	j->not_before_ms = db_column_int64(row, i++);
+	if (i < db_column_count(row))
 		j->spec = db_column_blob(row, i, a);
 }
 
-static int sqlite_job_load_by(struct db *db, struct store_call *call,
-			      const char *sql, struct db_arg key,
-			      struct sqlite_job *out)
+static int sql_job_load_by(struct db *db, struct store_call *call,
+			   const char *sql, struct db_arg key,
+			   struct sql_job *out)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, sql, DB_ARGS(key), &row);
 
-	*out = (struct sqlite_job){ 0 };
+	*out = (struct sql_job){ 0 };
 	if (r == 0)
-		sqlite_job_read_row(row, &call->arena, out);
+		sql_job_read_row(row, &call->arena, out);
 	return r;
 }
 
-int sqlite_job_load(struct db *db, struct store_call *call, const char *id,
-		    struct sqlite_job *out)
+int sql_job_load(struct db *db, struct store_call *call, const char *id,
+		 struct sql_job *out)
 {
 	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
 				  "WHERE j.id = ?1";
-	int r = sqlite_job_load_by(db, call, sql, db_str(id), out);
+	int r = sql_job_load_by(db, call, sql, db_str(id), out);
 
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no job %s", id);
 	return r;
 }
 
-int sqlite_job_load_seq(struct db *db, struct store_call *call, int64_t seq,
-			struct sqlite_job *out)
+int sql_job_load_seq(struct db *db, struct store_call *call, int64_t seq,
+		     struct sql_job *out)
 {
 	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
 				  "WHERE j.seq = ?1";
 
-	return sqlite_job_load_by(db, call, sql, db_int(seq), out);
+	return sql_job_load_by(db, call, sql, db_int(seq), out);
 }
 
-int sqlite_job_load_execution(struct db *db, struct store_call *call,
-			      const char *execution, struct sqlite_job *out)
+int sql_job_load_execution(struct db *db, struct store_call *call,
+			   const char *execution, struct sql_job *out)
 {
 	static const char sql[] =
 		"SELECT " JOB_COLUMNS JOB_SPEC
 		" FROM executions e JOIN jobs j ON j.seq = e.job "
 		"WHERE e.id = ?1";
-	int r = sqlite_job_load_by(db, call, sql, db_str(execution), out);
+	int r = sql_job_load_by(db, call, sql, db_str(execution), out);
 
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no execution %s",
@@ -143,10 +143,10 @@ int sqlite_job_load_execution(struct db *db, struct store_call *call,
 	return r;
 }
 
-int sqlite_payload_load(struct db *db, struct store_call *call, int64_t job,
-			int kind, struct store_blob *out)
+int sql_payload_load(struct db *db, struct store_call *call, int64_t job,
+		     int kind, struct store_blob *out)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT data FROM payloads "
 			 "WHERE job = ?1 AND kind = ?2",
@@ -157,20 +157,22 @@ int sqlite_payload_load(struct db *db, struct store_call *call, int64_t job,
 	return r;
 }
 
-int sqlite_payload_save(struct db *db, int64_t job, int kind,
-			const struct store_blob *data)
+int sql_payload_save(struct db *db, int64_t job, int kind,
+		     const struct store_blob *data)
 {
 	return db_exec(db,
-		       "INSERT INTO payloads VALUES (?1, ?2, ?3) "
-		       "ON CONFLICT DO UPDATE SET data = excluded.data",
+		       "INSERT INTO payloads (job, kind, data) "
+		       "VALUES (?1, ?2, ?3) "
+		       "ON CONFLICT (job, kind) DO UPDATE "
+		       "SET data = excluded.data",
 		       DB_ARGS(db_int(job), db_int(kind),
 			       db_blob(data->data, data->len)));
 }
 
 /* ------------------------------------------------------------ state moves */
 
-int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
-			 enum job_state state, const char *reason)
+int sql_job_set_state(struct db *db, const struct sql_job *job,
+		      enum job_state state, const char *reason)
 {
 	int64_t ended_ms = job_state_ended(state) ? clock_wall_ms() : 0;
 
@@ -182,8 +184,8 @@ int sqlite_job_set_state(struct db *db, const struct sqlite_job *job,
 			       db_int(ended_ms)));
 }
 
-int sqlite_execution_end(struct db *db, const struct sqlite_job *job,
-			 enum job_state state)
+int sql_execution_end(struct db *db, const struct sql_job *job,
+		      enum job_state state)
 {
 	int r = db_exec(db,
 			"UPDATE executions SET state = ?2, ended_ms = ?3, "
@@ -207,7 +209,7 @@ static int submit_same(struct db *db, struct store_call *call, int64_t job,
 		       int kind, const struct store_blob *data, bool *same)
 {
 	struct store_blob first = { NULL, 0 };
-	int r = sqlite_payload_load(db, call, job, kind, &first);
+	int r = sql_payload_load(db, call, job, kind, &first);
 
 	if (r < 0)
 		return r;
@@ -223,17 +225,16 @@ static int submit_find(struct db *db, struct store_call *call,
 {
 	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
 				  "WHERE j.idempotency_key = ?1";
-	struct sqlite_job job;
+	struct sql_job job;
 	bool same = true;
 	int r;
 
 	if (!new->idempotency_key)
 		return STORE_E_NOT_FOUND;
-	r = sqlite_job_load_by(db, call, sql, db_str(new->idempotency_key),
-			       &job);
+	r = sql_job_load_by(db, call, sql, db_str(new->idempotency_key), &job);
 	if (r == 0)
-		r = submit_same(db, call, job.seq, SQLITE_PAYLOAD_SPEC,
-				&new->spec, &same);
+		r = submit_same(db, call, job.seq, SQL_PAYLOAD_SPEC, &new->spec,
+				&same);
 	if (r == 0)
 		r = submit_same(db, call, job.seq, STORE_SCRIPT, &new->script,
 				&same);
@@ -255,7 +256,7 @@ static int submit_find(struct db *db, struct store_call *call,
 static int submit_check_room(struct db *db, struct store_call *call,
 			     int64_t max_queued)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	if (!max_queued)
@@ -275,7 +276,7 @@ static int submit_check_room(struct db *db, struct store_call *call,
 static int submit_check_source(struct db *db, struct store_call *call,
 			       const char *input_from)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	if (!input_from)
@@ -293,7 +294,7 @@ static int submit_check_source(struct db *db, struct store_call *call,
 static int submit_insert(struct db *db, const struct store_job_new *new,
 			 int64_t *seq)
 {
-	int r = db_exec(
+	int r = db_query_int(
 		db,
 		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
 		"executor, state, created_ms, script_bytes, input_bytes, "
@@ -301,7 +302,8 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		"input_stream, bound, signature, host, retries, "
 		"backoff_initial_ms, backoff_max_ms, backoff_elapsed_ms) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, "
-		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) "
+		"RETURNING seq",
 		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
 			db_str(new->name), db_str(new->runtime),
 			db_str(new->executor), db_int(clock_wall_ms()),
@@ -317,23 +319,22 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 			db_int(new->retry.retries),
 			db_int(new->retry.initial_ms),
 			db_int(new->retry.max_ms),
-			db_int(new->retry.elapsed_ms)));
+			db_int(new->retry.elapsed_ms)),
+		seq);
 
-	*seq = sqlite3_last_insert_rowid(db->handle);
 	if (r == 0 && new->spec.data)
-		r = sqlite_payload_save(db, *seq, SQLITE_PAYLOAD_SPEC,
-					&new->spec);
+		r = sql_payload_save(db, *seq, SQL_PAYLOAD_SPEC, &new->spec);
 	if (r == 0 && new->script.data)
-		r = sqlite_payload_save(db, *seq, STORE_SCRIPT, &new->script);
+		r = sql_payload_save(db, *seq, STORE_SCRIPT, &new->script);
 	if (r == 0 && new->input.data)
-		r = sqlite_payload_save(db, *seq, STORE_INPUT, &new->input);
+		r = sql_payload_save(db, *seq, STORE_INPUT, &new->input);
 	return r;
 }
 
-int sqlite_job_submit(struct db *db, struct store_call *call)
+int sql_job_submit(struct db *db, struct store_call *call)
 {
 	const struct store_job_new *new = call->request;
-	struct sqlite_job job;
+	struct sql_job job;
 	int64_t seq;
 	int r = submit_find(db, call, new);
 
@@ -343,14 +344,14 @@ int sqlite_job_submit(struct db *db, struct store_call *call)
 	if (r == 0)
 		r = submit_check_source(db, call, new->input_from);
 	if (r == 0)
-		r = sqlite_host_check(db, call, new->host);
+		r = sql_host_check(db, call, new->host);
 	if (r == 0)
-		r = sqlite_family_check(db, call, new);
+		r = sql_family_check(db, call, new);
 	if (r)
 		return r;
 	r = submit_insert(db, new, &seq);
 	if (r == 0)
-		r = sqlite_job_load_seq(db, call, seq, &job);
+		r = sql_job_load_seq(db, call, seq, &job);
 	if (r == 0)
 		call->result.job = job.job;
 	return r;
@@ -358,11 +359,11 @@ int sqlite_job_submit(struct db *db, struct store_call *call)
 
 /* ---------------------------------------------------------------- reading */
 
-int sqlite_job_get(struct db *db, struct store_call *call)
+int sql_job_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
-	struct sqlite_job job;
-	int r = sqlite_job_load(db, call, request->id, &job);
+	struct sql_job job;
+	int r = sql_job_load(db, call, request->id, &job);
 
 	if (r == 0)
 		call->result.job = job.job;
@@ -372,7 +373,7 @@ int sqlite_job_get(struct db *db, struct store_call *call)
 static int list_start(struct db *db, struct store_call *call, const char *id,
 		      int64_t *seq)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	*seq = INT64_MAX;
@@ -381,13 +382,13 @@ static int list_start(struct db *db, struct store_call *call, const char *id,
 	r = db_query(db, "SELECT seq FROM jobs WHERE id = ?1",
 		     DB_ARGS(db_str(id)), &row);
 	if (r == 0)
-		*seq = sqlite3_column_int64(row, 0);
+		*seq = db_column_int64(row, 0);
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no job %s", id);
 	return r;
 }
 
-int sqlite_job_list(struct db *db, struct store_call *call)
+int sql_job_list(struct db *db, struct store_call *call)
 {
 	static const char sql_all[] = "SELECT " JOB_COLUMNS JOB_WITH_LATEST
 				      "WHERE j.seq < ?1 "
@@ -398,7 +399,7 @@ int sqlite_job_list(struct db *db, struct store_call *call)
 	const struct store_job_query *q = call->request;
 	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 0;
 	struct store_job *jobs;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int64_t before;
 	int r = list_start(db, call, q->before, &before);
 
@@ -418,9 +419,9 @@ int sqlite_job_list(struct db *db, struct store_call *call)
 				     db_int(q->state)),
 			     &row);
 	for (; r == 0 && n < limit; r = db_next(db, row)) {
-		struct sqlite_job job = { 0 };
+		struct sql_job job = { 0 };
 
-		sqlite_job_read_row(row, &call->arena, &job);
+		sql_job_read_row(row, &call->arena, &job);
 		jobs[n++] = job.job;
 	}
 	call->result.jobs.items = jobs;
@@ -429,36 +430,35 @@ int sqlite_job_list(struct db *db, struct store_call *call)
 	return MIN(r, 0);
 }
 
-int sqlite_job_count(struct db *db, struct store_call *call)
+int sql_job_count(struct db *db, struct store_call *call)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, "SELECT state, n FROM job_counts", DB_NO_ARGS,
 			 &row);
 
 	for (; r == 0; r = db_next(db, row)) {
-		unsigned int state = (unsigned int)sqlite3_column_int(row, 0);
+		unsigned int state = (unsigned int)db_column_int(row, 0);
 
 		if (state < JOB_STATES)
-			call->result.counts[state] = sqlite3_column_int64(row,
-									  1);
+			call->result.counts[state] = db_column_int64(row, 1);
 	}
 	return MIN(r, 0);
 }
 
-int sqlite_job_read(struct db *db, struct store_call *call)
+int sql_job_read(struct db *db, struct store_call *call)
 {
 	static const char *const names[] = { [STORE_SCRIPT] = "script",
 					     [STORE_INPUT] = "input",
 					     [STORE_OUTPUT] = "output" };
 	const struct store_request_payload *request = call->request;
-	struct sqlite_job job;
-	int r = sqlite_job_load(db, call, request->job, &job);
+	struct sql_job job;
+	int r = sql_job_load(db, call, request->job, &job);
 
 	if (r)
 		return r;
 	call->result.job = job.job;
-	r = sqlite_payload_load(db, call, job.seq, request->kind,
-				&call->result.blob);
+	r = sql_payload_load(db, call, job.seq, request->kind,
+			     &call->result.blob);
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "job %s has no %s",
 				       request->job, names[request->kind]);
@@ -467,11 +467,11 @@ int sqlite_job_read(struct db *db, struct store_call *call)
 
 /* ----------------------------------------------------------------- cancel */
 
-int sqlite_job_cancel(struct db *db, struct store_call *call)
+int sql_job_cancel(struct db *db, struct store_call *call)
 {
 	const struct store_job_cancel *cancel = call->request;
-	struct sqlite_job job;
-	int r = sqlite_job_load(db, call, cancel->job, &job);
+	struct sql_job job;
+	int r = sql_job_load(db, call, cancel->job, &job);
 
 	if (r)
 		return r;
@@ -488,10 +488,9 @@ int sqlite_job_cancel(struct db *db, struct store_call *call)
 		    "cancel_reason = ?2 WHERE seq = ?1",
 		    DB_ARGS(db_int(job.seq), db_str(cancel->reason)));
 	if (r == 0 && job.job.state == JOB_QUEUED)
-		r = sqlite_job_set_state(db, &job, JOB_CANCELLED,
-					 cancel->reason);
+		r = sql_job_set_state(db, &job, JOB_CANCELLED, cancel->reason);
 	if (r == 0)
-		r = sqlite_job_load_seq(db, call, job.seq, &job);
+		r = sql_job_load_seq(db, call, job.seq, &job);
 	if (r == 0)
 		call->result.job = job.job;
 	return r;

@@ -2,31 +2,31 @@
 #include <errno.h>
 
 #include "backend/store_host.h"
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "common/clock.h"
 
 #define HOST_COLUMNS \
-	"name, user, address, port, host_key, mode, read_only, created_ms"
+	"name, \"user\", address, port, host_key, mode, read_only, created_ms"
 
 /* Reads HOST_COLUMNS: in their order. */
-static void host_read_row(sqlite3_stmt *row, struct arena *a,
+static void host_read_row(struct db_row *row, struct arena *a,
 			  struct store_host *out)
 {
 	out->name = db_column_str(row, 0, a);
 	out->user = db_column_str(row, 1, a);
 	out->address = db_column_str(row, 2, a);
-	out->port = sqlite3_column_int64(row, 3);
+	out->port = db_column_int64(row, 3);
 	out->host_key = db_column_str(row, 4, a);
 	out->mode = db_column_str(row, 5, a);
-	out->read_only = sqlite3_column_int(row, 6);
-	out->created_ms = sqlite3_column_int64(row, 7);
+	out->read_only = db_column_int(row, 6);
+	out->created_ms = db_column_int64(row, 7);
 }
 
 /* 0 or STORE_E_NOT_FOUND, or negative errno. */
 static int host_load(struct db *db, struct store_call *call, const char *name,
 		     struct store_host *out)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT " HOST_COLUMNS " FROM hosts WHERE name = ?1",
 			 DB_ARGS(db_str(name)), &row);
@@ -38,10 +38,10 @@ static int host_load(struct db *db, struct store_call *call, const char *name,
 
 static int host_check_room(struct db *db, struct store_call *call)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, "SELECT count(*) FROM hosts", DB_NO_ARGS, &row);
 
-	if (r || sqlite3_column_int64(row, 0) < STORE_HOSTS_MAX)
+	if (r || db_column_int64(row, 0) < STORE_HOSTS_MAX)
 		return MIN(r, 0);
 	return store_call_fail(call, STORE_E_LIMIT,
 			       "there are %d hosts already, which is the "
@@ -49,7 +49,7 @@ static int host_check_room(struct db *db, struct store_call *call)
 			       STORE_HOSTS_MAX);
 }
 
-int sqlite_host_put(struct db *db, struct store_call *call)
+int sql_host_put(struct db *db, struct store_call *call)
 {
 	const struct store_host_put *put = call->request;
 	const struct store_host *h = &put->host;
@@ -63,8 +63,8 @@ int sqlite_host_put(struct db *db, struct store_call *call)
 		return r;
 	r = db_exec(db,
 		    "INSERT INTO hosts (" HOST_COLUMNS ") VALUES (?1, ?2, ?3, "
-		    "?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET "
-		    "user = excluded.user, address = excluded.address, "
+		    "?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET "
+		    "\"user\" = excluded.\"user\", address = excluded.address, "
 		    "port = excluded.port, host_key = excluded.host_key, "
 		    "mode = excluded.mode, read_only = excluded.read_only",
 		    DB_ARGS(db_str(h->name), db_str(h->user),
@@ -80,18 +80,19 @@ static int host_unknown(struct store_call *call, const char *name)
 			       name);
 }
 
-int sqlite_host_delete(struct db *db, struct store_call *call)
+int sql_host_delete(struct db *db, struct store_call *call)
 {
 	const struct store_host_delete *del = call->request;
 	int r = db_exec(db, "DELETE FROM hosts WHERE name = ?1",
 			DB_ARGS(db_str(del->name)));
+	int64_t n = r < 0 ? r : db_changes(db);
 
-	if (r < 0 || sqlite3_changes(db->handle))
-		return r;
+	if (n)
+		return (int)MIN(n, 0);
 	return host_unknown(call, del->name);
 }
 
-int sqlite_host_get(struct db *db, struct store_call *call)
+int sql_host_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
 	int r = host_load(db, call, request->id, &call->result.host);
@@ -99,12 +100,12 @@ int sqlite_host_get(struct db *db, struct store_call *call)
 	return r == STORE_E_NOT_FOUND ? host_unknown(call, request->id) : r;
 }
 
-int sqlite_host_list(struct db *db, struct store_call *call)
+int sql_host_list(struct db *db, struct store_call *call)
 {
 	struct store_host *hosts =
 		arena_zalloc(&call->arena, STORE_HOSTS_MAX * sizeof(*hosts));
 	size_t n = 0;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	if (!hosts)
@@ -120,7 +121,7 @@ int sqlite_host_list(struct db *db, struct store_call *call)
 
 /* -------------------------------------------------------------- for jobs */
 
-int sqlite_host_check(struct db *db, struct store_call *call, const char *name)
+int sql_host_check(struct db *db, struct store_call *call, const char *name)
 {
 	struct store_host host;
 	int r;
@@ -135,8 +136,8 @@ int sqlite_host_check(struct db *db, struct store_call *call, const char *name)
 			       name);
 }
 
-int sqlite_host_load(struct db *db, struct store_call *call, const char *name,
-		     const struct store_host **out)
+int sql_host_load(struct db *db, struct store_call *call, const char *name,
+		  const struct store_host **out)
 {
 	struct store_host *host = arena_zalloc(&call->arena, sizeof(*host));
 	int r;

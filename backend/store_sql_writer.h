@@ -4,12 +4,12 @@
  */
 #pragma once
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "backend/vault.h"
 
-struct sqlite_writer {
+struct sql_writer {
 	const struct store_writer *from;
-	struct sqlite_job job;              /* when it is an execution */
+	struct sql_job job;                 /* when it is an execution */
 	uint8_t digest[VAULT_DIGEST_BYTES]; /* of the request */
 };
 
@@ -19,10 +19,10 @@ struct sqlite_writer {
  * key) when this was done before; STORE_E_NOT_FOUND, STORE_E_ENDED,
  * STORE_E_KEY_REUSED; negative errno.
  */
-int sqlite_writer_begin(struct db *db, struct store_call *call,
-			const struct store_writer *from, const char *what,
-			const void *data, size_t len,
-			struct sqlite_writer *out) MUST_CHECK;
+int sql_writer_begin(struct db *db, struct store_call *call,
+		     const struct store_writer *from, const char *what,
+		     const void *data, size_t len,
+		     struct sql_writer *out) MUST_CHECK;
 /* Notes the success, with result->variable, for a repeat. */
-int sqlite_writer_end(struct db *db, struct store_call *call,
-		      const struct sqlite_writer *w) MUST_CHECK;
+int sql_writer_end(struct db *db, struct store_call *call,
+		   const struct sql_writer *w) MUST_CHECK;

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backend/store_sqlite_change.h"
-#include "backend/store_sqlite_variable.h"
-#include "backend/store_sqlite_writer.h"
+#include "backend/store_sql_change.h"
+#include "backend/store_sql_variable.h"
+#include "backend/store_sql_writer.h"
 #include "common/clock.h"
 #include "common/number.h"
 
@@ -24,10 +24,9 @@ static int variable_context(const char *key, int64_t version, char *out)
 
 /* ---------------------------------------------------------------- loading */
 
-int sqlite_variable_open(struct db *db, struct store_call *call,
-			 const char *key, int64_t version,
-			 const struct store_blob *sealed,
-			 struct store_blob *out)
+int sql_variable_open(struct db *db, struct store_call *call, const char *key,
+		      int64_t version, const struct store_blob *sealed,
+		      struct store_blob *out)
 {
 	_cleanup_(buf_deinit_secret) struct buf plain = { 0 };
 	char context[VARIABLE_CONTEXT_MAX_BYTES];
@@ -40,7 +39,7 @@ int sqlite_variable_open(struct db *db, struct store_call *call,
 		return store_call_fail(call, -EIO,
 				       "%s: the secret %s cannot be "
 				       "decrypted: it is damaged; set it again",
-				       db->path, key);
+				       db->name, key);
 	if (r < 0)
 		return r;
 	out->len = plain.len;
@@ -50,12 +49,11 @@ int sqlite_variable_open(struct db *db, struct store_call *call,
 	return 0;
 }
 
-int sqlite_variable_load(struct db *db, struct store_call *call,
-			 const char *key, bool with_value,
-			 struct store_variable *v)
+int sql_variable_load(struct db *db, struct store_call *call, const char *key,
+		      bool with_value, struct store_variable *v)
 {
 	struct store_blob stored;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT secret, version, updated_ms, bytes, value "
 			 "FROM variables WHERE key = ?1",
@@ -66,26 +64,26 @@ int sqlite_variable_load(struct db *db, struct store_call *call,
 		return store_call_fail(call, r, "there is no variable %s", key);
 	if (r < 0)
 		return r;
-	v->secret = sqlite3_column_int(row, 0);
-	v->version = sqlite3_column_int64(row, 1);
-	v->updated_ms = sqlite3_column_int64(row, 2);
-	v->bytes = (size_t)sqlite3_column_int64(row, 3);
+	v->secret = db_column_int(row, 0);
+	v->version = db_column_int64(row, 1);
+	v->updated_ms = db_column_int64(row, 2);
+	v->bytes = (size_t)db_column_int64(row, 3);
 	if (!with_value)
 		return 0;
 	stored = db_column_blob(row, 4, &call->arena);
 	if (v->secret)
-		return sqlite_variable_open(db, call, key, v->version, &stored,
-					    &v->value);
+		return sql_variable_open(db, call, key, v->version, &stored,
+					 &v->value);
 	v->value = stored;
 	return 0;
 }
 
-int sqlite_variable_get(struct db *db, struct store_call *call)
+int sql_variable_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
 
-	return sqlite_variable_load(db, call, request->id, true,
-				    &call->result.variable);
+	return sql_variable_load(db, call, request->id, true,
+				 &call->result.variable);
 }
 
 /* The first text behind all that begin with prefix; NULL when there is none:
@@ -103,14 +101,14 @@ static const char *variable_prefix_end(struct arena *a, const char *prefix)
 	return end;
 }
 
-int sqlite_variable_list(struct db *db, struct store_call *call)
+int sql_variable_list(struct db *db, struct store_call *call)
 {
 	const struct store_variable_query *q = call->request;
 	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 0;
 	struct store_variable *items = arena_zalloc(&call->arena,
 						    limit * sizeof(*items));
 	const char *prefix = q->prefix ? q->prefix : "";
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	if (!items)
@@ -127,10 +125,10 @@ int sqlite_variable_list(struct db *db, struct store_call *call)
 		struct store_variable *v = &items[n++];
 
 		v->key = db_column_str(row, 0, &call->arena);
-		v->secret = sqlite3_column_int(row, 1);
-		v->version = sqlite3_column_int64(row, 2);
-		v->updated_ms = sqlite3_column_int64(row, 3);
-		v->bytes = (size_t)sqlite3_column_int64(row, 4);
+		v->secret = db_column_int(row, 1);
+		v->version = db_column_int64(row, 2);
+		v->updated_ms = db_column_int64(row, 3);
+		v->bytes = (size_t)db_column_int64(row, 4);
 	}
 	call->result.variables.items = items;
 	call->result.variables.n = n;
@@ -142,18 +140,10 @@ int sqlite_variable_list(struct db *db, struct store_call *call)
 
 static int variable_next_version(struct db *db, int64_t *version)
 {
-	sqlite3_stmt *row;
-	int r = db_query(db,
-			 "UPDATE counters SET n = n + 1 "
-			 "WHERE name = 'variable_version' RETURNING n",
-			 DB_NO_ARGS, &row);
-
-	if (r == 0)
-		*version = sqlite3_column_int64(row, 0);
-	/* A statement with RETURNING is done when it has no more rows. */
-	if (r == 0)
-		r = db_next(db, row) < 0 ? -EIO : 0;
-	return r > 0 ? -EIO : r;
+	return db_query_int(db,
+			    "UPDATE counters SET n = n + 1 "
+			    "WHERE name = 'variable_version' RETURNING n",
+			    DB_NO_ARGS, version);
 }
 
 /* Stores v->value under v->key with v->secret, as a new version. */
@@ -177,16 +167,20 @@ static int variable_store(struct db *db, const struct store_variable *old,
 		return r;
 	v->updated_ms = clock_wall_ms();
 	v->bytes = v->value.len;
-	r = db_exec(
-		db,
-		"INSERT OR REPLACE INTO variables VALUES (?1, ?2, ?3, ?4, ?5, "
-		"?6)",
-		DB_ARGS(db_str(v->key), db_int(v->secret), db_int(v->version),
-			db_int(v->updated_ms), db_int((int64_t)v->bytes),
-			db_blob(stored.data, stored.len)));
+	r = db_exec(db,
+		    "INSERT INTO variables (key, secret, version, updated_ms, "
+		    "bytes, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+		    "ON CONFLICT (key) DO UPDATE SET secret = excluded.secret, "
+		    "version = excluded.version, "
+		    "updated_ms = excluded.updated_ms, "
+		    "bytes = excluded.bytes, value = excluded.value",
+		    DB_ARGS(db_str(v->key), db_int(v->secret),
+			    db_int(v->version), db_int(v->updated_ms),
+			    db_int((int64_t)v->bytes),
+			    db_blob(stored.data, stored.len)));
 	if (r == 0 && v->secret && !old->secret)
-		r = sqlite_change_forget(db, v->key);
-	return r == 0 ? sqlite_change_add(db, v, &stored) : r;
+		r = sql_change_forget(db, v->key);
+	return r == 0 ? sql_change_add(db, v, &stored) : r;
 }
 
 static int variable_check_version(struct store_call *call,
@@ -218,21 +212,21 @@ static const char *variable_what(struct store_call *call, char *out,
 	return out;
 }
 
-int sqlite_variable_put(struct db *db, struct store_call *call)
+int sql_variable_put(struct db *db, struct store_call *call)
 {
 	const struct store_variable_put *put = call->request;
 	struct store_variable *v = &call->result.variable, old;
 	char what[VARIABLE_CONTEXT_MAX_BYTES];
-	struct sqlite_writer w;
-	int r = sqlite_writer_begin(db, call, &put->writer,
-				    variable_what(call, what, put->key,
-						  put->expect, put->secret),
-				    put->value.data, put->value.len, &w);
+	struct sql_writer w;
+	int r = sql_writer_begin(db, call, &put->writer,
+				 variable_what(call, what, put->key,
+					       put->expect, put->secret),
+				 put->value.data, put->value.len, &w);
 
 	v->key = put->key;
 	if (r || call->result.repeated)
 		return r;
-	r = sqlite_variable_load(db, call, put->key, false, &old);
+	r = sql_variable_load(db, call, put->key, false, &old);
 	if (r < 0)
 		return r;
 	call->result.created = r == STORE_E_NOT_FOUND;
@@ -247,26 +241,26 @@ int sqlite_variable_put(struct db *db, struct store_call *call)
 	v->value = (struct store_blob){ NULL, 0 }; /* for a repeat: not again */
 	call->result.message = NULL;
 	if (r == 0)
-		r = sqlite_writer_end(db, call, &w);
+		r = sql_writer_end(db, call, &w);
 	v->value = put->value;
 	return r;
 }
 
-int sqlite_variable_delete(struct db *db, struct store_call *call)
+int sql_variable_delete(struct db *db, struct store_call *call)
 {
 	const struct store_variable_delete *del = call->request;
 	struct store_variable *v = &call->result.variable, old;
 	char what[VARIABLE_CONTEXT_MAX_BYTES];
-	struct sqlite_writer w;
-	int r = sqlite_writer_begin(db, call, &del->writer,
-				    variable_what(call, what, del->key,
-						  del->expect, 0),
-				    NULL, 0, &w);
+	struct sql_writer w;
+	int r = sql_writer_begin(db, call, &del->writer,
+				 variable_what(call, what, del->key,
+					       del->expect, 0),
+				 NULL, 0, &w);
 
 	v->key = del->key;
 	if (r || call->result.repeated)
 		return r;
-	r = sqlite_variable_load(db, call, del->key, false, &old);
+	r = sql_variable_load(db, call, del->key, false, &old);
 	if (r == 0)
 		r = variable_check_version(call, &old, del->expect);
 	if (r)
@@ -278,9 +272,9 @@ int sqlite_variable_delete(struct db *db, struct store_call *call)
 	v->updated_ms = clock_wall_ms();
 	v->secret = old.secret;
 	if (r == 0)
-		r = sqlite_change_add(db, v, NULL);
+		r = sql_change_add(db, v, NULL);
 	if (r == 0)
-		r = sqlite_writer_end(db, call, &w);
+		r = sql_writer_end(db, call, &w);
 	return r;
 }
 
@@ -309,20 +303,20 @@ static int increment_add(struct store_call *call, const char *by,
 	return v->value.data ? 0 : -ENOMEM;
 }
 
-int sqlite_variable_increment(struct db *db, struct store_call *call)
+int sql_variable_increment(struct db *db, struct store_call *call)
 {
 	const struct store_variable_increment *inc = call->request;
 	struct store_variable *v = &call->result.variable, old;
 	char what[VARIABLE_CONTEXT_MAX_BYTES];
-	struct sqlite_writer w;
-	int r = sqlite_writer_begin(db, call, &inc->writer,
-				    variable_what(call, what, inc->key, 0, 0),
-				    inc->by, strlen(inc->by), &w);
+	struct sql_writer w;
+	int r = sql_writer_begin(db, call, &inc->writer,
+				 variable_what(call, what, inc->key, 0, 0),
+				 inc->by, strlen(inc->by), &w);
 
 	v->key = inc->key;
 	if (r || call->result.repeated)
 		return r;
-	r = sqlite_variable_load(db, call, inc->key, true, v);
+	r = sql_variable_load(db, call, inc->key, true, v);
 	if (r < 0)
 		return r;
 	call->result.created = r == STORE_E_NOT_FOUND;
@@ -332,6 +326,6 @@ int sqlite_variable_increment(struct db *db, struct store_call *call)
 	if (r == 0)
 		r = variable_store(db, &old, v);
 	if (r == 0)
-		r = sqlite_writer_end(db, call, &w);
+		r = sql_writer_end(db, call, &w);
 	return r;
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 
 #define STREAM_DIGEST_BYTES 32
 #define STREAM_READ_MAX_ROWS 4096
@@ -58,23 +58,22 @@ struct stream {
 	"coalesce(s.ended, 0)"
 #define STREAM_JOIN " LEFT JOIN streams s ON s.job = j.seq AND s.kind = ?2 "
 
-static void stream_read_row(sqlite3_stmt *row, struct arena *a,
+static void stream_read_row(struct db_row *row, struct arena *a,
 			    struct stream *out)
 {
 	int i = 0;
 
-	out->job = sqlite3_column_int64(row, i++);
+	out->job = db_column_int64(row, i++);
 	out->id = db_column_str(row, i++, a);
-	out->job_state = (enum job_state)sqlite3_column_int(row, i++);
-	out->input_stream = sqlite3_column_int(row, i++);
+	out->job_state = (enum job_state)db_column_int(row, i++);
+	out->input_stream = db_column_int(row, i++);
 	out->input_from = db_column_str(row, i++, a);
 	out->reason = db_column_str(row, i++, a);
-	out->records = sqlite3_column_int64(row, i++);
-	out->bytes = sqlite3_column_int64(row, i++);
-	out->ended = sqlite3_column_int(row, i++);
-	if (i < sqlite3_column_count(row))
-		out->execution_state = (enum job_state)sqlite3_column_int(row,
-									  i);
+	out->records = db_column_int64(row, i++);
+	out->bytes = db_column_int64(row, i++);
+	out->ended = db_column_int(row, i++);
+	if (i < db_column_count(row))
+		out->execution_state = (enum job_state)db_column_int(row, i);
 }
 
 static int stream_load(struct db *db, struct store_call *call, const char *job,
@@ -82,7 +81,7 @@ static int stream_load(struct db *db, struct store_call *call, const char *job,
 {
 	static const char sql[] = STREAM_COLUMNS " FROM jobs j" STREAM_JOIN
 						 "WHERE j.id = ?1";
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, sql, DB_ARGS(db_str(job), db_int(kind)), &row);
 
 	*out = (struct stream){ .kind = kind };
@@ -101,7 +100,7 @@ static int stream_load_execution(struct db *db, struct store_call *call,
 	static const char sql[] = STREAM_COLUMNS
 		", e.state FROM executions e JOIN jobs j ON j.seq = "
 		"e.job" STREAM_JOIN "WHERE e.id = ?1";
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db, sql, DB_ARGS(db_str(execution), db_int(kind)),
 			 &row);
 
@@ -173,7 +172,7 @@ static int stream_key_make(const struct store_stream_append *a,
 static int stream_key_find(struct db *db, struct store_call *call,
 			   const struct stream *s, const struct stream_key *k)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(
 		db,
 		"SELECT digest, next FROM stream_keys "
@@ -182,13 +181,13 @@ static int stream_key_find(struct db *db, struct store_call *call,
 
 	if (r)
 		return r;
-	if (sqlite3_column_bytes(row, 0) != STREAM_DIGEST_BYTES ||
-	    memcmp(sqlite3_column_blob(row, 0), k->digest, STREAM_DIGEST_BYTES))
+	if (db_column_len(row, 0) != STREAM_DIGEST_BYTES ||
+	    memcmp(db_column_data(row, 0), k->digest, STREAM_DIGEST_BYTES))
 		return store_call_fail(call, STORE_E_KEY_REUSED,
 				       "the Idempotency-Key %s belongs to "
 				       "another append",
 				       k->key);
-	call->result.stream_append.next = sqlite3_column_int64(row, 1);
+	call->result.stream_append.next = db_column_int64(row, 1);
 	call->result.repeated = true;
 	return 0;
 }
@@ -199,7 +198,8 @@ static int stream_key_save(struct db *db, const struct stream *s,
 	if (!k->key)
 		return 0;
 	return db_exec(db,
-		       "INSERT INTO stream_keys VALUES (?1, ?2, ?3, ?4, ?5)",
+		       "INSERT INTO stream_keys (job, kind, key, digest, next) "
+		       "VALUES (?1, ?2, ?3, ?4, ?5)",
 		       DB_ARGS(db_int(s->job), db_int(s->kind), db_str(k->key),
 			       db_blob(k->digest, sizeof(k->digest)),
 			       db_int(s->records)));
@@ -236,7 +236,7 @@ static int stream_compare(struct db *db, const struct stream *s, int64_t from,
 			  const char *data, size_t len, bool *same)
 {
 	int64_t seen;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT first, data FROM stream_chunks "
 			 "WHERE job = ?1 AND kind = ?2 AND first >= (SELECT "
@@ -247,9 +247,9 @@ static int stream_compare(struct db *db, const struct stream *s, int64_t from,
 
 	*same = true;
 	for (; r == 0 && len && *same; r = db_next(db, row)) {
-		int64_t first = sqlite3_column_int64(row, 0);
-		const char *stored = sqlite3_column_blob(row, 1);
-		size_t n = (size_t)sqlite3_column_bytes(row, 1), skip;
+		int64_t first = db_column_int64(row, 0);
+		const char *stored = db_column_data(row, 1);
+		size_t n = db_column_len(row, 1), skip;
 
 		if (!stored)
 			return -ENOMEM;
@@ -336,7 +336,8 @@ static int stream_store(struct db *db, struct stream *s,
 		return r;
 	return db_exec(db,
 		       "INSERT INTO streams (job, kind, records, bytes, ended) "
-		       "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
+		       "VALUES (?1, ?2, ?3, ?4, ?5) "
+		       "ON CONFLICT (job, kind) DO UPDATE SET "
 		       "records = excluded.records, bytes = excluded.bytes, "
 		       "ended = excluded.ended",
 		       DB_ARGS(db_int(s->job), db_int(s->kind),
@@ -352,7 +353,7 @@ static void stream_set_result(struct store_call *call, const struct stream *s)
 	call->result.stream_append.ended = stream_state(s) != STORE_STREAM_OPEN;
 }
 
-int sqlite_stream_append(struct db *db, struct store_call *call)
+int sql_stream_append(struct db *db, struct store_call *call)
 {
 	const struct store_stream_append *a = call->request;
 	struct stream_new new;
@@ -411,19 +412,19 @@ static int stream_cursor_begin(struct stream_cursor *c, const char *line,
 	return c->data ? 0 : -ENOMEM;
 }
 
-static int stream_take_row(struct stream_cursor *c, sqlite3_stmt *row,
+static int stream_take_row(struct stream_cursor *c, struct db_row *row,
 			   int64_t bytes)
 {
-	int64_t first = sqlite3_column_int64(row, 0), seen = 0;
-	const char *data = sqlite3_column_blob(row, 2);
-	size_t len = (size_t)sqlite3_column_bytes(row, 2), skip, fit;
+	int64_t first = db_column_int64(row, 0), seen = 0;
+	const char *data = db_column_data(row, 2);
+	size_t len = db_column_len(row, 2), skip, fit;
 	int64_t n = 0;
 
 	if (!data)
 		return -ENOMEM;
 	skip = lines_skip(data, len, MAX(c->from - first, 0), &seen);
 	if (!c->data) {
-		c->at = sqlite3_column_int64(row, 1) + (int64_t)skip;
+		c->at = db_column_int64(row, 1) + (int64_t)skip;
 		if (stream_cursor_begin(c, data + skip, len - skip,
 					bytes - c->at))
 			return -ENOMEM;
@@ -447,7 +448,7 @@ static int stream_read_rows(struct db *db, struct store_call *call,
 			    (size_t)STORE_STREAM_READ_MAX_BYTES),
 		.from = q->from,
 	};
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT first, at, data FROM stream_chunks "
 			 "WHERE job = ?1 AND kind = ?2 AND first >= (SELECT "
@@ -471,10 +472,10 @@ static int stream_read_rows(struct db *db, struct store_call *call,
 	return c.n ? 0
 		   : store_call_fail(call, -EIO,
 				     "%s: record %lld of %s is missing",
-				     db->path, (long long)q->from, s->id);
+				     db->name, (long long)q->from, s->id);
 }
 
-int sqlite_stream_read(struct db *db, struct store_call *call)
+int sql_stream_read(struct db *db, struct store_call *call)
 {
 	const struct store_stream_query *q = call->request;
 	struct stream s;
@@ -525,7 +526,7 @@ static int stream_describe(struct db *db, struct store_call *call,
 	return r;
 }
 
-int sqlite_stream_get(struct db *db, struct store_call *call)
+int sql_stream_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
 	int r = stream_describe(db, call, request->id, STORE_STREAM_INPUT,

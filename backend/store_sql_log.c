@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "common/buf.h"
 
 #define LOG_ROW_MAX_BYTES ((size_t)256 * 1024)
@@ -21,7 +21,7 @@ struct log_target {
 static int log_load(struct db *db, struct store_call *call, const char *id,
 		    struct log_target *t)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT e.seq, e.job, e.epoch, e.state, "
 			 "e.log_received, e.log_bytes, e.log_dropped, j.id "
@@ -33,13 +33,13 @@ static int log_load(struct db *db, struct store_call *call, const char *id,
 		return store_call_fail(call, r, "there is no execution %s", id);
 	if (r < 0)
 		return r;
-	t->execution = sqlite3_column_int64(row, 0);
-	t->job = sqlite3_column_int64(row, 1);
-	t->epoch = sqlite3_column_int64(row, 2);
-	t->state = (enum job_state)sqlite3_column_int(row, 3);
-	t->received = sqlite3_column_int64(row, 4);
-	t->bytes = sqlite3_column_int64(row, 5);
-	t->dropped = sqlite3_column_int64(row, 6);
+	t->execution = db_column_int64(row, 0);
+	t->job = db_column_int64(row, 1);
+	t->epoch = db_column_int64(row, 2);
+	t->state = (enum job_state)db_column_int(row, 3);
+	t->received = db_column_int64(row, 4);
+	t->bytes = db_column_int64(row, 5);
+	t->dropped = db_column_int64(row, 6);
 	call->result.job.id = db_column_str(row, 7, &call->arena);
 	call->result.log_append.next = t->received;
 	call->result.log_append.full = t->dropped > 0;
@@ -60,7 +60,7 @@ static int log_flush(struct log_writer *w)
 
 	if (!w->row.len)
 		return 0;
-	r = db_exec(w->db, "INSERT INTO log_chunks VALUES (?1, ?2, ?3, ?4)",
+	r = db_exec(w->db, SQL_LOG_INSERT,
 		    DB_ARGS(db_int(t->job), db_int(t->bytes), db_int(w->stream),
 			    db_blob(w->row.data, w->row.len)));
 	t->bytes += (int64_t)w->row.len;
@@ -187,7 +187,7 @@ static int log_check(struct store_call *call,
 	return 0;
 }
 
-int sqlite_log_append(struct db *db, struct store_call *call)
+int sql_log_append(struct db *db, struct store_call *call)
 {
 	const struct store_log_append *append = call->request;
 	struct log_target t;
@@ -216,16 +216,16 @@ int sqlite_log_append(struct db *db, struct store_call *call)
 /* ------------------------------------------------------------------- read */
 
 /* Copies of a row what lies at or behind *offset, at most *room bytes. */
-static void log_take_row(sqlite3_stmt *row, struct arena *a, int64_t *offset,
+static void log_take_row(struct db_row *row, struct arena *a, int64_t *offset,
 			 size_t *room, struct store_log_chunk *out)
 {
-	int64_t start = sqlite3_column_int64(row, 0);
-	const char *data = sqlite3_column_blob(row, 2);
-	int64_t len = sqlite3_column_bytes(row, 2);
+	int64_t start = db_column_int64(row, 0);
+	const char *data = db_column_data(row, 2);
+	int64_t len = (int64_t)db_column_len(row, 2);
 	int64_t skip = MIN(*offset - start, len);
 	size_t n = MIN((size_t)(len - skip), *room);
 
-	out->stream = (enum store_stream)sqlite3_column_int(row, 1);
+	out->stream = (enum store_stream)db_column_int(row, 1);
 	out->data.data = data ? arena_dup(a, data + skip, n) : NULL;
 	out->data.len = out->data.data ? n : 0;
 	*offset += (int64_t)n;
@@ -240,18 +240,20 @@ static int log_read_rows(struct db *db, struct store_call *call, int64_t job)
 	struct store_log_chunk *chunks;
 	int64_t offset = MAX(q->offset, 0);
 	size_t n = 0;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	chunks = arena_alloc(&call->arena, LOG_READ_MAX_ROWS * sizeof(*chunks));
 	if (!chunks)
 		return -ENOMEM;
 	r = db_query(db,
-		     "SELECT offset, stream, data FROM log_chunks "
-		     "WHERE job = ?1 AND offset >= coalesce((SELECT "
-		     "max(offset) FROM log_chunks WHERE job = ?1 AND offset "
-		     "<= ?2), 0) ORDER BY offset LIMIT ?3",
+		     "SELECT \"offset\", stream, data FROM log_chunks "
+		     "WHERE job = ?1 AND \"offset\" >= coalesce((SELECT "
+		     "max(\"offset\") FROM log_chunks WHERE job = ?1 AND "
+		     "\"offset\" <= ?2), 0) AND \"offset\" < ?3 "
+		     "ORDER BY \"offset\" LIMIT ?4",
 		     DB_ARGS(db_int(job), db_int(offset),
+			     db_int(offset + (int64_t)room),
 			     db_int(LOG_READ_MAX_ROWS)),
 		     &row);
 	for (; r == 0 && room; r = db_next(db, row)) {
@@ -264,11 +266,11 @@ static int log_read_rows(struct db *db, struct store_call *call, int64_t job)
 	return MIN(r, 0);
 }
 
-int sqlite_log_read(struct db *db, struct store_call *call)
+int sql_log_read(struct db *db, struct store_call *call)
 {
 	const struct store_log_query *q = call->request;
-	struct sqlite_job job;
-	int r = sqlite_job_load(db, call, q->job, &job);
+	struct sql_job job;
+	int r = sql_job_load(db, call, q->job, &job);
 
 	if (r)
 		return r;

@@ -1,13 +1,13 @@
 /* What belongs to an execution: its job, output and condition. */
 #include <errno.h>
 
-#include "backend/store_sqlite_writer.h"
+#include "backend/store_sql_writer.h"
 
-int sqlite_execution_get(struct db *db, struct store_call *call)
+int sql_execution_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
-	struct sqlite_job job;
-	int r = sqlite_job_load_execution(db, call, request->id, &job);
+	struct sql_job job;
+	int r = sql_job_load_execution(db, call, request->id, &job);
 
 	if (r)
 		return r;
@@ -20,44 +20,44 @@ int sqlite_execution_get(struct db *db, struct store_call *call)
 
 static int runtime_begin(struct db *db, struct store_call *call,
 			 const struct store_writer *from, const char *what,
-			 const void *data, size_t len, struct sqlite_writer *w)
+			 const void *data, size_t len, struct sql_writer *w)
 {
 	int r;
 
 	if (!from->execution)
 		return store_call_fail(call, STORE_E_NOT_FOUND,
 				       "only an execution has an %s", what);
-	r = sqlite_writer_begin(db, call, from, what, data, len, w);
+	r = sql_writer_begin(db, call, from, what, data, len, w);
 	if (r == 0)
 		call->result.job = w->job.job;
 	return r;
 }
 
-int sqlite_output_set(struct db *db, struct store_call *call)
+int sql_output_set(struct db *db, struct store_call *call)
 {
 	const struct store_output_set *set = call->request;
-	struct sqlite_writer w;
+	struct sql_writer w;
 	int r = runtime_begin(db, call, &set->writer, "output", set->value.data,
 			      set->value.len, &w);
 
 	if (r || call->result.repeated)
 		return r;
-	r = sqlite_payload_save(db, w.job.seq, STORE_OUTPUT, &set->value);
+	r = sql_payload_save(db, w.job.seq, STORE_OUTPUT, &set->value);
 	if (r == 0)
 		r = db_exec(db,
 			    "UPDATE jobs SET output_bytes = ?2 WHERE seq = ?1",
 			    DB_ARGS(db_int(w.job.seq),
 				    db_int((int64_t)set->value.len)));
 	if (r == 0)
-		r = sqlite_writer_end(db, call, &w);
+		r = sql_writer_end(db, call, &w);
 	call->result.job.output_bytes = (int64_t)set->value.len;
 	return r;
 }
 
-int sqlite_condition_set(struct db *db, struct store_call *call)
+int sql_condition_set(struct db *db, struct store_call *call)
 {
 	const struct store_condition_set *set = call->request;
-	struct sqlite_writer w;
+	struct sql_writer w;
 	int r = runtime_begin(db, call, &set->writer, "condition", &set->value,
 			      sizeof(set->value), &w);
 
@@ -66,22 +66,22 @@ int sqlite_condition_set(struct db *db, struct store_call *call)
 	r = db_exec(db, "UPDATE executions SET condition = ?2 WHERE seq = ?1",
 		    DB_ARGS(db_int(w.job.execution_seq), db_int(set->value)));
 	if (r == 0)
-		r = sqlite_writer_end(db, call, &w);
+		r = sql_writer_end(db, call, &w);
 	call->result.condition = set->value;
 	return r;
 }
 
-int sqlite_condition_get(struct db *db, struct store_call *call)
+int sql_condition_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT condition FROM executions WHERE id = ?1 "
 			 "AND condition IS NOT NULL",
 			 DB_ARGS(db_str(request->id)), &row);
 
 	if (r == 0)
-		call->result.condition = sqlite3_column_int(row, 0);
+		call->result.condition = db_column_int(row, 0);
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "execution %s has no condition",
 				       request->id);

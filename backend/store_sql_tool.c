@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "backend/store_tool.h"
 #include "backend/vault.h"
 #include "common/clock.h"
@@ -37,7 +37,7 @@ static int tool_open_reply(struct db *db, struct store_call *call,
 		return store_call_fail(call, -EIO,
 				       "%s: the outcome of an earlier tool "
 				       "action cannot be decrypted",
-				       db->path);
+				       db->name);
 	if (r < 0)
 		return r;
 	reply->data = arena_dup(&call->arena,
@@ -53,7 +53,7 @@ static int tool_find(struct db *db, struct store_call *call, int64_t execution,
 		     const uint8_t digest[VAULT_DIGEST_BYTES])
 {
 	struct store_blob sealed;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT digest, status, result FROM tool_calls "
 			 "WHERE execution = ?1 AND key = ?2",
@@ -63,26 +63,26 @@ static int tool_find(struct db *db, struct store_call *call, int64_t execution,
 
 	if (r)
 		return r;
-	if (sqlite3_column_bytes(row, 0) != VAULT_DIGEST_BYTES ||
-	    memcmp(sqlite3_column_blob(row, 0), digest, VAULT_DIGEST_BYTES))
+	if (db_column_len(row, 0) != VAULT_DIGEST_BYTES ||
+	    memcmp(db_column_data(row, 0), digest, VAULT_DIGEST_BYTES))
 		return store_call_fail(call, STORE_E_KEY_REUSED,
 				       "the Idempotency-Key %s belongs to "
 				       "another tool action of this execution",
 				       begin->idempotency_key);
 	call->result.repeated = true;
-	call->result.tool.status = sqlite3_column_int(row, 1);
+	call->result.tool.status = db_column_int(row, 1);
 	if (!call->result.tool.status)
 		return 0;
 	sealed = db_column_blob(row, 2, &call->arena);
 	return tool_open_reply(db, call, begin, &sealed);
 }
 
-int sqlite_tool_begin(struct db *db, struct store_call *call)
+int sql_tool_begin(struct db *db, struct store_call *call)
 {
 	const struct store_tool_begin *begin = call->request;
 	uint8_t digest[VAULT_DIGEST_BYTES];
-	struct sqlite_job job;
-	int r = sqlite_job_load_execution(db, call, begin->execution, &job);
+	struct sql_job job;
+	int r = sql_job_load_execution(db, call, begin->execution, &job);
 
 	if (r)
 		return r;
@@ -115,7 +115,7 @@ static int tool_forget(struct db *db, const struct store_tool_finish *finish)
 			db_str(finish->idempotency_key)));
 }
 
-int sqlite_tool_finish(struct db *db, struct store_call *call)
+int sql_tool_finish(struct db *db, struct store_call *call)
 {
 	const struct store_tool_finish *finish = call->request;
 	_cleanup_(buf_deinit) struct buf sealed = { 0 };

@@ -1,24 +1,25 @@
-#include "backend/store_sqlite.h"
+#include "backend/store_sql.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backend/store_sqlite_schema.h"
+#include "backend/db_sqlite.h"
+#include "backend/store_sql_key.h"
 
 /* One transaction: bounds how long the first of a batch waits for the last,
  * and how much is repeated when the disk is full. */
-#define SQLITE_BATCH_MAX_CALLS 512
-#define SQLITE_BATCH_MAX_BYTES (16 * 1024 * 1024)
+#define SQL_BATCH_MAX_CALLS 512
+#define SQL_BATCH_MAX_BYTES (16 * 1024 * 1024)
 
-#define SQLITE_FILE "cronium.db"
+#define SQL_FILE "cronium.db"
 
-struct sqlite_store;
+struct sql_store;
 
 /* A thread with its connection and the calls that wait for it. */
-struct sqlite_worker {
-	struct sqlite_store *store;
+struct sql_worker {
+	struct sql_store *store;
 	struct db db;
 	pthread_t thread;
 	bool running;
@@ -28,58 +29,57 @@ struct sqlite_worker {
 	bool closing;             /* under lock */
 };
 
-struct sqlite_store {
+struct sql_store {
 	struct store base;
 	char *path;
-	struct sqlite_worker writer, reader;
-	bool failed; /* the writer's: an fsync failed, see writer_commit() */
+	struct sql_worker writer, reader;
 };
 
-static sqlite_op_fn *const sqlite_ops[STORE_OPS] = {
-	[STORE_OP_JOB_SUBMIT] = sqlite_job_submit,
-	[STORE_OP_JOB_GET] = sqlite_job_get,
-	[STORE_OP_JOB_LIST] = sqlite_job_list,
-	[STORE_OP_JOB_COUNT] = sqlite_job_count,
-	[STORE_OP_JOB_READ] = sqlite_job_read,
-	[STORE_OP_JOB_CANCEL] = sqlite_job_cancel,
-	[STORE_OP_JOB_CANCEL_ORPHANS] = sqlite_job_cancel_orphans,
-	[STORE_OP_QUEUE_CLAIM] = sqlite_queue_claim,
-	[STORE_OP_QUEUE_GIVE_BACK] = sqlite_queue_give_back,
-	[STORE_OP_QUEUE_STARTED] = sqlite_queue_started,
-	[STORE_OP_QUEUE_HEARTBEAT] = sqlite_queue_heartbeat,
-	[STORE_OP_QUEUE_COMPLETE] = sqlite_queue_complete,
-	[STORE_OP_QUEUE_EXPIRE] = sqlite_queue_expire,
-	[STORE_OP_QUEUE_DUE] = sqlite_queue_due,
-	[STORE_OP_QUEUE_GRACE] = sqlite_queue_grace,
-	[STORE_OP_QUEUE_ABANDON] = sqlite_queue_abandon,
-	[STORE_OP_LOG_APPEND] = sqlite_log_append,
-	[STORE_OP_LOG_READ] = sqlite_log_read,
-	[STORE_OP_STREAM_APPEND] = sqlite_stream_append,
-	[STORE_OP_STREAM_READ] = sqlite_stream_read,
-	[STORE_OP_STREAM_GET] = sqlite_stream_get,
-	[STORE_OP_STREAM_SWEEP] = sqlite_stream_sweep,
-	[STORE_OP_VARIABLE_GET] = sqlite_variable_get,
-	[STORE_OP_VARIABLE_LIST] = sqlite_variable_list,
-	[STORE_OP_VARIABLE_PUT] = sqlite_variable_put,
-	[STORE_OP_VARIABLE_DELETE] = sqlite_variable_delete,
-	[STORE_OP_VARIABLE_INCREMENT] = sqlite_variable_increment,
-	[STORE_OP_CHANGE_LIST] = sqlite_change_list,
-	[STORE_OP_EXECUTION_GET] = sqlite_execution_get,
-	[STORE_OP_OUTPUT_SET] = sqlite_output_set,
-	[STORE_OP_CONDITION_SET] = sqlite_condition_set,
-	[STORE_OP_CONDITION_GET] = sqlite_condition_get,
-	[STORE_OP_TOOL_BEGIN] = sqlite_tool_begin,
-	[STORE_OP_TOOL_FINISH] = sqlite_tool_finish,
-	[STORE_OP_HOST_PUT] = sqlite_host_put,
-	[STORE_OP_HOST_DELETE] = sqlite_host_delete,
-	[STORE_OP_HOST_GET] = sqlite_host_get,
-	[STORE_OP_HOST_LIST] = sqlite_host_list,
-	[STORE_OP_AUDIT_APPEND] = sqlite_audit_append,
-	[STORE_OP_AUDIT_LIST] = sqlite_audit_list,
-	[STORE_OP_API_KEY_ADD] = sqlite_api_key_add,
-	[STORE_OP_API_KEY_DELETE] = sqlite_api_key_delete,
-	[STORE_OP_API_KEY_TOUCH] = sqlite_api_key_touch,
-	[STORE_OP_API_KEY_LIST] = sqlite_api_key_list,
+static sql_op_fn *const sql_ops[STORE_OPS] = {
+	[STORE_OP_JOB_SUBMIT] = sql_job_submit,
+	[STORE_OP_JOB_GET] = sql_job_get,
+	[STORE_OP_JOB_LIST] = sql_job_list,
+	[STORE_OP_JOB_COUNT] = sql_job_count,
+	[STORE_OP_JOB_READ] = sql_job_read,
+	[STORE_OP_JOB_CANCEL] = sql_job_cancel,
+	[STORE_OP_JOB_CANCEL_ORPHANS] = sql_job_cancel_orphans,
+	[STORE_OP_QUEUE_CLAIM] = sql_queue_claim,
+	[STORE_OP_QUEUE_GIVE_BACK] = sql_queue_give_back,
+	[STORE_OP_QUEUE_STARTED] = sql_queue_started,
+	[STORE_OP_QUEUE_HEARTBEAT] = sql_queue_heartbeat,
+	[STORE_OP_QUEUE_COMPLETE] = sql_queue_complete,
+	[STORE_OP_QUEUE_EXPIRE] = sql_queue_expire,
+	[STORE_OP_QUEUE_DUE] = sql_queue_due,
+	[STORE_OP_QUEUE_GRACE] = sql_queue_grace,
+	[STORE_OP_QUEUE_ABANDON] = sql_queue_abandon,
+	[STORE_OP_LOG_APPEND] = sql_log_append,
+	[STORE_OP_LOG_READ] = sql_log_read,
+	[STORE_OP_STREAM_APPEND] = sql_stream_append,
+	[STORE_OP_STREAM_READ] = sql_stream_read,
+	[STORE_OP_STREAM_GET] = sql_stream_get,
+	[STORE_OP_STREAM_SWEEP] = sql_stream_sweep,
+	[STORE_OP_VARIABLE_GET] = sql_variable_get,
+	[STORE_OP_VARIABLE_LIST] = sql_variable_list,
+	[STORE_OP_VARIABLE_PUT] = sql_variable_put,
+	[STORE_OP_VARIABLE_DELETE] = sql_variable_delete,
+	[STORE_OP_VARIABLE_INCREMENT] = sql_variable_increment,
+	[STORE_OP_CHANGE_LIST] = sql_change_list,
+	[STORE_OP_EXECUTION_GET] = sql_execution_get,
+	[STORE_OP_OUTPUT_SET] = sql_output_set,
+	[STORE_OP_CONDITION_SET] = sql_condition_set,
+	[STORE_OP_CONDITION_GET] = sql_condition_get,
+	[STORE_OP_TOOL_BEGIN] = sql_tool_begin,
+	[STORE_OP_TOOL_FINISH] = sql_tool_finish,
+	[STORE_OP_HOST_PUT] = sql_host_put,
+	[STORE_OP_HOST_DELETE] = sql_host_delete,
+	[STORE_OP_HOST_GET] = sql_host_get,
+	[STORE_OP_HOST_LIST] = sql_host_list,
+	[STORE_OP_AUDIT_APPEND] = sql_audit_append,
+	[STORE_OP_AUDIT_LIST] = sql_audit_list,
+	[STORE_OP_API_KEY_ADD] = sql_api_key_add,
+	[STORE_OP_API_KEY_DELETE] = sql_api_key_delete,
+	[STORE_OP_API_KEY_TOUCH] = sql_api_key_touch,
+	[STORE_OP_API_KEY_LIST] = sql_api_key_list,
 };
 
 /* ------------------------------------------------------------- operations */
@@ -91,7 +91,7 @@ static int call_failed(struct db *db, struct store_call *call, int r)
 		return r;
 	if (*db->message)
 		return store_call_fail(call, r, "%s", db->message);
-	return store_call_fail(call, r, "%s: %s", db->path, strerror(-r));
+	return store_call_fail(call, r, "%s: %s", db->name, strerror(-r));
 }
 
 static int call_run(struct db *db, struct store_call *call)
@@ -100,7 +100,7 @@ static int call_run(struct db *db, struct store_call *call)
 
 	call->result = (struct store_result){ 0 };
 	*db->message = '\0';
-	r = sqlite_ops[call->op](db, call);
+	r = sql_ops[call->op](db, call);
 	db_reset(db);
 	if (call->arena.failed)
 		r = -ENOMEM;
@@ -115,47 +115,28 @@ static int call_note_audit(struct db *db, struct store_call *call, int r)
 
 	if (!audit || (r == 0 && call->result.repeated))
 		return 0;
-	return sqlite_audit_note(db, audit, r);
+	return sql_audit_note(db, audit, r);
 }
 
 /* Runs a call in its savepoint. Negative only when the whole transaction is
  * lost; else the verdict is in call->r. */
 static int writer_run(struct db *db, struct store_call *call)
 {
-	int r = db_exec(db, "SAVEPOINT call", DB_NO_ARGS);
+	int r = db_savepoint(db);
 
 	if (r < 0)
 		return r;
 	call->r = call_run(db, call);
-	if (sqlite3_get_autocommit(db->handle))
+	if (!db_in_transaction(db))
 		return call->r < 0 ? call->r : -EIO;
 	r = 0;
 	if (call->r)
-		r = db_exec(db, "ROLLBACK TO call", DB_NO_ARGS);
+		r = db_savepoint_undo(db);
 	if (r == 0 && call->r >= 0)
 		r = call_note_audit(db, call, call->r);
 	if (r == 0)
-		r = db_exec(db, "RELEASE call", DB_NO_ARGS);
+		r = db_savepoint_release(db);
 	db_reset(db);
-	return r;
-}
-
-/*
- * After a failed fsync the kernel may have dropped the pages, so that a later
- * fsync would succeed without them. Only a fresh start reads what is really
- * on the disk: until then nothing is acknowledged any more.
- */
-static int writer_commit(struct sqlite_store *s)
-{
-	struct db *db = &s->writer.db;
-	int r = db_exec(db, "COMMIT", DB_NO_ARGS);
-
-	db_reset(db);
-	if (r < 0 && (db->code == SQLITE_IOERR_FSYNC ||
-		      db->code == SQLITE_IOERR_DIR_FSYNC))
-		s->failed = true;
-	if (r == 0)
-		atomic_fetch_add(&s->base.commits_total, 1);
 	return r;
 }
 
@@ -170,35 +151,35 @@ static void writer_fail_all(struct db *db, struct store_calls *calls, int r)
 }
 
 /* One transaction for all calls; all of them failed when it is negative. */
-static int writer_transact(struct sqlite_store *s, struct store_calls *calls)
+static int writer_transact(struct sql_store *s, struct store_calls *calls)
 {
 	struct db *db = &s->writer.db;
 	struct store_call *call;
 	int r;
 
 	*db->message = '\0';
-	if (s->failed) {
+	if (db->failed) {
 		snprintf(db->message, sizeof(db->message),
 			 "%s: the disk failed to store what it was given; "
 			 "restart the backend once the disk is mended",
-			 db->path);
+			 db->name);
 		return -EIO;
 	}
-	r = db_exec(db, "BEGIN IMMEDIATE", DB_NO_ARGS);
+	r = db_begin(db, DB_WRITE);
 	STAILQ_FOREACH(call, calls, queued) {
 		if (r < 0)
 			break;
 		r = writer_run(db, call);
 	}
 	if (r == 0)
-		r = writer_commit(s);
-	db_reset(db);
-	if (r < 0 && !sqlite3_get_autocommit(db->handle))
-		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+		r = db_commit(db);
+	db_rollback(db); /* what was not committed */
+	if (r == 0)
+		atomic_fetch_add(&s->base.commits_total, 1);
 	return r;
 }
 
-static void writer_run_single(struct sqlite_store *s, struct store_call *call)
+static void writer_run_single(struct sql_store *s, struct store_call *call)
 {
 	struct store_calls one = STAILQ_HEAD_INITIALIZER(one);
 	int r;
@@ -213,7 +194,7 @@ static void writer_run_single(struct sqlite_store *s, struct store_call *call)
 /* Group commit. Where it fails (one big write does not fit on the disk any
  * more) each call gets a transaction and a verdict of its own; not where the
  * file is locked, which would mean to wait once for each. */
-static void writer_run_batch(struct sqlite_store *s, struct store_calls *calls)
+static void writer_run_batch(struct sql_store *s, struct store_calls *calls)
 {
 	struct store_call *call;
 	int r = writer_transact(s, calls);
@@ -239,19 +220,15 @@ static int reader_transact(struct db *db, struct store_call *call)
 	if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
 		return -ECANCELED;
 	*db->message = '\0';
-	r = db_exec(db, "BEGIN", DB_NO_ARGS);
+	r = db_begin(db, DB_READ);
 	if (r < 0)
 		return call_failed(db, call, r);
 	r = call_run(db, call);
-	if (sqlite3_get_autocommit(db->handle))
-		return r;
-	if (db_exec(db, "COMMIT", DB_NO_ARGS) < 0)
-		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-	db_reset(db);
+	db_rollback(db);
 	return r;
 }
 
-static void reader_run_batch(struct sqlite_store *s, struct store_calls *calls)
+static void reader_run_batch(struct sql_store *s, struct store_calls *calls)
 {
 	struct store_call *call;
 
@@ -268,7 +245,7 @@ static void reader_run_batch(struct sqlite_store *s, struct store_calls *calls)
 /* ---------------------------------------------------------------- workers */
 
 /* Waits for calls and takes one batch. False when closing and none is left. */
-static bool worker_take(struct sqlite_worker *w, struct store_calls *batch)
+static bool worker_take(struct sql_worker *w, struct store_calls *batch)
 {
 	struct store_call *call;
 	size_t n = 0, bytes = 0;
@@ -277,7 +254,7 @@ static bool worker_take(struct sqlite_worker *w, struct store_calls *batch)
 	pthread_mutex_lock(&w->lock);
 	while (STAILQ_EMPTY(&w->queue) && !w->closing)
 		pthread_cond_wait(&w->wake, &w->lock);
-	while (n < SQLITE_BATCH_MAX_CALLS && bytes < SQLITE_BATCH_MAX_BYTES &&
+	while (n < SQL_BATCH_MAX_CALLS && bytes < SQL_BATCH_MAX_BYTES &&
 	       (call = STAILQ_FIRST(&w->queue))) {
 		STAILQ_REMOVE_HEAD(&w->queue, queued);
 		STAILQ_INSERT_TAIL(batch, call, queued);
@@ -290,7 +267,7 @@ static bool worker_take(struct sqlite_worker *w, struct store_calls *batch)
 
 static void *writer_main(void *arg)
 {
-	struct sqlite_worker *w = arg;
+	struct sql_worker *w = arg;
 	struct store_calls batch;
 
 	while (worker_take(w, &batch))
@@ -300,7 +277,7 @@ static void *writer_main(void *arg)
 
 static void *reader_main(void *arg)
 {
-	struct sqlite_worker *w = arg;
+	struct sql_worker *w = arg;
 	struct store_calls batch;
 
 	while (worker_take(w, &batch))
@@ -308,7 +285,7 @@ static void *reader_main(void *arg)
 	return NULL;
 }
 
-static void worker_init(struct sqlite_worker *w, struct sqlite_store *s)
+static void worker_init(struct sql_worker *w, struct sql_store *s)
 {
 	w->store = s;
 	STAILQ_INIT(&w->queue);
@@ -317,7 +294,7 @@ static void worker_init(struct sqlite_worker *w, struct sqlite_store *s)
 }
 
 /* Signals belong to the loop's thread. */
-static int worker_start(struct sqlite_worker *w, void *(*main)(void *))
+static int worker_start(struct sql_worker *w, void *(*main)(void *))
 {
 	sigset_t all, old;
 	int r;
@@ -330,7 +307,7 @@ static int worker_start(struct sqlite_worker *w, void *(*main)(void *))
 	return r;
 }
 
-static void worker_stop(struct sqlite_worker *w)
+static void worker_stop(struct sql_worker *w)
 {
 	if (w->running) {
 		pthread_mutex_lock(&w->lock);
@@ -346,11 +323,11 @@ static void worker_stop(struct sqlite_worker *w)
 
 /* ------------------------------------------------------------------ store */
 
-static void sqlite_start(struct store *base, struct store_call *call)
+static void sql_start(struct store *base, struct store_call *call)
 {
-	struct sqlite_store *s = (struct sqlite_store *)base;
-	struct sqlite_worker *w = store_op_writes(call->op) ? &s->writer
-							    : &s->reader;
+	struct sql_store *s = (struct sql_store *)base;
+	struct sql_worker *w = store_op_writes(call->op) ? &s->writer
+							 : &s->reader;
 
 	pthread_mutex_lock(&w->lock);
 	STAILQ_INSERT_TAIL(&w->queue, call, queued);
@@ -358,53 +335,52 @@ static void sqlite_start(struct store *base, struct store_call *call)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void sqlite_close(struct store *base)
+static void sql_close(struct store *base)
 {
-	struct sqlite_store *s = (struct sqlite_store *)base;
+	struct sql_store *s = (struct sql_store *)base;
 
 	worker_stop(&s->reader);
-	worker_stop(&s->writer); /* last: it folds the log into the file */
+	worker_stop(&s->writer); /* last: SQLite folds its log into the file */
 	store_deinit(&s->base);
 	free(s->path);
 	free(s);
 }
 
-static const struct store_ops sqlite_store_ops = {
-	.name = "sqlite",
-	.start = sqlite_start,
-	.close = sqlite_close,
+static const struct store_ops sql_store_ops = {
+	.name = "sql",
+	.start = sql_start,
+	.close = sql_close,
 };
 
-static int sqlite_open_writer(struct sqlite_store *s,
-			      const struct store_config *config, char *err,
-			      size_t err_size)
+static int sql_open_writer(struct sql_store *s,
+			   const struct store_config *config, char *err,
+			   size_t err_size)
 {
 	struct db *db = &s->writer.db;
-	int r = db_open(db, s->path, config->vault);
+	int r = db_sqlite_open(db, s->path, config->vault);
 
 	if (r == 0)
-		r = schema_migrate(db, config);
+		r = db->driver->migrate(db, config);
 	if (r == 0)
-		r = schema_check_key(db);
+		r = sql_key_check(db);
 	if (r < 0)
 		snprintf(err, err_size, "%s",
 			 *db->message ? db->message : strerror(-r));
 	return r;
 }
 
-static int sqlite_open_reader(struct sqlite_store *s,
-			      const struct store_config *config, char *err,
-			      size_t err_size)
+static int sql_open_reader(struct sql_store *s,
+			   const struct store_config *config, char *err,
+			   size_t err_size)
 {
-	int r = db_open(&s->reader.db, s->path, config->vault);
+	int r = db_sqlite_open(&s->reader.db, s->path, config->vault);
 
 	if (r < 0)
 		snprintf(err, err_size, "%s", s->reader.db.message);
 	return r;
 }
 
-static int sqlite_start_workers(struct sqlite_store *s, char *err,
-				size_t err_size)
+static int sql_start_workers(struct sql_store *s, char *err, size_t err_size)
 {
 	int r = worker_start(&s->writer, writer_main);
 
@@ -419,7 +395,7 @@ static int sqlite_start_workers(struct sqlite_store *s, char *err,
 int store_open(struct store **out, struct event_base *base,
 	       const struct store_config *config, char *err, size_t err_size)
 {
-	struct sqlite_store *s = calloc(1, sizeof(*s));
+	struct sql_store *s = calloc(1, sizeof(*s));
 	int r;
 
 	snprintf(err, err_size, "out of memory");
@@ -427,18 +403,17 @@ int store_open(struct store **out, struct event_base *base,
 		return -ENOMEM;
 	worker_init(&s->writer, s);
 	worker_init(&s->reader, s);
-	r = store_init(&s->base, &sqlite_store_ops, base);
-	if (r == 0 &&
-	    asprintf(&s->path, "%s/" SQLITE_FILE, config->data_dir) < 0)
+	r = store_init(&s->base, &sql_store_ops, base);
+	if (r == 0 && asprintf(&s->path, "%s/" SQL_FILE, config->data_dir) < 0)
 		r = -ENOMEM;
 	if (r == 0)
-		r = sqlite_open_writer(s, config, err, err_size);
+		r = sql_open_writer(s, config, err, err_size);
 	if (r == 0)
-		r = sqlite_open_reader(s, config, err, err_size);
+		r = sql_open_reader(s, config, err, err_size);
 	if (r == 0)
-		r = sqlite_start_workers(s, err, err_size);
+		r = sql_start_workers(s, err, err_size);
 	if (r < 0) {
-		sqlite_close(&s->base);
+		sql_close(&s->base);
 		return r;
 	}
 	*out = &s->base;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backend/store_sqlite_job.h"
+#include "backend/store_sql_job.h"
 #include "common/clock.h"
 
 #define CLAIM_EXECUTOR_MAX_BYTES 64
@@ -14,12 +14,13 @@
 static int claim_find_oldest(struct db *db, const char *executor,
 			     const char *want_agent, int64_t *seq)
 {
-	sqlite3_stmt *row;
-	int r = db_query(db, SQLITE_CLAIM_SQL,
+	struct db_row *row;
+	static const struct db_sql sql = { { [DB_SQLITE] = SQL_CLAIM } };
+	int r = db_query(db, db_text(db, &sql),
 			 DB_ARGS(db_str(executor), db_str(want_agent)), &row);
 
 	if (r == 0)
-		*seq = MIN(*seq, sqlite3_column_int64(row, 0));
+		*seq = MIN(*seq, db_column_int64(row, 0));
 	return MIN(r, 0);
 }
 
@@ -58,7 +59,7 @@ static int claim_find(struct db *db, const struct store_claim *claim,
 }
 
 static int claim_insert(struct db *db, const struct store_claim *claim,
-			const struct sqlite_job *job)
+			const struct sql_job *job)
 {
 	int64_t now_ms = clock_wall_ms();
 	int r = db_exec(
@@ -85,27 +86,27 @@ static int claim_insert(struct db *db, const struct store_claim *claim,
 
 static int claim_load(struct db *db, struct store_call *call, int64_t seq)
 {
-	struct sqlite_job job;
-	int r = sqlite_job_load_seq(db, call, seq, &job);
+	struct sql_job job;
+	int r = sql_job_load_seq(db, call, seq, &job);
 
 	if (r)
 		return r;
 	call->result.job = job.job;
-	r = sqlite_payload_load(db, call, seq, STORE_SCRIPT,
-				&call->result.claim.script);
+	r = sql_payload_load(db, call, seq, STORE_SCRIPT,
+			     &call->result.claim.script);
 	if (r >= 0)
-		r = sqlite_payload_load(db, call, seq, STORE_INPUT,
-					&call->result.claim.input);
+		r = sql_payload_load(db, call, seq, STORE_INPUT,
+				     &call->result.claim.input);
 	if (r >= 0 && job.job.host)
-		r = sqlite_host_load(db, call, job.job.host,
-				     &call->result.claim.host);
+		r = sql_host_load(db, call, job.job.host,
+				  &call->result.claim.host);
 	return MIN(r, 0);
 }
 
-int sqlite_queue_claim(struct db *db, struct store_call *call)
+int sql_queue_claim(struct db *db, struct store_call *call)
 {
 	const struct store_claim *claim = call->request;
-	struct sqlite_job job;
+	struct sql_job job;
 	int64_t seq;
 	int r = claim_find(db, claim, &seq);
 
@@ -115,7 +116,7 @@ int sqlite_queue_claim(struct db *db, struct store_call *call)
 		return store_call_fail(call, STORE_E_NOT_FOUND,
 				       "no job is waiting for %s",
 				       claim->executors);
-	r = sqlite_job_load_seq(db, call, seq, &job);
+	r = sql_job_load_seq(db, call, seq, &job);
 	if (r == 0)
 		r = claim_insert(db, claim, &job);
 	if (r == 0)
@@ -137,9 +138,9 @@ static int lease_refuse(struct store_call *call,
 /* Loads the job of a lease that is out: 0; STORE_E_STALE_EPOCH; STORE_E_ENDED
  * when this very lease was completed, with the job loaded. */
 static int lease_load(struct db *db, struct store_call *call,
-		      const struct store_lease *lease, struct sqlite_job *job)
+		      const struct store_lease *lease, struct sql_job *job)
 {
-	int r = sqlite_job_load_execution(db, call, lease->execution, job);
+	int r = sql_job_load_execution(db, call, lease->execution, job);
 
 	if (r)
 		return r;
@@ -158,8 +159,8 @@ static int lease_load(struct db *db, struct store_call *call,
 /* Loads the job again after a change, as the result. */
 static int lease_reload(struct db *db, struct store_call *call, int64_t seq)
 {
-	struct sqlite_job job;
-	int r = sqlite_job_load_seq(db, call, seq, &job);
+	struct sql_job job;
+	int r = sql_job_load_seq(db, call, seq, &job);
 
 	if (r == 0)
 		call->result.job = job.job;
@@ -167,22 +168,21 @@ static int lease_reload(struct db *db, struct store_call *call, int64_t seq)
 }
 
 /* A claim that came to nothing. */
-static int lease_return(struct db *db, const struct sqlite_job *job)
+static int lease_return(struct db *db, const struct sql_job *job)
 {
 	bool cancel = job->job.cancel_requested;
-	int r = sqlite_execution_end(db, job, JOB_QUEUED);
+	int r = sql_execution_end(db, job, JOB_QUEUED);
 
 	if (r < 0)
 		return r;
-	return sqlite_job_set_state(db, job,
-				    cancel ? JOB_CANCELLED : JOB_QUEUED,
-				    cancel ? job->job.cancel_reason : NULL);
+	return sql_job_set_state(db, job, cancel ? JOB_CANCELLED : JOB_QUEUED,
+				 cancel ? job->job.cancel_reason : NULL);
 }
 
-int sqlite_queue_give_back(struct db *db, struct store_call *call)
+int sql_queue_give_back(struct db *db, struct store_call *call)
 {
 	const struct store_lease *lease = call->request;
-	struct sqlite_job job;
+	struct sql_job job;
 	int r = lease_load(db, call, lease, &job);
 
 	if (r)
@@ -198,10 +198,10 @@ int sqlite_queue_give_back(struct db *db, struct store_call *call)
 	return r;
 }
 
-int sqlite_queue_started(struct db *db, struct store_call *call)
+int sql_queue_started(struct db *db, struct store_call *call)
 {
 	const struct store_started *started = call->request;
-	struct sqlite_job job;
+	struct sql_job job;
 	int r = lease_load(db, call, &started->lease, &job);
 
 	if (r)
@@ -219,7 +219,7 @@ int sqlite_queue_started(struct db *db, struct store_call *call)
 			    db_int(clock_wall_ms()), db_str(started->pod),
 			    db_str(started->executor)));
 	if (r == 0)
-		r = sqlite_job_set_state(db, &job, JOB_RUNNING, NULL);
+		r = sql_job_set_state(db, &job, JOB_RUNNING, NULL);
 	if (r == 0)
 		r = lease_reload(db, call, job.seq);
 	return r;
@@ -237,7 +237,7 @@ static int heartbeat_extend(struct db *db, struct store_call *call,
 			    const struct store_lease *lease, int64_t until_ms,
 			    struct heartbeat *out)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(
 		db,
 		"SELECT e.seq, j.cancel_requested, j.cancel_reason "
@@ -252,18 +252,19 @@ static int heartbeat_extend(struct db *db, struct store_call *call,
 	}
 	if (r < 0)
 		return r;
-	if (sqlite3_column_int(row, 1))
+	if (db_column_int(row, 1))
 		out->cancel[out->n_cancel++] = (struct store_stop){
 			lease->execution, db_column_str(row, 2, &call->arena)
 		};
 	return db_exec(db,
 		       "UPDATE executions SET lease_until_ms = "
-		       "max(lease_until_ms, ?2) WHERE seq = ?1",
-		       DB_ARGS(db_int(sqlite3_column_int64(row, 0)),
+		       "CASE WHEN lease_until_ms < ?2 THEN ?2 "
+		       "ELSE lease_until_ms END WHERE seq = ?1",
+		       DB_ARGS(db_int(db_column_int64(row, 0)),
 			       db_int(until_ms)));
 }
 
-int sqlite_queue_heartbeat(struct db *db, struct store_call *call)
+int sql_queue_heartbeat(struct db *db, struct store_call *call)
 {
 	const struct store_heartbeat *h = call->request;
 	struct arena *a = &call->arena;
@@ -291,10 +292,10 @@ int sqlite_queue_heartbeat(struct db *db, struct store_call *call)
 
 /* --------------------------------------------------------------- complete */
 
-static int complete_store(struct db *db, const struct sqlite_job *job,
+static int complete_store(struct db *db, const struct sql_job *job,
 			  const struct store_complete *c)
 {
-	const struct sqlite_attempt attempt = {
+	const struct sql_attempt attempt = {
 		.state = c->state,
 		.reason = !c->reason && c->state == JOB_CANCELLED
 				  ? job->job.cancel_reason
@@ -316,14 +317,14 @@ static int complete_store(struct db *db, const struct sqlite_job *job,
 			db_int(c->usage.max_rss_kb),
 			db_int(MAX(c->log_dropped_bytes, 0))));
 	if (r == 0)
-		r = sqlite_execution_end(db, job, c->state);
-	return r ? r : sqlite_retry_or_end(db, job, &attempt);
+		r = sql_execution_end(db, job, c->state);
+	return r ? r : sql_retry_or_end(db, job, &attempt);
 }
 
-int sqlite_queue_complete(struct db *db, struct store_call *call)
+int sql_queue_complete(struct db *db, struct store_call *call)
 {
 	const struct store_complete *complete = call->request;
-	struct sqlite_job job;
+	struct sql_job job;
 	int r;
 
 	if (!job_state_ended(complete->state) || complete->state == JOB_LOST)
@@ -349,41 +350,41 @@ int sqlite_queue_complete(struct db *db, struct store_call *call)
 static int expire_one(struct db *db, struct store_call *call, int64_t seq,
 		      struct store_job *out)
 {
-	static const struct sqlite_attempt lost = {
+	static const struct sql_attempt lost = {
 		.state = JOB_LOST,
 		.reason = "its agent stopped answering: the lease ran out",
 	};
-	struct sqlite_job job;
-	int r = sqlite_job_load_seq(db, call, seq, &job);
+	struct sql_job job;
+	int r = sql_job_load_seq(db, call, seq, &job);
 
 	if (r == 0 && job.job.state == JOB_CLAIMED) {
 		r = lease_return(db, &job);
 	} else if (r == 0) {
-		r = sqlite_execution_end(db, &job, JOB_LOST);
+		r = sql_execution_end(db, &job, JOB_LOST);
 		if (r == 0)
-			r = sqlite_retry_or_end(db, &job, &lost);
+			r = sql_retry_or_end(db, &job, &lost);
 	}
 	if (r == 0)
-		r = sqlite_job_load_seq(db, call, seq, &job);
+		r = sql_job_load_seq(db, call, seq, &job);
 	*out = job.job;
 	return r;
 }
 
 static int expire_next(struct db *db, struct store_call *call)
 {
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT min(lease_until_ms) FROM executions "
 			 "WHERE lease_until_ms IS NOT NULL",
 			 DB_NO_ARGS, &row);
 
 	if (r == 0)
-		call->result.jobs.next_ms = sqlite3_column_int64(row, 0);
+		call->result.jobs.next_ms = db_column_int64(row, 0);
 	return MIN(r, 0);
 }
 
-int sqlite_queue_each(struct db *db, struct store_call *call, const char *query,
-		      sqlite_queue_one_fn *one)
+int sql_queue_each(struct db *db, struct store_call *call, const char *query,
+		   sql_queue_one_fn *one)
 {
 	const struct store_request_ms *now = call->request;
 	struct store_job *jobs = arena_zalloc(&call->arena,
@@ -391,7 +392,7 @@ int sqlite_queue_each(struct db *db, struct store_call *call, const char *query,
 	int64_t *seqs = arena_alloc(&call->arena,
 				    STORE_LIST_MAX * sizeof(*seqs));
 	size_t n = 0;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r;
 
 	if (call->arena.failed)
@@ -399,7 +400,7 @@ int sqlite_queue_each(struct db *db, struct store_call *call, const char *query,
 	r = db_query(db, query,
 		     DB_ARGS(db_int(now->ms), db_int(STORE_LIST_MAX)), &row);
 	for (; r == 0; r = db_next(db, row))
-		seqs[n++] = sqlite3_column_int64(row, 0);
+		seqs[n++] = db_column_int64(row, 0);
 	r = MIN(r, 0);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = one(db, call, seqs[i], &jobs[i]);
@@ -408,29 +409,28 @@ int sqlite_queue_each(struct db *db, struct store_call *call, const char *query,
 	return r;
 }
 
-int sqlite_queue_expire(struct db *db, struct store_call *call)
+int sql_queue_expire(struct db *db, struct store_call *call)
 {
-	int r = sqlite_queue_each(db, call,
-				  "SELECT job FROM executions "
-				  "WHERE lease_until_ms < ?1 "
-				  "ORDER BY lease_until_ms LIMIT ?2",
-				  expire_one);
+	int r = sql_queue_each(db, call,
+			       "SELECT job FROM executions "
+			       "WHERE lease_until_ms < ?1 "
+			       "ORDER BY lease_until_ms LIMIT ?2",
+			       expire_one);
 
 	return r < 0 ? r : expire_next(db, call);
 }
 
-int sqlite_queue_grace(struct db *db, struct store_call *call)
+int sql_queue_grace(struct db *db, struct store_call *call)
 {
 	const struct store_request_ms *lease = call->request;
 
 	return db_exec(db,
 		       "UPDATE executions SET lease_until_ms = "
-		       "max(lease_until_ms, ?1) "
-		       "WHERE lease_until_ms IS NOT NULL",
+		       "?1 WHERE lease_until_ms < ?1",
 		       DB_ARGS(db_int(clock_wall_ms() + lease->ms)));
 }
 
-int sqlite_queue_abandon(struct db *db, struct store_call *call)
+int sql_queue_abandon(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *agent = call->request;
 

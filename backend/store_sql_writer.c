@@ -1,4 +1,4 @@
-#include "backend/store_sqlite_writer.h"
+#include "backend/store_sql_writer.h"
 
 #include <errno.h>
 
@@ -10,22 +10,21 @@ static bool writer_has_key(const struct store_writer *from)
 }
 
 static int writer_open_value(struct db *db, struct store_call *call,
-			     sqlite3_stmt *row, int column)
+			     struct db_row *row, int column)
 {
 	_cleanup_(buf_deinit_secret) struct buf plain = { 0 };
 	struct store_blob *value = &call->result.variable.value;
 	int r;
 
-	if (sqlite3_column_type(row, column) == SQLITE_NULL)
+	if (db_column_is_null(row, column))
 		return 0;
-	r = vault_open(db->vault, REPEAT_CONTEXT,
-		       sqlite3_column_blob(row, column),
-		       (size_t)sqlite3_column_bytes(row, column), &plain);
+	r = vault_open(db->vault, REPEAT_CONTEXT, db_column_data(row, column),
+		       db_column_len(row, column), &plain);
 	if (r)
 		return store_call_fail(call, -EIO,
 				       "%s: the result of an earlier request "
 				       "cannot be decrypted",
-				       db->path);
+				       db->name);
 	value->data = arena_dup(&call->arena,
 				plain.data ? plain.data : (const void *)"",
 				plain.len);
@@ -35,10 +34,10 @@ static int writer_open_value(struct db *db, struct store_call *call,
 
 /* STORE_E_NOT_FOUND when this key was not used before. */
 static int writer_find(struct db *db, struct store_call *call,
-		       const struct sqlite_writer *w)
+		       const struct sql_writer *w)
 {
 	struct store_variable *v = &call->result.variable;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT digest, version, updated_ms, secret, "
 			 "created, bytes, value FROM repeats "
@@ -49,32 +48,31 @@ static int writer_find(struct db *db, struct store_call *call,
 
 	if (r)
 		return r;
-	if (sqlite3_column_bytes(row, 0) != VAULT_DIGEST_BYTES ||
-	    memcmp(sqlite3_column_blob(row, 0), w->digest,
-		   VAULT_DIGEST_BYTES) != 0)
+	if (db_column_len(row, 0) != VAULT_DIGEST_BYTES ||
+	    memcmp(db_column_data(row, 0), w->digest, VAULT_DIGEST_BYTES) != 0)
 		return store_call_fail(call, STORE_E_KEY_REUSED,
 				       "the Idempotency-Key %s belongs to "
 				       "another request of this execution",
 				       w->from->idempotency_key);
-	v->version = sqlite3_column_int64(row, 1);
-	v->updated_ms = sqlite3_column_int64(row, 2);
-	v->secret = sqlite3_column_int(row, 3);
-	v->bytes = (size_t)sqlite3_column_int64(row, 5);
-	call->result.created = sqlite3_column_int(row, 4);
+	v->version = db_column_int64(row, 1);
+	v->updated_ms = db_column_int64(row, 2);
+	v->secret = db_column_int(row, 3);
+	v->bytes = (size_t)db_column_int64(row, 5);
+	call->result.created = db_column_int(row, 4);
 	call->result.repeated = true;
 	return writer_open_value(db, call, row, 6);
 }
 
-int sqlite_writer_begin(struct db *db, struct store_call *call,
-			const struct store_writer *from, const char *what,
-			const void *data, size_t len, struct sqlite_writer *out)
+int sql_writer_begin(struct db *db, struct store_call *call,
+		     const struct store_writer *from, const char *what,
+		     const void *data, size_t len, struct sql_writer *out)
 {
 	int r;
 
-	*out = (struct sqlite_writer){ .from = from };
+	*out = (struct sql_writer){ .from = from };
 	if (!from->execution)
 		return 0;
-	r = sqlite_job_load_execution(db, call, from->execution, &out->job);
+	r = sql_job_load_execution(db, call, from->execution, &out->job);
 	if (r)
 		return r;
 	if (!job_state_live(out->job.execution_state))
@@ -89,8 +87,8 @@ int sqlite_writer_begin(struct db *db, struct store_call *call,
 	return r == STORE_E_NOT_FOUND ? 0 : r;
 }
 
-int sqlite_writer_end(struct db *db, struct store_call *call,
-		      const struct sqlite_writer *w)
+int sql_writer_end(struct db *db, struct store_call *call,
+		   const struct sql_writer *w)
 {
 	const struct store_variable *v = &call->result.variable;
 	_cleanup_(buf_deinit) struct buf sealed = { 0 };
@@ -103,16 +101,16 @@ int sqlite_writer_end(struct db *db, struct store_call *call,
 			       v->value.len, &sealed);
 	if (r < 0)
 		return r;
-	return db_exec(
-		db,
-		"INSERT INTO repeats VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-		"?9)",
-		DB_ARGS(db_int(w->job.execution_seq),
-			db_str(w->from->idempotency_key),
-			db_blob(w->digest, sizeof(w->digest)),
-			db_int(v->version), db_int(v->updated_ms),
-			db_int(v->secret), db_int(call->result.created),
-			db_int((int64_t)v->bytes),
-			v->value.data ? db_blob(sealed.data, sealed.len)
-				      : db_null()));
+	return db_exec(db,
+		       "INSERT INTO repeats (execution, key, digest, version, "
+		       "updated_ms, secret, created, bytes, value) "
+		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+		       DB_ARGS(db_int(w->job.execution_seq),
+			       db_str(w->from->idempotency_key),
+			       db_blob(w->digest, sizeof(w->digest)),
+			       db_int(v->version), db_int(v->updated_ms),
+			       db_int(v->secret), db_int(call->result.created),
+			       db_int((int64_t)v->bytes),
+			       v->value.data ? db_blob(sealed.data, sealed.len)
+					     : db_null()));
 }

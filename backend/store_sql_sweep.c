@@ -5,13 +5,13 @@
  */
 #include <errno.h>
 
-#include "backend/store_sqlite.h"
+#include "backend/store_sql.h"
 
 /* Removes the first chunks; STORE_E_NOT_FOUND when none was left. */
 static int sweep_chunks(struct db *db, int64_t job, int kind)
 {
 	int64_t bytes = 0, last = -1;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int r = db_query(db,
 			 "SELECT first, length(data) FROM stream_chunks "
 			 "WHERE job = ?1 AND kind = ?2 ORDER BY first "
@@ -22,8 +22,8 @@ static int sweep_chunks(struct db *db, int64_t job, int kind)
 
 	for (; r == 0 && bytes < STORE_STREAM_SWEEP_BYTES;
 	     r = db_next(db, row)) {
-		last = sqlite3_column_int64(row, 0);
-		bytes += sqlite3_column_int64(row, 1);
+		last = db_column_int64(row, 0);
+		bytes += db_column_int64(row, 1);
 	}
 	if (r < 0 || last < 0)
 		return r;
@@ -43,15 +43,15 @@ static int sweep_keys(struct db *db, int64_t job, int kind)
 			DB_ARGS(db_int(job), db_int(kind),
 				db_int(STORE_STREAM_SWEEP_ROWS)));
 
-	if (r < 0)
-		return r;
-	return sqlite3_changes(db->handle) ? 0 : STORE_E_NOT_FOUND;
+	int64_t n = r < 0 ? r : db_changes(db);
+
+	return n ? (int)MIN(n, 0) : STORE_E_NOT_FOUND;
 }
 
-int sqlite_stream_sweep(struct db *db, struct store_call *call)
+int sql_stream_sweep(struct db *db, struct store_call *call)
 {
 	int64_t job;
-	sqlite3_stmt *row;
+	struct db_row *row;
 	int kind;
 	int r = db_query(db,
 			 "SELECT s.job, s.kind FROM streams s JOIN jobs j ON "
@@ -61,8 +61,8 @@ int sqlite_stream_sweep(struct db *db, struct store_call *call)
 
 	if (r)
 		return MIN(r, 0);
-	job = sqlite3_column_int64(row, 0);
-	kind = sqlite3_column_int(row, 1);
+	job = db_column_int64(row, 0);
+	kind = db_column_int(row, 1);
 	call->result.more = true;
 	r = STORE_E_NOT_FOUND;
 	if (kind == STORE_STREAM_INPUT)
