@@ -27,8 +27,7 @@ int db_commit(struct db *db)
 void db_rollback(struct db *db)
 {
 	db_reset(db);
-	if (db_in_transaction(db))
-		db->driver->rollback(db);
+	db->driver->rollback(db);
 }
 
 bool db_in_transaction(struct db *db)
@@ -97,6 +96,13 @@ int64_t db_changes(struct db *db)
 void db_reset(struct db *db)
 {
 	db->driver->reset(db);
+}
+
+int db_notify(struct db *db, const char *kind, const char *id, int64_t number)
+{
+	if (!db->driver->notify)
+		return 0;
+	return db->driver->notify(db, kind, id, number);
 }
 
 /* ---------------------------------------------------------------- columns */

@@ -38,9 +38,9 @@ struct db_arg {
 	size_t len;
 };
 
-enum db_dialect { DB_SQLITE, DB_DIALECTS };
+enum db_dialect { DB_SQLITE, DB_POSTGRES, DB_DIALECTS };
 struct db_sql {
-	const char *text[DB_DIALECTS];
+	const char *text[DB_DIALECTS]; /* NULL: nothing to do there */
 };
 
 enum db_begin {
@@ -73,6 +73,9 @@ struct db_driver {
 	int (*exec)(struct db *db, const char *sql, const struct db_arg *args);
 	int (*script)(struct db *db, const char *sql);
 	int64_t (*changes)(struct db *db);
+	/* NULL where nobody else can be told. */
+	int (*notify)(struct db *db, const char *kind, const char *id,
+		      int64_t number);
 	void (*reset)(struct db *db);
 	void (*close)(struct db *db);
 
@@ -178,6 +181,10 @@ int db_script(struct db *db, const char *sql) MUST_CHECK;
 int64_t db_changes(struct db *db) MUST_CHECK;
 /* Ends every statement that is still in use. */
 void db_reset(struct db *db);
+
+/* Tells other backends, once this transaction is committed: store_listen.h. */
+int db_notify(struct db *db, const char *kind, const char *id,
+	      int64_t number) MUST_CHECK;
 
 /* --------------------------------------------------------------- columns */
 

@@ -191,7 +191,10 @@ static int sqlite_commit(struct db *db)
 /* Errors do not matter: closing the file rolls back, too. */
 static void sqlite_rollback(struct db *db)
 {
-	sqlite3_exec(sqlite_of(db)->handle, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3 *handle = sqlite_of(db)->handle;
+
+	if (!sqlite3_get_autocommit(handle))
+		sqlite3_exec(handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 static bool sqlite_in_transaction(struct db *db)

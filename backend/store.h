@@ -103,6 +103,7 @@ struct store_done {
 
 struct store_config {
 	const char *data_dir;      /* exists, and is locked: data_dir.h */
+	const char *url;           /* store_url.h; NULL: DATA/cronium.db */
 	const struct vault *vault; /* outlives the store */
 	/* Signs the scripts of a data directory from before there were
 	 * signatures, while it is opened: appends to out. NULL: nobody does. */
@@ -112,8 +113,8 @@ struct store_config {
 };
 
 /*
- * Opens DATA/cronium.db (0600), brings its schema up to date and starts the
- * threads. Blocks: call it before the loop runs. On failure a negative errno
+ * Opens the database (a file: 0600), brings its schema up to date and starts
+ * the threads. Blocks: call it before the loop runs. On failure a negative errno
  * and a sentence in err; -EKEYREJECTED when the vault's key is not the one
  * that the stored secrets were encrypted with.
  */

@@ -118,6 +118,7 @@ int store_init(struct store *s, const struct store_ops *ops,
 	       struct event_base *base)
 {
 	s->ops = ops;
+	id_new("be", s->instance);
 	STAILQ_INIT(&s->finished);
 	pthread_mutex_init(&s->lock, NULL);
 	s->completion_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

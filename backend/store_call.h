@@ -14,8 +14,10 @@
 
 #include "backend/arena.h"
 #include "backend/store.h"
+#include "common/id.h"
 
 struct event;
+struct store_url;
 
 enum store_op {
 	STORE_OP_JOB_SUBMIT,         /* struct store_job_new */
@@ -107,8 +109,11 @@ struct store_ops {
 
 struct store {
 	const struct store_ops *ops;
+	const struct store_url *url; /* the implementation's */
 	struct event *completion;
-	int completion_fd;     /* eventfd */
+	int completion_fd; /* eventfd */
+	/* Of this backend among those that share a database. */
+	char instance[ID_MAX_BYTES];
 	size_t n_calls, bytes; /* under way */
 	uint64_t calls_total;
 	_Atomic uint64_t commits_total; /* the implementation counts */

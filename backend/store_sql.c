@@ -7,13 +7,12 @@
 
 #include "backend/db_sqlite.h"
 #include "backend/store_sql_key.h"
+#include "backend/store_url.h"
 
 /* One transaction: bounds how long the first of a batch waits for the last,
  * and how much is repeated when the disk is full. */
 #define SQL_BATCH_MAX_CALLS 512
 #define SQL_BATCH_MAX_BYTES (16 * 1024 * 1024)
-
-#define SQL_FILE "cronium.db"
 
 struct sql_store;
 
@@ -31,7 +30,7 @@ struct sql_worker {
 
 struct sql_store {
 	struct store base;
-	char *path;
+	struct store_url url;
 	struct sql_worker writer, reader;
 };
 
@@ -342,7 +341,7 @@ static void sql_close(struct store *base)
 	worker_stop(&s->reader);
 	worker_stop(&s->writer); /* last: SQLite folds its log into the file */
 	store_deinit(&s->base);
-	free(s->path);
+	store_url_deinit(&s->url);
 	free(s);
 }
 
@@ -357,7 +356,7 @@ static int sql_open_writer(struct sql_store *s,
 			   size_t err_size)
 {
 	struct db *db = &s->writer.db;
-	int r = db_sqlite_open(db, s->path, config->vault);
+	int r = db_sqlite_open(db, s->url.where, config->vault);
 
 	if (r == 0)
 		r = db->driver->migrate(db, config);
@@ -373,7 +372,7 @@ static int sql_open_reader(struct sql_store *s,
 			   const struct store_config *config, char *err,
 			   size_t err_size)
 {
-	int r = db_sqlite_open(&s->reader.db, s->path, config->vault);
+	int r = db_sqlite_open(&s->reader.db, s->url.where, config->vault);
 
 	if (r < 0)
 		snprintf(err, err_size, "%s", s->reader.db.message);
@@ -401,11 +400,13 @@ int store_open(struct store **out, struct event_base *base,
 	snprintf(err, err_size, "out of memory");
 	if (!s)
 		return -ENOMEM;
+	s->base.url = &s->url;
 	worker_init(&s->writer, s);
 	worker_init(&s->reader, s);
 	r = store_init(&s->base, &sql_store_ops, base);
-	if (r == 0 && asprintf(&s->path, "%s/" SQL_FILE, config->data_dir) < 0)
-		r = -ENOMEM;
+	if (r == 0)
+		r = store_url_parse(&s->url, config->url, config->data_dir,
+				    err, err_size);
 	if (r == 0)
 		r = sql_open_writer(s, config, err, err_size);
 	if (r == 0)

@@ -16,6 +16,7 @@
 
 #include "backend/db.h"
 #include "backend/store_call.h"
+#include "backend/store_listen.h"
 #include "common/macro.h"
 
 typedef int sql_op_fn(struct db *db, struct store_call *call);

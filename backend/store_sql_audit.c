@@ -115,12 +115,13 @@ int sql_api_key_add(struct db *db, struct store_call *call)
 				       "the API key %s exists", k->id);
 	if (r < 0)
 		return r;
-	return db_exec(db,
-		       "INSERT INTO api_keys (id, name, hash, created_ms) "
-		       "VALUES (?1, ?2, ?3, ?4)",
-		       DB_ARGS(db_str(k->id), db_str(k->name),
-			       db_blob(k->hash, sizeof(k->hash)),
-			       db_int(clock_wall_ms())));
+	r = db_exec(db,
+		    "INSERT INTO api_keys (id, name, hash, created_ms) "
+		    "VALUES (?1, ?2, ?3, ?4)",
+		    DB_ARGS(db_str(k->id), db_str(k->name),
+			    db_blob(k->hash, sizeof(k->hash)),
+			    db_int(clock_wall_ms())));
+	return r ? r : db_notify(db, STORE_NOTICE_API_KEY, k->id, 0);
 }
 
 static int api_key_changed(struct db *db, struct store_call *call,
@@ -140,7 +141,8 @@ int sql_api_key_delete(struct db *db, struct store_call *call)
 	int r = db_exec(db, "DELETE FROM api_keys WHERE id = ?1",
 			DB_ARGS(db_str(del->id)));
 
-	return api_key_changed(db, call, del->id, r);
+	r = api_key_changed(db, call, del->id, r);
+	return r ? r : db_notify(db, STORE_NOTICE_API_KEY, del->id, 0);
 }
 
 int sql_api_key_touch(struct db *db, struct store_call *call)

@@ -31,6 +31,8 @@ int sql_change_add(struct db *db, const struct store_variable *v,
 			db_int(v->secret), db_int(kept), db_int(v->updated_ms),
 			kept ? db_blob(stored->data, stored->len) : db_null()));
 
+	if (r == 0)
+		r = db_notify(db, STORE_NOTICE_VARIABLE, v->key, v->version);
 	return r == 0 ? change_trim(db, v->version) : r;
 }
 

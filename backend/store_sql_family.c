@@ -109,6 +109,8 @@ static int orphan_cancel(struct db *db, struct store_call *call, int64_t seq,
 			    DB_ARGS(db_int(seq), db_str(reason)));
 	if (r == 0 && job.job.state == JOB_QUEUED)
 		r = sql_job_set_state(db, &job, JOB_CANCELLED, reason);
+	else if (r == 0)
+		r = db_notify(db, STORE_NOTICE_JOB, job.job.id, 0);
 	if (r == 0)
 		r = sql_job_load_seq(db, call, seq, &job);
 	*out = job.job;

@@ -71,6 +71,8 @@ int sql_host_put(struct db *db, struct store_call *call)
 			    db_str(h->address), db_int(h->port),
 			    db_str(h->host_key), db_str(h->mode),
 			    db_int(h->read_only), db_int(clock_wall_ms())));
+	if (r == 0)
+		r = db_notify(db, STORE_NOTICE_HOST, h->name, 0);
 	return r ? r : host_load(db, call, h->name, &call->result.host);
 }
 
@@ -87,8 +89,10 @@ int sql_host_delete(struct db *db, struct store_call *call)
 			DB_ARGS(db_str(del->name)));
 	int64_t n = r < 0 ? r : db_changes(db);
 
+	if (n < 0)
+		return (int)n;
 	if (n)
-		return (int)MIN(n, 0);
+		return db_notify(db, STORE_NOTICE_HOST, del->name, 0);
 	return host_unknown(call, del->name);
 }
 

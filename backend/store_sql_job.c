@@ -175,13 +175,15 @@ int sql_job_set_state(struct db *db, const struct sql_job *job,
 		      enum job_state state, const char *reason)
 {
 	int64_t ended_ms = job_state_ended(state) ? clock_wall_ms() : 0;
+	int r;
 
 	assert(job_state_may_move(job->job.state, state));
-	return db_exec(db,
-		       "UPDATE jobs SET state = ?2, reason = ?3, "
-		       "ended_ms = ?4, not_before_ms = 0 WHERE seq = ?1",
-		       DB_ARGS(db_int(job->seq), db_int(state), db_str(reason),
-			       db_int(ended_ms)));
+	r = db_exec(db,
+		    "UPDATE jobs SET state = ?2, reason = ?3, "
+		    "ended_ms = ?4, not_before_ms = 0 WHERE seq = ?1",
+		    DB_ARGS(db_int(job->seq), db_int(state), db_str(reason),
+			    db_int(ended_ms)));
+	return r ? r : db_notify(db, STORE_NOTICE_JOB, job->job.id, 0);
 }
 
 int sql_execution_end(struct db *db, const struct sql_job *job,
@@ -328,7 +330,7 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		r = sql_payload_save(db, *seq, STORE_SCRIPT, &new->script);
 	if (r == 0 && new->input.data)
 		r = sql_payload_save(db, *seq, STORE_INPUT, &new->input);
-	return r;
+	return r ? r : db_notify(db, STORE_NOTICE_JOB, new->id, 0);
 }
 
 int sql_job_submit(struct db *db, struct store_call *call)
@@ -489,6 +491,8 @@ int sql_job_cancel(struct db *db, struct store_call *call)
 		    DB_ARGS(db_int(job.seq), db_str(cancel->reason)));
 	if (r == 0 && job.job.state == JOB_QUEUED)
 		r = sql_job_set_state(db, &job, JOB_CANCELLED, cancel->reason);
+	else if (r == 0)
+		r = db_notify(db, STORE_NOTICE_JOB, job.job.id, 0);
 	if (r == 0)
 		r = sql_job_load_seq(db, call, job.seq, &job);
 	if (r == 0)

@@ -206,11 +206,12 @@ int sql_log_append(struct db *db, struct store_call *call)
 	call->result.log_append.next = t.received;
 	call->result.log_append.stored = t.bytes > stored;
 	call->result.log_append.full = t.dropped > 0;
-	return db_exec(db,
-		       "UPDATE executions SET log_received = ?2, "
-		       "log_bytes = ?3, log_dropped = ?4 WHERE seq = ?1",
-		       DB_ARGS(db_int(t.execution), db_int(t.received),
-			       db_int(t.bytes), db_int(t.dropped)));
+	r = db_exec(db,
+		    "UPDATE executions SET log_received = ?2, "
+		    "log_bytes = ?3, log_dropped = ?4 WHERE seq = ?1",
+		    DB_ARGS(db_int(t.execution), db_int(t.received),
+			    db_int(t.bytes), db_int(t.dropped)));
+	return r ? r : db_notify(db, STORE_NOTICE_LOG, call->result.job.id, 0);
 }
 
 /* ------------------------------------------------------------------- read */

@@ -77,11 +77,12 @@ static int claim_insert(struct db *db, const struct store_claim *claim,
 
 	if (r < 0)
 		return r;
-	return db_exec(db,
-		       "UPDATE jobs SET state = ?2, epoch = ?3, reason = NULL "
-		       "WHERE seq = ?1",
-		       DB_ARGS(db_int(job->seq), db_int(JOB_CLAIMED),
-			       db_int(job->job.epoch + 1)));
+	r = db_exec(db,
+		    "UPDATE jobs SET state = ?2, epoch = ?3, reason = NULL "
+		    "WHERE seq = ?1",
+		    DB_ARGS(db_int(job->seq), db_int(JOB_CLAIMED),
+			    db_int(job->job.epoch + 1)));
+	return r ? r : db_notify(db, STORE_NOTICE_JOB, job->job.id, 0);
 }
 
 static int claim_load(struct db *db, struct store_call *call, int64_t seq)

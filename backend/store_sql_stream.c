@@ -334,15 +334,15 @@ static int stream_store(struct db *db, struct stream *s,
 	s->ended |= end;
 	if (r < 0)
 		return r;
-	return db_exec(db,
-		       "INSERT INTO streams (job, kind, records, bytes, ended) "
-		       "VALUES (?1, ?2, ?3, ?4, ?5) "
-		       "ON CONFLICT (job, kind) DO UPDATE SET "
-		       "records = excluded.records, bytes = excluded.bytes, "
-		       "ended = excluded.ended",
-		       DB_ARGS(db_int(s->job), db_int(s->kind),
-			       db_int(s->records), db_int(s->bytes),
-			       db_int(s->ended)));
+	r = db_exec(db,
+		    "INSERT INTO streams (job, kind, records, bytes, ended) "
+		    "VALUES (?1, ?2, ?3, ?4, ?5) "
+		    "ON CONFLICT (job, kind) DO UPDATE SET "
+		    "records = excluded.records, bytes = excluded.bytes, "
+		    "ended = excluded.ended",
+		    DB_ARGS(db_int(s->job), db_int(s->kind), db_int(s->records),
+			    db_int(s->bytes), db_int(s->ended)));
+	return r ? r : db_notify(db, STORE_NOTICE_STREAM, s->id, 0);
 }
 
 static void stream_set_result(struct store_call *call, const struct stream *s)

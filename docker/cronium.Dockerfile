@@ -38,7 +38,8 @@ RUN apt-get -qq update \
 		bubblewrap ca-certificates curl libarchive13 libcurl4 \
 		libevent-core-2.1-7 libjansson4 libnghttp2-14 \
 		libgmp10 libhogweed6 libisal2 libnettle8 \
-		libpcre2-8-0 libseccomp2 libsqlite3-0 libssh2-1 libssl3 libyaml-0-2 \
+		libpcre2-8-0 libpq5 libseccomp2 libsqlite3-0 libssh2-1 libssl3 \
+		libyaml-0-2 \
 		>/dev/null \
 	&& rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/ /usr/local/bin/

@@ -6,7 +6,7 @@
 PACKAGES_BUILD=(
 	gcc libc6-dev meson ninja-build pkg-config git ca-certificates
 	libevent-dev libnghttp2-dev libssl-dev libjansson-dev
-	libcurl4-openssl-dev libsqlite3-dev libseccomp-dev libarchive-dev
+	libcurl4-openssl-dev libsqlite3-dev libpq-dev libseccomp-dev libarchive-dev
 	libssh2-1-dev libyajl-dev libyaml-dev libpcre2-dev uthash-dev libcmocka-dev
 	nettle-dev libgmp-dev zlib1g-dev libisal-dev
 	"libllhttp-dev|node-llhttp|?"
@@ -20,7 +20,7 @@ PACKAGES_TEST=(
 	python3-pytest python3-pytest-timeout python3-pytest-xdist
 	python3-h2 python3-cryptography python3-yaml python3-requests
 	python3-httpx python3-jwt python3-jsonschema python3-aiosmtpd
-	nghttp2-client patch openssh-client openssh-server
+	nghttp2-client patch openssh-client openssh-server postgresql
 	mypy python3-pip python3-setuptools python3-venv python3-wheel
 )
 
