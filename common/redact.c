@@ -32,9 +32,8 @@ struct redactor {
 
 struct redact_stream {
 	const struct redactor *redactor;
-	struct buf held; /* may be the beginning of a secret */
-	size_t covered;  /* bytes from held's front on that a match covers */
-	bool in_mask;    /* the mask for them was written already */
+	struct buf held;        /* may be the beginning of a secret */
+	struct redact_state at; /* covered: from held's front on */
 };
 
 /* --- patterns ------------------------------------------------------------ */
@@ -85,9 +84,9 @@ static bool redact_room(const struct redactor *r, uint32_t hash, size_t len)
 	       len <= REDACT_PATTERNS_MAX_BYTES - r->pattern_bytes;
 }
 
-static int redact_add_pattern(void *ctx, const uint8_t *bytes, size_t len)
+static int redact_add_piece(struct redactor *r, const uint8_t *bytes,
+			    size_t len)
 {
-	struct redactor *r = ctx;
 	struct redact_pattern *p, **known;
 	uint32_t hash, bit;
 
@@ -114,6 +113,21 @@ static int redact_add_pattern(void *ctx, const uint8_t *bytes, size_t len)
 	bit = hash % REDACT_FILTER_BITS;
 	r->filter[bit / 64] |= 1ULL << (bit % 64);
 	return 0;
+}
+
+/* No piece is too short to be found. */
+static int redact_add_pattern(void *ctx, const uint8_t *bytes, size_t len)
+{
+	int r = 0;
+
+	while (r == 0 && len > REDACT_PIECE_MAX_BYTES) {
+		size_t n = MIN(REDACT_PIECE_MAX_BYTES, len - REDACT_KEY_BYTES);
+
+		r = redact_add_piece(ctx, bytes, n);
+		bytes += n;
+		len -= n;
+	}
+	return r ? r : redact_add_piece(ctx, bytes, len);
 }
 
 int redactor_new(struct redactor **out)
@@ -245,9 +259,9 @@ void redact_stream_free(struct redact_stream *s)
 /* Writes the mask once for each run of covered bytes. */
 static int redact_mask(struct redact_stream *s, struct buf *out)
 {
-	if (s->in_mask)
+	if (s->at.in_mask)
 		return 0;
-	s->in_mask = true;
+	s->at.in_mask = true;
 	return buf_append_str(out, REDACT_MASK);
 }
 
@@ -267,24 +281,24 @@ static int redact_scan(struct redact_stream *s, const uint8_t *data, size_t len,
 		struct redact_found found;
 		size_t at = i;
 
-		if (!s->covered)
+		if (!s->at.covered)
 			i = redact_skip(s->redactor, data, i, len);
 		if (i > at)
-			s->in_mask = false;
+			s->at.in_mask = false;
 		found = redact_look(s->redactor, data + i, len - i);
 		if (found.partial && !last)
 			break;
-		s->covered = MAX(s->covered, found.len);
-		if (!s->covered) {
-			s->in_mask = false;
+		s->at.covered = MAX(s->at.covered, found.len);
+		if (!s->at.covered) {
+			s->at.in_mask = false;
 			continue;
 		}
-		if (!s->in_mask)
+		if (!s->at.in_mask)
 			r = buf_append(out, data + clear, i - clear);
 		if (r == 0)
 			r = redact_mask(s, out);
 		clear = i + 1;
-		s->covered--;
+		s->at.covered--;
 	}
 	if (r == 0)
 		r = buf_append(out, data + clear, i - clear);
@@ -317,6 +331,21 @@ int redact_stream_feed(struct redact_stream *s, const void *data, size_t len,
 	return r;
 }
 
+size_t redact_stream_held(const struct redact_stream *s)
+{
+	return s->held.len;
+}
+
+struct redact_state redact_stream_state(const struct redact_stream *s)
+{
+	return s->at;
+}
+
+void redact_stream_restore(struct redact_stream *s, struct redact_state state)
+{
+	s->at = state;
+}
+
 int redact_stream_flush(struct redact_stream *s, struct buf *out)
 {
 	size_t done;
@@ -325,7 +354,6 @@ int redact_stream_flush(struct redact_stream *s, struct buf *out)
 	if (s->held.len)
 		r = redact_scan(s, s->held.data, s->held.len, true, out, &done);
 	buf_clear(&s->held);
-	s->covered = 0;
-	s->in_mask = false;
+	s->at = (struct redact_state){ 0 };
 	return r;
 }

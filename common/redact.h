@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,10 @@
 /* Forms that begin with the same REDACT_SECRET_MIN_BYTES bytes: each of them is
  * looked at wherever a log has these bytes. */
 #define REDACT_ALIKE_MAX 256
+
+/* A longer form is masked in pieces, so that no stream ever holds back more
+ * than this, whatever comes. */
+#define REDACT_PIECE_MAX_BYTES ((size_t)64 * 1024)
 
 struct redactor;
 struct redact_stream;
@@ -58,3 +63,17 @@ int redact_stream_feed(struct redact_stream *s, const void *data, size_t len,
 /* Appends what was held back: no secret can be completed any more, or the
  * stream has been quiet for a while. 0 or -ENOMEM. */
 int redact_stream_flush(struct redact_stream *s, struct buf *out) MUST_CHECK;
+
+/* How many of the bytes that were fed are held back. */
+size_t redact_stream_held(const struct redact_stream *s);
+
+/* Where a stream is between two feeds, apart from what it holds back: another
+ * one, of a redactor that knows the same secrets, that has this restored and is
+ * fed the same from the first held byte on, goes on as this one would. */
+struct redact_state {
+	size_t covered; /* bytes to come that are part of a secret */
+	bool in_mask;   /* its mask was written already */
+};
+struct redact_state redact_stream_state(const struct redact_stream *s);
+/* Before anything is fed. */
+void redact_stream_restore(struct redact_stream *s, struct redact_state state);

@@ -17,20 +17,20 @@
 
 struct log_forward {
 	struct log_forward_config config;
-	struct redact_stream *streams[2]; /* stdout, stderr */
-	struct buf masked;                /* scratch */
-	struct buf waiting;               /* frames, none with FRAME_MORE */
-	size_t waiting_payload;
-	uint64_t offset;        /* payload bytes that are committed */
-	size_t sending_payload; /* in the upload under way */
+	struct redact_stream *streams[LOG_MASKED_STREAMS];
+	uint64_t fed[LOG_STREAMS]; /* bytes that came from the runner */
+	struct buf masked;         /* scratch */
+	struct log_queue queue;
+	struct log_point point;   /* that is committed */
+	struct log_point sending; /* that the upload under way leads to */
 	struct report *upload;
+	struct log_point resume[2]; /* log_forward_resume(): one or the other */
 	struct event *timer;
 	uint64_t sent_ms; /* when the last upload began */
 	bool said_full;   /* on_room is due */
-	bool full;        /* the backend takes no more */
+	bool resuming;    /* it is not known yet what the backend has */
 	bool finishing;
 	bool refused;
-	uint64_t dropped;
 	const struct log_forward_ops *ops;
 	void *ctx;
 };
@@ -42,7 +42,7 @@ int log_forward_new(struct log_forward **out,
 		    const struct log_forward_ops *ops, void *ctx)
 {
 	struct log_forward *l = calloc(1, sizeof(*l));
-	int r;
+	int r = 0;
 
 	*out = NULL;
 	if (!l)
@@ -50,9 +50,8 @@ int log_forward_new(struct log_forward **out,
 	l->config = *config;
 	l->ops = ops;
 	l->ctx = ctx;
-	r = redact_stream_new(&l->streams[0], config->redactor);
-	if (!r)
-		r = redact_stream_new(&l->streams[1], config->redactor);
+	for (size_t i = 0; !r && i < LOG_MASKED_STREAMS; i++)
+		r = redact_stream_new(&l->streams[i], config->redactor);
 	l->timer = evtimer_new(config->base, log_forward_on_timer, l);
 	if (r || !l->timer) {
 		log_forward_free(l);
@@ -69,49 +68,19 @@ void log_forward_free(struct log_forward *l)
 	report_cancel(l->upload);
 	if (l->timer)
 		event_free(l->timer);
-	redact_stream_free(l->streams[0]);
-	redact_stream_free(l->streams[1]);
+	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++)
+		redact_stream_free(l->streams[i]);
 	buf_deinit(&l->masked);
-	buf_deinit(&l->waiting);
+	log_queue_deinit(&l->queue);
 	free(l);
 }
 
 uint64_t log_forward_dropped(const struct log_forward *l)
 {
-	return l->dropped;
+	return l->point.dropped;
 }
 
 /* --- uploading ------------------------------------------------------------ */
-
-/* Length of the frame at p, with its header. */
-static size_t log_forward_frame_len(const uint8_t *p)
-{
-	return FRAME_HEADER_BYTES + ((size_t)p[1] << 24 | (size_t)p[2] << 16 |
-				     (size_t)p[3] << 8 | p[4]);
-}
-
-/* Moves whole frames, at most a batch, from what waits to body. */
-static int log_forward_take_batch(struct log_forward *l, struct buf *body)
-{
-	size_t n = 0, frames = 0;
-	int r;
-
-	while (n < l->waiting.len) {
-		size_t len = log_forward_frame_len(l->waiting.data + n);
-
-		if (n && n + len > LOG_FORWARD_BATCH_BYTES)
-			break;
-		n += len;
-		frames++;
-	}
-	r = buf_append(body, l->waiting.data, n);
-	if (r < 0)
-		return r;
-	buf_consume(&l->waiting, n);
-	l->sending_payload = n - frames * FRAME_HEADER_BYTES;
-	l->waiting_payload -= l->sending_payload;
-	return 0;
-}
 
 static void log_forward_schedule(struct log_forward *l, uint64_t ms)
 {
@@ -123,49 +92,103 @@ static void log_forward_schedule(struct log_forward *l, uint64_t ms)
 
 static void log_forward_on_answer(const struct backend_response *r, void *ctx);
 
-static void log_forward_upload(struct log_forward *l)
+/* The body, and the point that it leads to. */
+static int log_forward_take(struct log_forward *l, struct buf *body)
+{
+	size_t payload;
+	int r = log_queue_take(&l->queue, LOG_FORWARD_BATCH_BYTES, body,
+			       &payload);
+
+	l->sending = l->point;
+	l->sending.offset += payload;
+	l->sending.at = l->queue.head;
+	return r;
+}
+
+static void log_forward_lose(struct log_forward *l, const char *why)
+{
+	log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
+		  "%s: a part of the log is lost", why);
+	l->point.dropped += l->sending.offset - l->point.offset;
+	l->point.at = l->sending.at;
+}
+
+static int log_forward_send(struct log_forward *l, struct buf *body,
+			    uint64_t offset, report_done_fn done)
 {
 	char path[LOG_FORWARD_PATH_MAX_BYTES];
-	struct buf body = { 0 };
 	const struct report_request req = {
 		.path = path,
 		.content_type = FRAME_CONTENT_TYPE,
-		.body = &body,
+		.body = body,
 	};
 
 	snprintf(path, sizeof(path),
 		 "/v1/executions/%s/logs?epoch=%" PRId64 "&offset=%" PRIu64,
-		 l->config.execution, l->config.epoch, l->offset);
-	if (log_forward_take_batch(l, &body) < 0) {
+		 l->config.execution, l->config.epoch, offset);
+	return report_new(&l->upload, l->config.base, l->config.client, &req,
+			  done, l);
+}
+
+static void log_forward_upload(struct log_forward *l)
+{
+	struct buf body = { 0 };
+
+	if (log_forward_take(l, &body) < 0) {
 		log_forward_schedule(l, LOG_FORWARD_BATCH_MS);
 		return;
 	}
 	l->sent_ms = clock_mono_ms();
-	if (report_new(&l->upload, l->config.base, l->config.client, &req,
-		       log_forward_on_answer, l) < 0) {
-		l->dropped += l->sending_payload;
-		l->sending_payload = 0;
-		log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
-			  "out of memory: a part of the log is lost");
+	l->ops->on_upload(l->ctx, &l->point, &l->sending);
+	if (log_forward_send(l, &body, l->point.offset, log_forward_on_answer) <
+	    0) {
+		log_forward_lose(l, "out of memory");
 		log_forward_schedule(l, LOG_FORWARD_BATCH_MS);
 	}
 	buf_deinit(&body);
+}
+
+/* Moves the point where nothing is to be sent for it. */
+static void log_forward_pass(struct log_forward *l)
+{
+	struct log_point to = l->point;
+
+	to.at = l->queue.tail;
+	l->ops->on_upload(l->ctx, &to, &to);
+	l->point = to;
+	l->ops->on_taken(l->ctx, &to.at);
+}
+
+/* What is masked, or is over the limit, makes no upload, and still the runner
+ * must be told now and then that it need not keep it. */
+static void log_forward_pass_by(struct log_forward *l)
+{
+	const uint64_t *from = l->point.at.raw, *to = l->queue.tail.raw;
+	uint64_t n = 0;
+
+	if (l->upload || l->refused || !log_queue_empty(&l->queue))
+		return;
+	for (size_t i = 0; i < LOG_STREAMS; i++)
+		n += to[i] - from[i];
+	if (n >= LOG_FORWARD_BATCH_BYTES)
+		log_forward_pass(l);
 }
 
 /* What is due now: an upload, room, or the end. Callbacks are made from the
  * timer and from answers only. */
 static void log_forward_step(struct log_forward *l)
 {
-	if (l->upload || l->refused)
+	if (l->upload || l->refused || l->resuming)
 		return;
-	if (l->waiting.len) {
+	if (!log_queue_empty(&l->queue)) {
 		log_forward_upload(l);
 	} else if (l->finishing) {
 		l->finishing = false;
 		l->ops->on_flushed(l->ctx);
 		return;
 	}
-	if (l->said_full && l->waiting.len < LOG_FORWARD_LOW_WATER_BYTES) {
+	if (l->said_full &&
+	    l->queue.entries.len < LOG_FORWARD_LOW_WATER_BYTES) {
 		l->said_full = false;
 		l->ops->on_room(l->ctx);
 	}
@@ -181,10 +204,10 @@ static void log_forward_kick(struct log_forward *l)
 {
 	uint64_t since = clock_mono_ms() - l->sent_ms;
 
-	if (l->upload || l->refused)
+	if (l->upload || l->refused || l->resuming)
 		return;
 	if (l->finishing || since >= LOG_FORWARD_BATCH_MS ||
-	    l->waiting.len >= LOG_FORWARD_BATCH_BYTES) {
+	    l->queue.payload >= LOG_FORWARD_BATCH_BYTES) {
 		evtimer_del(l->timer);
 		log_forward_schedule(l, 0);
 	} else {
@@ -194,25 +217,29 @@ static void log_forward_kick(struct log_forward *l)
 
 /* --- answers -------------------------------------------------------------- */
 
-static void log_forward_become_full(struct log_forward *l, uint64_t kept)
+/* From here on everything is counted only. */
+static void log_forward_become_full(struct log_forward *l)
 {
-	uint64_t sent = l->offset + l->sending_payload;
-
-	l->full = true;
-	l->dropped += kept < sent ? sent - kept : 0;
-	l->dropped += l->waiting_payload;
-	l->waiting_payload = 0;
-	buf_deinit(&l->waiting);
+	l->point.full = true;
+	l->point.dropped += l->queue.payload;
+	log_queue_drop(&l->queue);
+	memcpy(l->queue.tail.raw, l->fed, sizeof(l->fed));
+	memset(l->queue.tail.masks, 0, sizeof(l->queue.tail.masks));
+	log_forward_pass(l);
 }
 
 static void log_forward_committed(struct log_forward *l, const json_t *o)
 {
-	uint64_t sent = l->offset + l->sending_payload;
+	int64_t sent = (int64_t)l->sending.offset;
+	int64_t kept = json_get_int(o, "next", sent);
 
-	if (json_get_bool(o, "full", false))
-		log_forward_become_full(
-			l, (uint64_t)json_get_int(o, "next", (int64_t)sent));
-	l->offset = sent;
+	l->point = l->sending;
+	if (json_get_bool(o, "full", false)) {
+		l->point.dropped += kept < sent ? (uint64_t)(sent - kept) : 0;
+		log_forward_become_full(l);
+	} else {
+		l->ops->on_taken(l->ctx, &l->point.at);
+	}
 }
 
 /*
@@ -226,19 +253,25 @@ static void log_forward_close_gap(struct log_forward *l, const json_t *o)
 	log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
 		  "the backend has %" PRId64 " of %" PRIu64
 		  " bytes of the log; one upload is lost, the rest goes on",
-		  expected, l->offset);
-	l->dropped += l->sending_payload;
-	l->offset = (uint64_t)expected;
+		  expected, l->point.offset);
+	log_forward_lose(l, "the backend has gone back");
+	l->point.offset = (uint64_t)expected;
 }
 
 /* Goes on after an answer. */
 static void log_forward_next(struct log_forward *l)
 {
-	l->sending_payload = 0;
-	if (l->finishing || l->waiting.len >= LOG_FORWARD_BATCH_BYTES)
+	log_forward_pass_by(l);
+	if (l->finishing || l->queue.payload >= LOG_FORWARD_BATCH_BYTES)
 		log_forward_step(l);
-	else if (l->waiting.len || l->said_full)
+	else if (!log_queue_empty(&l->queue) || l->said_full)
 		log_forward_kick(l);
+}
+
+static void log_forward_refuse(struct log_forward *l, const json_t *o)
+{
+	l->refused = true;
+	l->ops->on_refused(l->ctx, json_get_str(o, "detail", "gone"));
 }
 
 static void log_forward_on_answer(const struct backend_response *r, void *ctx)
@@ -249,101 +282,205 @@ static void log_forward_on_answer(const struct backend_response *r, void *ctx)
 
 	l->upload = NULL;
 	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
-	if (r->status >= 200 && r->status < 300)
+	if (r->status >= 200 && r->status < 300) {
 		log_forward_committed(l, o);
-	else if (!strcmp(json_get_str(o, "code", ""), "log_gap"))
+	} else if (!strcmp(json_get_str(o, "code", ""), "log_gap")) {
 		log_forward_close_gap(l, o);
-	else if (r->status == 404 || r->status == 409) {
-		l->refused = true;
-		l->ops->on_refused(l->ctx, json_get_str(o, "detail", "gone"));
+	} else if (r->status == 404 || r->status == 409) {
+		log_forward_refuse(l, o);
 		return; /* and l may be gone, too */
 	} else {
 		log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
 			  "the backend refuses the log: %s (status %d)",
 			  json_get_str(o, "detail", "no detail"), r->status);
-		log_forward_become_full(l, l->offset);
+		log_forward_lose(l, "it is no use");
+		log_forward_become_full(l);
 	}
 	log_forward_next(l);
 }
 
+/* --- taking up ------------------------------------------------------------ */
+
+static const struct log_point *log_forward_choose(const struct log_forward *l,
+						  uint64_t offset)
+{
+	const struct log_point *from = &l->resume[0], *to = &l->resume[1];
+
+	return offset < to->offset || from->offset == to->offset ? from : to;
+}
+
+/* Goes on from the point that the backend has. */
+static void log_forward_take_up(struct log_forward *l, const json_t *o)
+{
+	uint64_t offset = (uint64_t)json_get_int(o, "next", 0);
+	const struct log_point *p = log_forward_choose(l, offset);
+
+	if (p->offset != offset && !p->full)
+		log_write(LOG_LEVEL_ERROR, l->config.execution, l->config.trace,
+			  "the backend has %" PRIu64
+			  " bytes of the log, the write-ahead log says %" PRIu64
+			  ": something is missing there, or comes twice",
+			  offset, p->offset);
+	l->point = *p;
+	l->point.offset = offset;
+	l->point.full |= json_get_bool(o, "full", false);
+	memcpy(l->fed, p->at.raw, sizeof(l->fed));
+	log_queue_begin(&l->queue, &p->at);
+	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++)
+		redact_stream_restore(l->streams[i], p->at.masks[i]);
+}
+
+static void log_forward_on_resumed(const struct backend_response *r, void *ctx)
+{
+	_cleanup_json_ json_t *o = NULL;
+	struct log_forward *l = ctx;
+	char err[128];
+
+	l->upload = NULL;
+	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
+	if (r->status < 200 || r->status >= 300) {
+		log_forward_refuse(l, o);
+		return;
+	}
+	log_forward_take_up(l, o);
+	l->resuming = false;
+	if (l->point.full)
+		log_queue_drop(&l->queue);
+	log_forward_next(l);
+	l->ops->on_resumed(l->ctx, &l->point.at);
+}
+
+int log_forward_resume(struct log_forward *l, const struct log_point *from,
+		       const struct log_point *to)
+{
+	struct buf nothing = { 0 };
+
+	l->resuming = true;
+	l->resume[0] = *from;
+	l->resume[1] = *to;
+	return log_forward_send(l, &nothing, 0, log_forward_on_resumed);
+}
+
 /* --- writing -------------------------------------------------------------- */
 
-/* Queues payload as frames that each stand alone, so that a batch may end
- * after any of them. */
-static int log_forward_queue(struct log_forward *l, enum frame_type type,
-			     const uint8_t *data, size_t len)
+static int log_forward_put(struct log_forward *l, enum frame_type type,
+			   const void *data, size_t len,
+			   const struct log_mark *mark)
 {
-	while (len) {
-		size_t n = MIN(len, (size_t)FRAME_PAYLOAD_MAX_BYTES);
-		int r = frame_append(&l->waiting, type, data, n);
+	int r = log_queue_put(&l->queue, type, data, len, mark);
 
-		if (r < 0)
-			return r;
-		l->waiting_payload += n;
-		data += n;
-		len -= n;
-	}
-	if (l->waiting.len > LOG_FORWARD_HIGH_WATER_BYTES && !l->said_full) {
+	if (r < 0)
+		return r;
+	if (l->queue.entries.len > LOG_FORWARD_HIGH_WATER_BYTES &&
+	    !l->said_full) {
 		l->said_full = true;
 		l->ops->on_full(l->ctx);
 	}
-	if (l->waiting.len)
+	if (!log_queue_empty(&l->queue))
 		log_forward_kick(l);
+	else
+		log_forward_pass_by(l);
 	return 0;
+}
+
+/* len bytes of a stream that nobody will see. */
+static void log_forward_count(struct log_forward *l, enum log_stream stream,
+			      size_t len)
+{
+	l->point.dropped += len;
+	l->queue.tail.raw[stream] = l->fed[stream];
+	log_forward_pass_by(l);
+}
+
+/* What of the stream is masked by now. */
+static int log_forward_put_masked(struct log_forward *l, enum log_stream stream)
+{
+	const struct redact_stream *s = l->streams[stream];
+	const struct log_mark mark = {
+		.stream = stream,
+		.raw = l->fed[stream] - redact_stream_held(s),
+		.mask = redact_stream_state(s),
+	};
+	int r = log_forward_put(l,
+				stream == LOG_STDERR ? FRAME_STDERR
+						     : FRAME_STDOUT,
+				l->masked.data, l->masked.len, &mark);
+
+	buf_clear(&l->masked);
+	return r;
 }
 
 int log_forward_write(struct log_forward *l, enum frame_type type,
 		      const void *data, size_t len)
 {
+	enum log_stream stream = type == FRAME_STDERR ? LOG_STDERR : LOG_STDOUT;
 	int r;
 
-	if (l->full || l->refused) {
-		l->dropped += len;
+	l->fed[stream] += len;
+	if (l->point.full || l->refused) {
+		log_forward_count(l, stream, len);
 		return 0;
 	}
-	r = redact_stream_feed(l->streams[type == FRAME_STDERR], data, len,
-			       &l->masked);
+	r = redact_stream_feed(l->streams[stream], data, len, &l->masked);
+	return r ? r : log_forward_put_masked(l, stream);
+}
+
+static int log_forward_put_line(struct log_forward *l, const char *line,
+				const struct log_mark *mark)
+{
+	struct buf text = { 0 };
+	int r;
+
+	r = buf_printf(&text, "%s\n", line);
 	if (!r)
-		r = log_forward_queue(l, type, l->masked.data, l->masked.len);
-	buf_clear(&l->masked);
+		r = log_forward_put(l, FRAME_NOTICE, text.data, text.len, mark);
+	buf_deinit(&text);
 	return r;
 }
 
 int log_forward_notice(struct log_forward *l, const char *line)
 {
-	struct buf text = { 0 };
-	int r;
-
-	if (l->full || l->refused)
+	if (l->point.full || l->refused)
 		return 0;
-	r = buf_printf(&text, "%s\n", line);
-	if (!r)
-		r = log_forward_queue(l, FRAME_NOTICE, text.data, text.len);
-	buf_deinit(&text);
-	return r;
+	return log_forward_put_line(l, line, NULL);
+}
+
+int log_forward_runner_notice(struct log_forward *l, const char *line,
+			      size_t len)
+{
+	struct log_mark mark = { .stream = LOG_NOTICE };
+
+	l->fed[LOG_NOTICE] += len;
+	if (l->point.full || l->refused) {
+		log_forward_count(l, LOG_NOTICE, 0);
+		return 0;
+	}
+	mark.raw = l->fed[LOG_NOTICE];
+	return log_forward_put_line(l, line, &mark);
 }
 
 /* Shows what a stream held back as the possible beginning of a secret. */
-static int log_forward_flush_stream(struct log_forward *l, enum frame_type type)
+static int log_forward_flush_stream(struct log_forward *l,
+				    enum log_stream stream)
 {
 	int r;
 
-	if (l->full || l->refused)
+	if (l->point.full || l->refused)
 		return 0;
-	r = redact_stream_flush(l->streams[type == FRAME_STDERR], &l->masked);
-	if (!r)
-		r = log_forward_queue(l, type, l->masked.data, l->masked.len);
-	buf_clear(&l->masked);
-	return r;
+	r = redact_stream_flush(l->streams[stream], &l->masked);
+	return r ? r : log_forward_put_masked(l, stream);
 }
 
 int log_forward_finish(struct log_forward *l)
 {
-	int r, r2;
+	int r = 0;
 
-	r = log_forward_flush_stream(l, FRAME_STDOUT);
-	r2 = log_forward_flush_stream(l, FRAME_STDERR);
+	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++) {
+		int e = log_forward_flush_stream(l, (enum log_stream)i);
+
+		r = r ? r : e;
+	}
 	l->finishing = true;
 	log_forward_kick(l);
-	return r ? r : r2;
+	return r;
 }

@@ -140,6 +140,19 @@ static void pod_on_record_room(void *ctx)
 		runner_link_resume(p->runner);
 }
 
+static void pod_on_record_upload(void *ctx, const struct log_point *from,
+				 const struct log_point *to)
+{
+}
+
+static void pod_on_record_taken(void *ctx, const struct log_position *at)
+{
+}
+
+static void pod_on_record_resumed(void *ctx, const struct log_position *at)
+{
+}
+
 static void pod_on_record_started(void *ctx)
 {
 	struct pod *p = ctx;
@@ -163,6 +176,9 @@ static int pod_init(struct pod *p)
 	static const struct record_ops ops = {
 		.on_full = pod_on_record_full,
 		.on_room = pod_on_record_room,
+		.on_upload = pod_on_record_upload,
+		.on_taken = pod_on_record_taken,
+		.on_resumed = pod_on_record_resumed,
 		.on_started = pod_on_record_started,
 		.on_ended = pod_on_record_ended,
 		.on_refused = pod_on_record_refused,

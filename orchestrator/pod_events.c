@@ -130,7 +130,8 @@ static void pod_record_notice(struct pod *p, const char *data, size_t len)
 	snprintf(line, sizeof(line), "%.*s",
 		 (int)MIN(strnlen(data, len), sizeof(line) - 1), data);
 	line[strcspn(line, "\n")] = '\0';
-	record_notice(p->record, line);
+	if (record_runner_notice(p->record, line, len) < 0)
+		pod_fail_oom(p);
 }
 
 static void pod_on_runner_output(void *ctx, enum frame_type type,

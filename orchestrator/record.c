@@ -43,6 +43,28 @@ static void record_on_room(void *ctx)
 	r->ops->on_room(r->ctx);
 }
 
+static void record_on_upload(void *ctx, const struct log_point *from,
+			     const struct log_point *to)
+{
+	struct record *r = ctx;
+
+	r->ops->on_upload(r->ctx, from, to);
+}
+
+static void record_on_taken(void *ctx, const struct log_position *at)
+{
+	struct record *r = ctx;
+
+	r->ops->on_taken(r->ctx, at);
+}
+
+static void record_on_resumed(void *ctx, const struct log_position *at)
+{
+	struct record *r = ctx;
+
+	r->ops->on_resumed(r->ctx, at);
+}
+
 static int record_complete(struct record *r)
 {
 	return completion_finish(r->completion, r->ending,
@@ -67,6 +89,17 @@ int record_output(struct record *r, enum frame_type type, const void *data,
 		  size_t len)
 {
 	return log_forward_write(r->log, type, data, len);
+}
+
+int record_runner_notice(struct record *r, const char *line, size_t len)
+{
+	return log_forward_runner_notice(r->log, line, len);
+}
+
+int record_resume(struct record *r, const struct log_point *from,
+		  const struct log_point *to)
+{
+	return log_forward_resume(r->log, from, to);
 }
 
 void record_notice(struct record *r, const char *line)
@@ -135,8 +168,7 @@ int record_release(struct record *r, const char *reason)
 
 /* --- life ----------------------------------------------------------------- */
 
-/* The execution's own tokens are secrets, too. */
-static int record_mask_token(struct record *r, const char *token)
+int record_mask_token(struct record *r, const char *token)
 {
 	struct buf quoted = { 0 };
 	int e;
@@ -155,6 +187,9 @@ static int record_init_log(struct record *r, struct event_base *base,
 	static const struct log_forward_ops ops = {
 		.on_full = record_on_full,
 		.on_room = record_on_room,
+		.on_upload = record_on_upload,
+		.on_taken = record_on_taken,
+		.on_resumed = record_on_resumed,
 		.on_flushed = record_on_flushed,
 		.on_refused = record_on_refused,
 	};
@@ -182,9 +217,10 @@ static int record_init(struct record *r, struct event_base *base,
 	int e;
 
 	e = redactor_new(&r->redactor);
-	if (!e)
+	/* Of an execution that is taken up they are told later. */
+	if (!e && a->runtime_token)
 		e = record_mask_token(r, a->runtime_token);
-	if (!e)
+	if (!e && a->backend_token)
 		e = record_mask_token(r, a->backend_token);
 	if (!e)
 		e = record_init_log(r, base, client, a);

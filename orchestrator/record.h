@@ -11,6 +11,7 @@
 
 #include "common/frame.h"
 #include "common/macro.h"
+#include "orchestrator/log_forward.h"
 
 struct assignment;
 struct backend_client;
@@ -22,6 +23,12 @@ struct record_ops {
 	/* Back-pressure: no output until on_room. */
 	void (*on_full)(void *ctx);
 	void (*on_room)(void *ctx);
+	/* As log_forward_ops: what is about to be sent, what is safe. */
+	void (*on_upload)(void *ctx, const struct log_point *from,
+			  const struct log_point *to);
+	void (*on_taken)(void *ctx, const struct log_position *at);
+	/* After record_resume(). */
+	void (*on_resumed)(void *ctx, const struct log_position *at);
 	/* record_started() is committed; not once the end is told. */
 	void (*on_started)(void *ctx);
 	/* The end (or the release) was accepted. */
@@ -43,6 +50,9 @@ int record_started(struct record *r, const char *pod,
 		   const char *executor) MUST_CHECK;
 int record_output(struct record *r, enum frame_type type, const void *data,
 		  size_t len) MUST_CHECK;
+/* A line of the runner's own, len bytes, shown as line. 0 or -ENOMEM. */
+int record_runner_notice(struct record *r, const char *line,
+			 size_t len) MUST_CHECK;
 /* A line of Cronium's own; one that does not fit in memory is left out. */
 void record_notice(struct record *r, const char *line);
 /*
@@ -51,6 +61,13 @@ void record_notice(struct record *r, const char *line);
  * may be told; the log says so once.
  */
 bool record_secret(struct record *r, const void *value, size_t len) MUST_CHECK;
+
+/* Takes up what another process recorded: log_forward_resume(). 0 or -ENOMEM.
+ */
+int record_resume(struct record *r, const struct log_point *from,
+		  const struct log_point *to) MUST_CHECK;
+/* A token of the execution's, which its log must not show. 0 or -ENOMEM. */
+int record_mask_token(struct record *r, const char *token) MUST_CHECK;
 
 /* No more output; what is left of the log goes out. */
 void record_finish_log(struct record *r);

@@ -53,6 +53,8 @@ struct h2_fixture {
 	bool mute;
 	LIST_HEAD(, fx_conn) conns;
 	struct h2_fixture_stats stats;
+	int (*answer)(void *ctx, const char *path, struct buf *body);
+	void *answer_ctx;
 	unsigned int flaky, refused;
 };
 
@@ -176,6 +178,12 @@ static void fx_answer(struct fx_conn *c, struct fx_stream *s)
 	c->fx->stats.requests++;
 	if (!strcmp(s->path, "/echo")) {
 		fx_reply(c, s, 200, s->body.len, false);
+	} else if (!strncmp(s->path, "/v1/", 4) && c->fx->answer) {
+		int status = c->fx->answer(c->fx->answer_ctx, s->path,
+					   &s->body);
+
+		if (status)
+			fx_reply(c, s, status, s->body.len, false);
 	} else if (!strcmp(s->path, "/auth")) {
 		buf_clear(&s->body);
 		MUST(!buf_append_str(&s->body, s->auth));
@@ -368,6 +376,15 @@ void h2_fixture_stop(struct h2_fixture *fx)
 		close(fx->fd);
 	fx->acceptable = NULL;
 	fx->fd = -1;
+}
+
+void h2_fixture_on_call(struct h2_fixture *fx,
+			int (*answer)(void *ctx, const char *path,
+				      struct buf *body),
+			void *ctx)
+{
+	fx->answer = answer;
+	fx->answer_ctx = ctx;
 }
 
 struct h2_fixture *h2_fixture_new(struct event_base *base, uint32_t max_streams)

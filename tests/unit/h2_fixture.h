@@ -13,12 +13,14 @@
  *   /goaway    answers GOAWAY(last stream = the one before), then closes
  *   /die       closes the connection
  *   /auth      200, authorization or x-cronium-token as body
+ *   /v1/…      what h2_fixture_on_call() says
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
 struct event_base;
 struct h2_fixture;
 
@@ -39,6 +41,13 @@ void h2_fixture_mute(struct h2_fixture *fx, bool on);
 void h2_fixture_freeze(struct h2_fixture *fx);
 /* GOAWAY on all connections: all that was seen is answered. */
 void h2_fixture_goaway(struct h2_fixture *fx);
+
+/* answer makes the reply's body of the request's and gives its status; 0: it is
+ * not answered. */
+void h2_fixture_on_call(struct h2_fixture *fx,
+			int (*answer)(void *ctx, const char *path,
+				      struct buf *body),
+			void *ctx);
 
 struct h2_fixture_stats {
 	unsigned int connections, requests, streams_open, streams_peak;

@@ -18,6 +18,8 @@
 #include "orchestrator/executor.h"
 #include "orchestrator/pod.h"
 
+#include "h2_fixture.h"
+
 struct executor_pod {
 	const struct executor_events *events;
 	void *ctx;
@@ -26,7 +28,10 @@ struct executor_pod {
 
 struct fixture {
 	struct event_base *base;
+	struct h2_fixture *backend;
 	struct backend_client *client;
+	int status; /* of every answer; 0: none comes */
+	unsigned int started;
 	struct executor_pod place;
 	struct pod *pod;
 	int fds[2]; /* of EXECUTOR_SIDECAR and EXECUTOR_RUNNER */
@@ -106,10 +111,40 @@ static struct assignment *assignment(void)
 	return a;
 }
 
+static int answer(void *ctx, const char *path, struct buf *body)
+{
+	struct fixture *f = ctx;
+
+	if (strstr(path, "/started"))
+		f->started++;
+	buf_clear(body);
+	if (buf_append_str(body, "{}") < 0)
+		return 503;
+	return f->status;
+}
+
 static void run(struct fixture *f)
 {
 	for (int i = 0; i < 4; i++)
 		event_base_loop(f->base, EVLOOP_NONBLOCK);
+}
+
+/* Until the backend was told n times that something starts. */
+static void run_until_started(struct fixture *f, unsigned int n)
+{
+	while (f->started < n)
+		event_base_loop(f->base, EVLOOP_ONCE);
+	for (int i = 0; i < 16; i++)
+		event_base_loop(f->base, EVLOOP_NONBLOCK);
+}
+
+static bool hears(struct fixture *f, enum executor_side side,
+		  enum frame_type type)
+{
+	char in[4096];
+
+	return recv(f->fds[side], in, sizeof(in), MSG_DONTWAIT) > 0 &&
+	       in[0] == (char)type;
 }
 
 static void connect_side(struct fixture *f, enum executor_side side)
@@ -150,8 +185,11 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct pod_config config = { .executor_ops = &fake };
 
-	c.endpoint = "unix:/nonexistent/backend.sock";
 	f->base = config.base = event_base_new();
+	f->backend = h2_fixture_new(f->base, 100);
+	h2_fixture_on_call(f->backend, answer, f);
+	f->status = 200;
+	c.endpoint = h2_fixture_endpoint(f->backend);
 	if (backend_client_new(&f->client, f->base, &c) < 0)
 		return -1;
 	config.client = f->client;
@@ -171,6 +209,7 @@ static int teardown(void **state)
 	pod_free(f->pod);
 	backend_client_free(f->client);
 	run(f);
+	h2_fixture_free(f->backend);
 	for (size_t i = 0; i < ARRAY_SIZE(f->fds); i++)
 		closep(&f->fds[i]);
 	event_base_free(f->base);
@@ -183,17 +222,52 @@ static const uint32_t assigned; /* ACK 0 */
 static void test_runner_gets_its_assignment(void **state)
 {
 	struct fixture *f = *state;
-	char in[4096];
 
 	say(f, EXECUTOR_SIDECAR, FRAME_READY, "{}", 2);
 	say(f, EXECUTOR_RUNNER, FRAME_READY, "{}", 2);
 	assert_int_equal(f->created, 1);
-	assert_true(recv(f->fds[EXECUTOR_RUNNER], in, sizeof(in),
-			 MSG_DONTWAIT) < 0);
+	assert_false(hears(f, EXECUTOR_RUNNER, FRAME_ASSIGN));
 	say(f, EXECUTOR_SIDECAR, FRAME_ACK, &assigned, sizeof(assigned));
-	assert_true(recv(f->fds[EXECUTOR_RUNNER], in, sizeof(in),
-			 MSG_DONTWAIT) > 0);
-	assert_int_equal(in[0], FRAME_ASSIGN);
+	run_until_started(f, 1);
+	assert_true(hears(f, EXECUTOR_RUNNER, FRAME_ASSIGN));
+}
+
+/* It is told while the runner is not there yet. */
+static void test_the_start_is_told_early(void **state)
+{
+	struct fixture *f = *state;
+
+	say(f, EXECUTOR_SIDECAR, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_SIDECAR, FRAME_ACK, &assigned, sizeof(assigned));
+	run_until_started(f, 1);
+	say(f, EXECUTOR_RUNNER, FRAME_READY, "{}", 2);
+	assert_true(hears(f, EXECUTOR_RUNNER, FRAME_ASSIGN));
+}
+
+/* Somebody else has the job: nothing of it runs here. */
+static void test_nothing_runs_whose_start_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	f->status = 409;
+	say(f, EXECUTOR_SIDECAR, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_RUNNER, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_SIDECAR, FRAME_ACK, &assigned, sizeof(assigned));
+	run_until_started(f, 1);
+	assert_false(hears(f, EXECUTOR_RUNNER, FRAME_ASSIGN));
+	assert_int_equal(f->place.destroyed, 1);
+}
+
+static void test_nothing_runs_before_the_answer(void **state)
+{
+	struct fixture *f = *state;
+
+	f->status = 0;
+	say(f, EXECUTOR_SIDECAR, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_RUNNER, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_SIDECAR, FRAME_ACK, &assigned, sizeof(assigned));
+	run_until_started(f, 1);
+	assert_false(hears(f, EXECUTOR_RUNNER, FRAME_ASSIGN));
 }
 
 /* Its executor has a moment to say why: meanwhile nothing is assigned. */
@@ -229,6 +303,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_runner_gets_its_assignment),
+		TEST(test_the_start_is_told_early),
+		TEST(test_nothing_runs_whose_start_is_refused),
+		TEST(test_nothing_runs_before_the_answer),
 		TEST(test_runner_lost_before_its_assignment),
 		TEST(test_sidecar_lost_before_the_runner_is_ready),
 	};

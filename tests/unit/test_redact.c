@@ -156,6 +156,28 @@ static void test_flush_gives_what_was_held(void **state)
 	redactor_free(r);
 }
 
+/* What comes out when one stream is given up at cut, and another takes it up
+ * from what the first had not dealt with. */
+static char *redacted_by_two(struct redactor *r, const char *text, size_t len,
+			     size_t cut)
+{
+	struct redact_stream *first, *second;
+	struct buf out = { 0 };
+	size_t from;
+
+	assert_int_equal(redact_stream_new(&first, r), 0);
+	assert_int_equal(redact_stream_new(&second, r), 0);
+	assert_int_equal(redact_stream_feed(first, text, cut, &out), 0);
+	from = cut - redact_stream_held(first);
+	redact_stream_restore(second, redact_stream_state(first));
+	assert_int_equal(
+		redact_stream_feed(second, text + from, len - from, &out), 0);
+	assert_int_equal(redact_stream_flush(second, &out), 0);
+	redact_stream_free(first);
+	redact_stream_free(second);
+	return buf_take(&out, NULL);
+}
+
 /* For random secrets and texts: whatever the chunks, the result is the same
  * and no secret is in it. */
 static void test_chunks_do_not_matter(void **state)
@@ -192,6 +214,9 @@ static void test_chunks_do_not_matter(void **state)
 		r = redactor_of(values, 2);
 		whole = redacted(r, text, n, n);
 		cut = redacted(r, text, n, 1 + (size_t)rand() % 9);
+		assert_string_equal(whole, cut);
+		free(cut);
+		cut = redacted_by_two(r, text, n, (size_t)rand() % n);
 		assert_string_equal(whole, cut);
 		for (int k = 0; k < 2; k++) {
 			secret[k][strlen(secret[k]) - 1] = '\0';
@@ -245,16 +270,47 @@ static void test_large_ones_are_bounded(void **state)
 
 	assert_non_null(value);
 	assert_int_equal(redactor_new(&r), 0);
-	memset(value, 'x', len);
-	value[0] = value[len - 1] = '"';
 	for (; !e && n < REDACT_SECRETS_MAX; n++) {
-		value[1 + n] = 'y';
+		for (size_t i = 0; i < len; i++)
+			value[i] = (char)('a' + rand() % 26);
+		value[0] = value[len - 1] = '"';
 		e = redactor_add(r, value, len);
 	}
 	assert_int_equal(e, REDACT_E_FULL);
 	assert_true(n * len <= REDACT_PATTERNS_MAX_BYTES + len);
 	free(value);
 	redactor_free(r);
+}
+
+/* Whatever is written, only so much is held back; and a whole secret is one
+ * mask however long it is. */
+static void test_long_ones_are_held_in_pieces(void **state)
+{
+	size_t len = 3 * REDACT_PIECE_MAX_BYTES + 3;
+	char *value = malloc(len + 2);
+	struct redact_stream *s;
+	struct buf out = { 0 };
+	struct redactor *r;
+
+	assert_non_null(value);
+	for (size_t i = 0; i < len; i++)
+		value[1 + i] = (char)('a' + (i * 7 + i / 26) % 26);
+	value[0] = value[len + 1] = '"';
+	assert_int_equal(redactor_new(&r), 0);
+	assert_int_equal(redactor_add(r, value, len + 2), 0);
+	assert_int_equal(redact_stream_new(&s, r), 0);
+	for (size_t i = 0; i < len; i += 1000) {
+		assert_int_equal(redact_stream_feed(s, value + 1 + i,
+						    MIN(len - i, 1000), &out),
+				 0);
+		assert_true(redact_stream_held(s) < REDACT_PIECE_MAX_BYTES);
+	}
+	assert_int_equal(redact_stream_flush(s, &out), 0);
+	assert_string_equal(buf_cstr(&out), REDACT_MASK);
+	redact_stream_free(s);
+	buf_deinit(&out);
+	redactor_free(r);
+	free(value);
 }
 
 int main(void)
@@ -269,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_many_in_one_are_refused),
 		cmocka_unit_test(test_ones_that_begin_alike_are_bounded),
 		cmocka_unit_test(test_large_ones_are_bounded),
+		cmocka_unit_test(test_long_ones_are_held_in_pieces),
 		cmocka_unit_test(test_flush_gives_what_was_held),
 		cmocka_unit_test(test_chunks_do_not_matter),
 	};
