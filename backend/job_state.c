@@ -12,7 +12,8 @@ static const struct {
 	const char *name;
 	unsigned int next; /* BIT() of each state it may move to */
 } job_states[JOB_STATES] = {
-	[JOB_QUEUED] = { "queued", BIT(JOB_CLAIMED) | BIT(JOB_CANCELLED) },
+	[JOB_QUEUED] = { "queued", BIT(JOB_CLAIMED) | BIT(JOB_CANCELLED) |
+					   BIT(JOB_FAILED) },
 	[JOB_CLAIMED] = { "claimed",
 			  BIT(JOB_QUEUED) | BIT(JOB_RUNNING) | ENDS },
 	[JOB_RUNNING] = { "running", BIT(JOB_QUEUED) | ENDS },

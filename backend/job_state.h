@@ -6,7 +6,7 @@
  *     │         │   │         └──────▶ queued     (it is tried again)
  *     │         │   └─▶ any end state   (it ended before it was started)
  *     │         └─▶ queued   (lease ran out, was given back, tried again)
- *     └─▶ cancelled
+ *     └─▶ cancelled | failed   (no_wait.h)
  *
  * End states never change. Pure.
  */

@@ -24,6 +24,8 @@ const char *store_outcome_name(int e)
 		[STORE_E_STREAM_ENDED] = "stream_ended",
 		[STORE_E_FAMILY] = "too_many_jobs",
 		[STORE_E_HOST] = "no_host",
+		[STORE_E_SESSION] = "no_session",
+		[STORE_E_SESSION_ENDED] = "session_ended",
 	};
 
 	if (e < 0 || (size_t)e >= ARRAY_SIZE(names))

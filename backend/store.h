@@ -1,6 +1,6 @@
 /*
  * The store: everything of the backend that outlives a restart. This header
- * and store_{admin,host,tool}.h are what the API and the queue see,
+ * and store_{admin,host,no_wait,session,tool}.h are what the API and the queue see,
  * store_record.h what they get back, and store_call.h what an implementation
  * (store_sql.h) sees.
  *
@@ -75,6 +75,8 @@ enum {
 	STORE_E_STREAM_ENDED, /* nothing more can be appended */
 	STORE_E_FAMILY,       /* too many jobs of one execution, or too deep */
 	STORE_E_HOST,         /* a job names a host that is not registered */
+	STORE_E_SESSION,      /* a job names a session that is not there */
+	STORE_E_SESSION_ENDED,
 };
 
 /* "not_found" …: the name of an outcome, as in problem documents. */
@@ -160,6 +162,10 @@ struct store_job_new {
 	const char *trace_id;   /* of everything that it does */
 	const char *signature;  /* of the script: payload/sign.h */
 	const char *host; /* NULL: none; STORE_E_HOST where it is unknown */
+	/* Its id or name. NULL: that of its parent, or none. STORE_E_SESSION
+	 * where it is unknown, STORE_E_SESSION_ENDED. */
+	const char *session;
+	bool no_wait;
 	struct store_retry retry;
 	struct store_blob spec, script, input, labels;
 	int64_t max_queued; /* STORE_E_LIMIT when as many wait; 0: no limit */
@@ -174,11 +180,13 @@ int store_job_get(struct store *s, const char *job,
 		  struct store_done done) MUST_CHECK;
 
 struct store_job_query {
-	int state;          /* enum job_state, or -1 for all */
-	const char *before; /* a job: only older ones; NULL: from the newest */
+	int state;           /* enum job_state, or -1 for all */
+	const char *session; /* only its jobs; id or name, NULL: all */
+	const char *before;  /* a job: only older ones; NULL: from the newest */
 	size_t limit;       /* 1 … STORE_LIST_MAX */
 };
-/* result->jobs, newest first; STORE_E_NOT_FOUND: there is no such before */
+/* result->jobs, newest first; STORE_E_NOT_FOUND: there is no such before, or
+ * no such session */
 int store_job_list(struct store *s, const struct store_job_query *query,
 		   struct store_done done) MUST_CHECK;
 

@@ -26,6 +26,8 @@ enum store_op {
 	STORE_OP_JOB_COUNT,          /* none */
 	STORE_OP_JOB_READ,           /* struct store_request_payload */
 	STORE_OP_JOB_CANCEL,         /* struct store_job_cancel */
+	STORE_OP_JOB_FAIL,           /* struct store_job_fail */
+	STORE_OP_JOB_NO_WAIT,        /* none */
 	STORE_OP_JOB_CANCEL_ORPHANS, /* none */
 	STORE_OP_QUEUE_CLAIM,        /* struct store_claim */
 	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_lease */
@@ -54,6 +56,10 @@ enum store_op {
 	STORE_OP_CONDITION_GET,      /* struct store_request_id */
 	STORE_OP_TOOL_BEGIN,         /* struct store_tool_begin */
 	STORE_OP_TOOL_FINISH,        /* struct store_tool_finish */
+	STORE_OP_SESSION_NEW,        /* struct store_session_new */
+	STORE_OP_SESSION_SET,        /* struct store_session_set */
+	STORE_OP_SESSION_GET,        /* struct store_request_id */
+	STORE_OP_SESSION_LIST,       /* struct store_session_query */
 	STORE_OP_HOST_PUT,           /* struct store_host_put */
 	STORE_OP_HOST_DELETE,        /* struct store_host_delete */
 	STORE_OP_HOST_GET,           /* struct store_request_id */

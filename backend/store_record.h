@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "backend/job_state.h"
+#include "backend/session_state.h"
 
 #define STORE_HASH_BYTES 32
 
@@ -57,6 +58,14 @@ struct store_host {
 	int64_t created_ms;   /* set by the store */
 };
 
+struct store_session {
+	const char *id, *name;
+	enum session_state state;
+	const char *reason; /* of its last change, or NULL */
+	int64_t created_ms, ended_ms;
+	int64_t queued, running, ended; /* its jobs; running: or claimed */
+};
+
 struct store_job {
 	const char *id, *name, *runtime;
 	const char *executor;  /* as asked for; where it runs once started */
@@ -67,6 +76,10 @@ struct store_job {
 	const char *signature; /* of the script; NULL: from before there were
 				* any */
 	const char *host;      /* for the executor ssh, or NULL */
+	/* Of its session, NULL where it is in none. */
+	const char *session, *session_name, *session_reason;
+	bool held;    /* queued, but its session is paused */
+	bool no_wait; /* it fails where it would wait for more than a slot */
 	struct store_retry retry;
 	int64_t not_before_ms; /* queued, but waits until then; 0: no wait */
 	bool input_stream;
@@ -153,6 +166,7 @@ struct store_result {
 	const char *message; /* a sentence when r != 0 */
 	bool repeated;       /* an earlier request with this key did it */
 	struct store_job job;
+	struct store_session session;
 	union {
 		struct {
 			const struct store_job *items;
@@ -167,6 +181,11 @@ struct store_result {
 			const struct store_host *host; /* NULL: it names none,
 							* or it is gone */
 		} claim;
+		struct {
+			const struct store_session *items;
+			size_t n;
+			bool more; /* there are older ones */
+		} sessions;
 		struct store_host host;
 		struct {
 			const struct store_host *items;

@@ -4,6 +4,8 @@
 #include "backend/store_admin.h"
 #include "backend/store_call.h"
 #include "backend/store_host.h"
+#include "backend/store_no_wait.h"
+#include "backend/store_session.h"
 #include "backend/store_tool.h"
 
 /* What of a request has to be copied deeply. */
@@ -51,7 +53,7 @@ static const struct op_info op_infos[STORE_OPS] = {
 			STR(store_job_new, input_from),
 			STR(store_job_new, trace_id),
 			STR(store_job_new, signature),
-			STR(store_job_new, host),
+			STR(store_job_new, host), STR(store_job_new, session),
 			BLOB(store_job_new, spec),
 			BLOB(store_job_new, script),
 			BLOB(store_job_new, input),
@@ -64,7 +66,10 @@ static const struct op_info op_infos[STORE_OPS] = {
 	},
 	[STORE_OP_JOB_LIST] = {
 		SIZE(store_job_query),
-		.fields = { STR(store_job_query, before) },
+		.fields = {
+			STR(store_job_query, session),
+			STR(store_job_query, before),
+		},
 	},
 	[STORE_OP_JOB_COUNT] = { .writes = false },
 	[STORE_OP_JOB_READ] = {
@@ -79,6 +84,13 @@ static const struct op_info op_infos[STORE_OPS] = {
 			AUDIT(store_job_cancel),
 		},
 	},
+	[STORE_OP_JOB_FAIL] = {
+		.writes = true, SIZE(store_job_fail),
+		.fields = {
+			STR(store_job_fail, job), STR(store_job_fail, reason),
+		},
+	},
+	[STORE_OP_JOB_NO_WAIT] = { .writes = false },
 	[STORE_OP_JOB_CANCEL_ORPHANS] = { .writes = true },
 	[STORE_OP_QUEUE_CLAIM] = {
 		.writes = true, SIZE(store_claim),
@@ -231,6 +243,29 @@ static const struct op_info op_infos[STORE_OPS] = {
 			BLOB(store_tool_finish, reply),
 			AUDIT(store_tool_finish),
 		},
+	},
+	[STORE_OP_SESSION_NEW] = {
+		.writes = true, SIZE(store_session_new),
+		.fields = {
+			STR(store_session_new, id),
+			STR(store_session_new, name), AUDIT(store_session_new),
+		},
+	},
+	[STORE_OP_SESSION_SET] = {
+		.writes = true, SIZE(store_session_set),
+		.fields = {
+			STR(store_session_set, session),
+			STR(store_session_set, reason),
+			AUDIT(store_session_set),
+		},
+	},
+	[STORE_OP_SESSION_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_SESSION_LIST] = {
+		SIZE(store_session_query),
+		.fields = { STR(store_session_query, before) },
 	},
 	[STORE_OP_HOST_PUT] = {
 		.writes = true, SIZE(store_host_put),

@@ -3,8 +3,8 @@
  * the writer's or the reader's thread, inside a transaction:
  *
  *   store_sql.c              threads, group commit
- *   store_sql_{job,family,queue,retry,host,log,stream,sweep,variable,change,
- *   runtime,tool,audit}.c    operations
+ *   store_sql_{job,submit,family,queue,retry,session,host,log,stream,sweep,
+ *   variable,change,runtime,tool,audit}.c    operations
  *   store_sql_key.c          whether the master key is the right one
  *   db.h, db_sqlite*.c       databases
  *   migrate.c, migrations/   tables
@@ -23,10 +23,11 @@ typedef int sql_op_fn(struct db *db, struct store_call *call);
 
 sql_op_fn sql_job_submit, sql_job_get, sql_job_list, sql_job_count,
 	sql_job_read, sql_job_cancel;
-sql_op_fn sql_job_cancel_orphans;
+sql_op_fn sql_job_cancel_orphans, sql_job_fail, sql_job_no_wait;
 sql_op_fn sql_queue_claim, sql_queue_give_back, sql_queue_started,
 	sql_queue_heartbeat, sql_queue_complete, sql_queue_expire,
 	sql_queue_due, sql_queue_grace, sql_queue_abandon;
+sql_op_fn sql_session_new, sql_session_set, sql_session_get, sql_session_list;
 sql_op_fn sql_host_put, sql_host_delete, sql_host_get, sql_host_list;
 sql_op_fn sql_log_append, sql_log_read;
 sql_op_fn sql_stream_append, sql_stream_read, sql_stream_get, sql_stream_sweep;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/store_no_wait.h"
+#include "backend/store_sql_session.h"
 #include "common/clock.h"
 
 /* ---------------------------------------------------------------- loading */
@@ -21,10 +23,12 @@
 	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels, "         \
 	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream, "       \
 	"j.signature, j.host, j.retries, j.backoff_initial_ms, j.backoff_max_ms, " \
-	"j.backoff_elapsed_ms, j.not_before_ms"
+	"j.backoff_elapsed_ms, j.not_before_ms, coalesce(j.session, 0), s.id, "    \
+	"s.name, s.reason, j.held, j.no_wait"
+#define JOB_SESSION " LEFT JOIN sessions s ON s.seq = j.session "
 #define JOB_WITH_LATEST                                                       \
 	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
-	"j.epoch "
+	"j.epoch" JOB_SESSION
 #define JOB_SPEC ", (SELECT data FROM payloads WHERE job = j.seq AND kind = 0)"
 
 /* Reads JOB_COLUMNS, in their order, up to how far it has come; the number of
@@ -90,6 +94,12 @@ static void sql_job_read_row(struct db_row *row, struct arena *a,
 	j->retry.max_ms = db_column_int64(row, i++);
 	j->retry.elapsed_ms = db_column_int64(row, i++);
 	j->not_before_ms = db_column_int64(row, i++);
+	out->session_seq = db_column_int64(row, i++);
+	j->session = db_column_str(row, i++, a);
+	j->session_name = db_column_str(row, i++, a);
+	j->session_reason = db_column_str(row, i++, a);
+	j->held = db_column_int(row, i++);
+	j->no_wait = db_column_int(row, i++);
 	if (i < db_column_count(row))
 		j->spec = db_column_blob(row, i, a);
 }
@@ -128,12 +138,21 @@ int sql_job_load_seq(struct db *db, struct store_call *call, int64_t seq,
 	return sql_job_load_by(db, call, sql, db_int(seq), out);
 }
 
+int sql_job_load_key(struct db *db, struct store_call *call, const char *key,
+		     struct sql_job *out)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
+				  "WHERE j.idempotency_key = ?1";
+
+	return sql_job_load_by(db, call, sql, db_str(key), out);
+}
+
 int sql_job_load_execution(struct db *db, struct store_call *call,
 			   const char *execution, struct sql_job *out)
 {
 	static const char sql[] =
 		"SELECT " JOB_COLUMNS JOB_SPEC
-		" FROM executions e JOIN jobs j ON j.seq = e.job "
+		" FROM executions e JOIN jobs j ON j.seq = e.job" JOB_SESSION
 		"WHERE e.id = ?1";
 	int r = sql_job_load_by(db, call, sql, db_str(execution), out);
 
@@ -174,15 +193,26 @@ int sql_payload_save(struct db *db, int64_t job, int kind,
 int sql_job_set_state(struct db *db, const struct sql_job *job,
 		      enum job_state state, const char *reason)
 {
-	int64_t ended_ms = job_state_ended(state) ? clock_wall_ms() : 0;
-	int r;
+	enum session_state session = SESSION_ACTIVE;
+	int64_t ended_ms;
+	int r = 0;
 
 	assert(job_state_may_move(job->job.state, state));
+	/* It may have been paused or ended since the job was claimed. */
+	if (state == JOB_QUEUED && job->session_seq)
+		r = sql_session_state(db, job->session_seq, &session);
+	if (r < 0)
+		return r;
+	if (session == SESSION_ENDED)
+		state = JOB_CANCELLED;
+	ended_ms = job_state_ended(state) ? clock_wall_ms() : 0;
 	r = db_exec(db,
 		    "UPDATE jobs SET state = ?2, reason = ?3, "
-		    "ended_ms = ?4, not_before_ms = 0 WHERE seq = ?1",
+		    "ended_ms = ?4, not_before_ms = 0, held = ?5 "
+		    "WHERE seq = ?1",
 		    DB_ARGS(db_int(job->seq), db_int(state), db_str(reason),
-			    db_int(ended_ms)));
+			    db_int(ended_ms),
+			    db_int(session == SESSION_PAUSED)));
 	return r ? r : db_notify(db, STORE_NOTICE_JOB, job->job.id, 0);
 }
 
@@ -203,160 +233,6 @@ int sql_execution_end(struct db *db, const struct sql_job *job,
 		return r;
 	return db_exec(db, "DELETE FROM tool_calls WHERE execution = ?1",
 		       DB_ARGS(db_int(job->execution_seq)));
-}
-
-/* ----------------------------------------------------------------- submit */
-
-static int submit_same(struct db *db, struct store_call *call, int64_t job,
-		       int kind, const struct store_blob *data, bool *same)
-{
-	struct store_blob first = { NULL, 0 };
-	int r = sql_payload_load(db, call, job, kind, &first);
-
-	if (r < 0)
-		return r;
-	if (!first.data != !data->data || first.len != data->len ||
-	    (first.len && memcmp(first.data, data->data, first.len)))
-		*same = false;
-	return 0;
-}
-
-/* 0 with result->repeated when this request was stored before. */
-static int submit_find(struct db *db, struct store_call *call,
-		       const struct store_job_new *new)
-{
-	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
-				  "WHERE j.idempotency_key = ?1";
-	struct sql_job job;
-	bool same = true;
-	int r;
-
-	if (!new->idempotency_key)
-		return STORE_E_NOT_FOUND;
-	r = sql_job_load_by(db, call, sql, db_str(new->idempotency_key), &job);
-	if (r == 0)
-		r = submit_same(db, call, job.seq, SQL_PAYLOAD_SPEC, &new->spec,
-				&same);
-	if (r == 0)
-		r = submit_same(db, call, job.seq, STORE_SCRIPT, &new->script,
-				&same);
-	if (r == 0)
-		r = submit_same(db, call, job.seq, STORE_INPUT, &new->input,
-				&same);
-	if (r)
-		return r;
-	if (!same)
-		return store_call_fail(call, STORE_E_KEY_REUSED,
-				       "this Idempotency-Key belongs to "
-				       "another request, that made %s",
-				       job.job.id);
-	call->result.job = job.job;
-	call->result.repeated = true;
-	return 0;
-}
-
-static int submit_check_room(struct db *db, struct store_call *call,
-			     int64_t max_queued)
-{
-	struct db_row *row;
-	int r;
-
-	if (!max_queued)
-		return 0;
-	r = db_query(db, "SELECT 1 FROM job_counts WHERE state = 0 AND n >= ?1",
-		     DB_ARGS(db_int(max_queued)), &row);
-	if (r == STORE_E_NOT_FOUND)
-		return 0;
-	if (r < 0)
-		return r;
-	return store_call_fail(call, STORE_E_LIMIT,
-			       "%lld jobs are waiting already, which is the "
-			       "limit; try again later",
-			       (long long)max_queued);
-}
-
-static int submit_check_source(struct db *db, struct store_call *call,
-			       const char *input_from)
-{
-	struct db_row *row;
-	int r;
-
-	if (!input_from)
-		return 0;
-	r = db_query(db, "SELECT 1 FROM jobs WHERE id = ?1",
-		     DB_ARGS(db_str(input_from)), &row);
-	if (r == STORE_E_NOT_FOUND)
-		return store_call_fail(call, r,
-				       "there is no job %s to take the input "
-				       "stream from",
-				       input_from);
-	return r;
-}
-
-static int submit_insert(struct db *db, const struct store_job_new *new,
-			 int64_t *seq)
-{
-	int r = db_query_int(
-		db,
-		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
-		"executor, state, created_ms, script_bytes, input_bytes, "
-		"labels, want_agent, parent, input_from, trace_id, "
-		"input_stream, bound, signature, host, retries, "
-		"backoff_initial_ms, backoff_max_ms, backoff_elapsed_ms) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, "
-		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) "
-		"RETURNING seq",
-		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
-			db_str(new->name), db_str(new->runtime),
-			db_str(new->executor), db_int(clock_wall_ms()),
-			db_int((int64_t) new->script.len),
-			db_int((int64_t) new->input.len),
-			new->labels.data
-				? db_blob(new->labels.data, new->labels.len)
-				: db_null(),
-			db_str(new->want_agent), db_str(new->parent),
-			db_str(new->input_from), db_str(new->trace_id),
-			db_int(new->input_stream), db_int(new->bound),
-			db_str(new->signature), db_str(new->host),
-			db_int(new->retry.retries),
-			db_int(new->retry.initial_ms),
-			db_int(new->retry.max_ms),
-			db_int(new->retry.elapsed_ms)),
-		seq);
-
-	if (r == 0 && new->spec.data)
-		r = sql_payload_save(db, *seq, SQL_PAYLOAD_SPEC, &new->spec);
-	if (r == 0 && new->script.data)
-		r = sql_payload_save(db, *seq, STORE_SCRIPT, &new->script);
-	if (r == 0 && new->input.data)
-		r = sql_payload_save(db, *seq, STORE_INPUT, &new->input);
-	return r ? r : db_notify(db, STORE_NOTICE_JOB, new->id, 0);
-}
-
-int sql_job_submit(struct db *db, struct store_call *call)
-{
-	const struct store_job_new *new = call->request;
-	struct sql_job job;
-	int64_t seq;
-	int r = submit_find(db, call, new);
-
-	if (r != STORE_E_NOT_FOUND)
-		return r;
-	r = submit_check_room(db, call, new->max_queued);
-	if (r == 0)
-		r = submit_check_source(db, call, new->input_from);
-	if (r == 0)
-		r = sql_host_check(db, call, new->host);
-	if (r == 0)
-		r = sql_family_check(db, call, new);
-	if (r)
-		return r;
-	r = submit_insert(db, new, &seq);
-	if (r == 0)
-		r = sql_job_load_seq(db, call, seq, &job);
-	if (r == 0)
-		call->result.job = job.job;
-	return r;
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -390,36 +266,31 @@ static int list_start(struct db *db, struct store_call *call, const char *id,
 	return r;
 }
 
-int sql_job_list(struct db *db, struct store_call *call)
+/* One for each of: all, of a state, of a session, of both. */
+static const char *list_sql(const struct store_job_query *q)
 {
-	static const char sql_all[] = "SELECT " JOB_COLUMNS JOB_WITH_LATEST
-				      "WHERE j.seq < ?1 "
-				      "ORDER BY j.seq DESC LIMIT ?2";
-	static const char sql_state[] = "SELECT " JOB_COLUMNS JOB_WITH_LATEST
-					"WHERE j.seq < ?1 AND j.state = ?3 "
-					"ORDER BY j.seq DESC LIMIT ?2";
-	const struct store_job_query *q = call->request;
-	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 0;
-	struct store_job *jobs;
-	struct db_row *row;
-	int64_t before;
-	int r = list_start(db, call, q->before, &before);
+#define LIST(where)                                                     \
+	"SELECT " JOB_COLUMNS JOB_WITH_LATEST "WHERE j.seq < ?1 " where \
+	" ORDER BY j.seq DESC LIMIT ?2"
+	if (q->state < 0)
+		return q->session ? LIST("AND j.session = ?3") : LIST("");
+	return q->session ? LIST("AND j.state = ?3 AND j.session = ?4")
+			  : LIST("AND j.state = ?3");
+#undef LIST
+}
 
-	if (r)
-		return r;
-	jobs = arena_alloc(&call->arena, limit * sizeof(*jobs));
+static int list_read(struct db *db, struct store_call *call, const char *sql,
+		     const struct db_arg *args, size_t limit)
+{
+	struct store_job *jobs = arena_alloc(&call->arena,
+					     limit * sizeof(*jobs));
+	struct db_row *row;
+	size_t n = 0;
+	int r;
+
 	if (!jobs)
 		return -ENOMEM;
-	if (q->state < 0)
-		r = db_query(db, sql_all,
-			     DB_ARGS(db_int(before),
-				     db_int((int64_t)limit + 1)),
-			     &row);
-	else
-		r = db_query(db, sql_state,
-			     DB_ARGS(db_int(before), db_int((int64_t)limit + 1),
-				     db_int(q->state)),
-			     &row);
+	r = db_query(db, sql, args, &row);
 	for (; r == 0 && n < limit; r = db_next(db, row)) {
 		struct sql_job job = { 0 };
 
@@ -430,6 +301,27 @@ int sql_job_list(struct db *db, struct store_call *call)
 	call->result.jobs.n = n;
 	call->result.jobs.more = r == 0;
 	return MIN(r, 0);
+}
+
+int sql_job_list(struct db *db, struct store_call *call)
+{
+	const struct store_job_query *q = call->request;
+	size_t limit = MIN(MAX(q->limit, 1), STORE_LIST_MAX), n = 2;
+	int64_t before, session = 0;
+	struct db_arg args[5] = { { .type = DB_END } };
+	int r = list_start(db, call, q->before, &before);
+
+	if (r == 0 && q->session)
+		r = sql_session_find(db, call, q->session, &session);
+	if (r)
+		return r;
+	args[0] = db_int(before);
+	args[1] = db_int((int64_t)limit + 1);
+	if (q->state >= 0)
+		args[n++] = db_int(q->state);
+	if (q->session)
+		args[n++] = db_int(session);
+	return list_read(db, call, list_sql(q), args, limit);
 }
 
 int sql_job_count(struct db *db, struct store_call *call)
@@ -498,4 +390,39 @@ int sql_job_cancel(struct db *db, struct store_call *call)
 	if (r == 0)
 		call->result.job = job.job;
 	return r;
+}
+
+/* ---------------------------------------------------------------- no_wait */
+
+int sql_job_fail(struct db *db, struct store_call *call)
+{
+	const struct store_job_fail *fail = call->request;
+	struct sql_job job;
+	int r = sql_job_load(db, call, fail->job, &job);
+
+	if (r)
+		return r;
+	call->result.job = job.job;
+	if (job.job.state != JOB_QUEUED)
+		return store_call_fail(call, STORE_E_STATE,
+				       "job %s is %s: it waits no more",
+				       fail->job,
+				       job_state_name(job.job.state));
+	r = sql_job_set_state(db, &job, JOB_FAILED, fail->reason);
+	if (r == 0)
+		r = sql_job_load_seq(db, call, job.seq, &job);
+	if (r == 0)
+		call->result.job = job.job;
+	return r;
+}
+
+int sql_job_no_wait(struct db *db, struct store_call *call)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS JOB_WITH_LATEST
+				  "WHERE j.no_wait = 1 AND j.state = 0 "
+				  "AND j.not_before_ms = 0 "
+				  "ORDER BY j.seq LIMIT ?1";
+
+	return list_read(db, call, sql, DB_ARGS(db_int(STORE_LIST_MAX)),
+			 STORE_LIST_MAX);
 }

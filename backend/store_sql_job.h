@@ -6,6 +6,7 @@
 struct sql_job {
 	struct store_job job;
 	int64_t seq;
+	int64_t session_seq;            /* 0: none */
 	int64_t execution_seq;          /* 0: none */
 	enum job_state execution_state; /* queued: it was given back */
 };
@@ -18,6 +19,8 @@ struct sql_job {
 int sql_job_load(struct db *db, struct store_call *call, const char *id,
 		 struct sql_job *out) MUST_CHECK;
 int sql_job_load_seq(struct db *db, struct store_call *call, int64_t seq,
+		     struct sql_job *out) MUST_CHECK;
+int sql_job_load_key(struct db *db, struct store_call *call, const char *key,
 		     struct sql_job *out) MUST_CHECK;
 int sql_job_load_execution(struct db *db, struct store_call *call,
 			   const char *execution,
@@ -39,6 +42,7 @@ int sql_payload_save(struct db *db, int64_t job, int kind,
 #define SQL_CLAIM                                     \
 	"SELECT seq FROM jobs INDEXED BY jobs_queue " \
 	"WHERE state = 0 AND not_before_ms = 0 "      \
+	"AND held = 0 "                               \
 	"AND executor = ?1 "                          \
 	"AND want_agent IS ?2 ORDER BY seq LIMIT 1"
 

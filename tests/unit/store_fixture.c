@@ -13,6 +13,8 @@
 
 #include "backend/store_admin.h"
 #include "backend/store_host.h"
+#include "backend/store_no_wait.h"
+#include "backend/store_session.h"
 #include "backend/store_tool.h"
 
 static const uint8_t fixture_key[VAULT_KEY_BYTES] =
@@ -110,6 +112,9 @@ static void copy_job(struct arena *a, struct store_job *j)
 	copy_str(a, &j->trace_id);
 	copy_str(a, &j->signature);
 	copy_str(a, &j->host);
+	copy_str(a, &j->session);
+	copy_str(a, &j->session_name);
+	copy_str(a, &j->session_reason);
 	copy_blob(a, &j->labels);
 	copy_blob(a, &j->spec);
 }
@@ -124,6 +129,25 @@ static void copy_jobs(struct reply *reply)
 	for (size_t i = 0; i < n; i++)
 		copy_job(a, &jobs[i]);
 	reply->result.jobs.items = jobs;
+}
+
+static void copy_session(struct arena *a, struct store_session *s)
+{
+	copy_str(a, &s->id);
+	copy_str(a, &s->name);
+	copy_str(a, &s->reason);
+}
+
+static void copy_sessions(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.sessions.n;
+	struct store_session *items = arena_dup(a, reply->result.sessions.items,
+						n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++)
+		copy_session(a, &items[i]);
+	reply->result.sessions.items = items;
 }
 
 static void copy_host_of(struct arena *a, struct store_host *h)
@@ -297,6 +321,8 @@ static const struct {
 	{ (void (*)(void))store_job_cancel_orphans, copy_jobs },
 	{ (void (*)(void))store_queue_expire, copy_jobs },
 	{ (void (*)(void))store_queue_due, copy_jobs },
+	{ (void (*)(void))store_job_no_wait, copy_jobs },
+	{ (void (*)(void))store_session_list, copy_sessions },
 	{ (void (*)(void))store_host_put, copy_host },
 	{ (void (*)(void))store_host_get, copy_host },
 	{ (void (*)(void))store_host_list, copy_hosts },
@@ -327,6 +353,7 @@ static void on_done(int r, const struct store_result *result, void *ctx)
 	reply->result = *result;
 	copy_str(&reply->fixture->arena, &reply->result.message);
 	copy_job(&reply->fixture->arena, &reply->result.job);
+	copy_session(&reply->fixture->arena, &reply->result.session);
 	for (size_t i = 0; i < ARRAY_SIZE(copiers); i++)
 		if (copiers[i].op == reply->op)
 			copiers[i].copy(reply);

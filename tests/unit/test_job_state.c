@@ -26,7 +26,7 @@ static void test_moves(void **state)
 {
 	/* One row a state it moves from, in the order of the enum. */
 	static const char *const allowed[JOB_STATES] = {
-		[JOB_QUEUED] = ".x....x.",    [JOB_CLAIMED] = "x.xxxxxx",
+		[JOB_QUEUED] = ".x..x.x.",    [JOB_CLAIMED] = "x.xxxxxx",
 		[JOB_RUNNING] = "x..xxxxx",   [JOB_SUCCEEDED] = "........",
 		[JOB_FAILED] = "........",    [JOB_TIMED_OUT] = "........",
 		[JOB_CANCELLED] = "........", [JOB_LOST] = "........",
