@@ -78,7 +78,7 @@ void frame_header_write(uint8_t out[FRAME_HEADER_BYTES], uint8_t type,
 	out[4] = (uint8_t)len;
 }
 
-static size_t frame_header_length(const uint8_t *header)
+size_t frame_header_length(const uint8_t header[FRAME_HEADER_BYTES])
 {
 	return (size_t)header[1] << 24 | (size_t)header[2] << 16 |
 	       (size_t)header[3] << 8 | header[4];

@@ -61,6 +61,8 @@ const char *frame_type_name(uint8_t type);
 /* One header; type may carry FRAME_MORE, len <= FRAME_PAYLOAD_MAX_BYTES. */
 void frame_header_write(uint8_t out[FRAME_HEADER_BYTES], uint8_t type,
 			size_t len);
+/* The length of the payload after a header. */
+size_t frame_header_length(const uint8_t header[FRAME_HEADER_BYTES]);
 
 /* Appends one message, split as needed: all of it, or nothing and -ENOMEM. */
 int frame_append(struct buf *out, enum frame_type type, const void *payload,

@@ -393,6 +393,11 @@ bool frame_stream_full(const struct frame_stream *s)
 	return s->out.len >= FRAME_STREAM_HIGH_WATER_BYTES;
 }
 
+uint64_t frame_stream_silent_ms(const struct frame_stream *s)
+{
+	return (uint64_t)s->silent_ticks * FRAME_HEARTBEAT_MS;
+}
+
 void frame_stream_pause(struct frame_stream *s)
 {
 	if (s->paused || s->state >= FRAME_STREAM_BROKEN)

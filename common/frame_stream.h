@@ -50,6 +50,8 @@ void frame_stream_close(struct frame_stream *s);
 int frame_stream_send(struct frame_stream *s, enum frame_type type,
 		      const void *payload, size_t len) MUST_CHECK;
 bool frame_stream_full(const struct frame_stream *s);
+/* How long nothing came, to a heartbeat: 0 where the peer closed, say. */
+uint64_t frame_stream_silent_ms(const struct frame_stream *s);
 
 /* Back-pressure: while paused nothing is read from the peer, and silence is
  * not held against it. */

@@ -94,6 +94,7 @@ static void assignment_read(struct assignment *a)
 	const json_t *o = a->root;
 	int64_t grace_ms = json_get_int(o, "grace_ms", ASSIGNMENT_GRACE_MS);
 
+	a->execution = json_get_str(o, "execution", "");
 	a->payload = json_get_bool(o, "payload", false);
 	a->signature = json_get_str(o, "signature", "");
 	a->script_name = json_get_str(o, "script_name", "");
@@ -101,8 +102,10 @@ static void assignment_read(struct assignment *a)
 	a->uid = json_get_int(o, "uid", -1);
 	a->gid = json_get_int(o, "gid", -1);
 	a->env = json_object_get(o, "env");
+	a->token = json_get_str(a->env, "CRONIUM_EXECUTION_TOKEN", "");
 	a->mode = json_get_str(a->env, "CRONIUM_EXECUTION_MODE", "");
 	a->grace_ms = (uint64_t)MAX(grace_ms, 0);
+	a->keep_ms = (uint64_t)MAX(json_get_int(o, "keep_ms", 0), 0);
 	a->max_stderr_bytes =
 		(uint64_t)MAX(json_get_int(o, "max_stderr_bytes", 0), 0);
 }

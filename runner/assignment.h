@@ -14,9 +14,10 @@
 #define ASSIGNMENT_FILE_MODE 0600
 
 struct assignment {
-	json_t *root;      /* owns the strings below */
-	const char **argv; /* NULL-terminated */
-	bool payload;      /* SCRIPT is an archive, script_name a file of it */
+	json_t *root;                  /* owns the strings below */
+	const char *execution, *token; /* or "" */
+	const char **argv;             /* NULL-terminated */
+	bool payload; /* SCRIPT is an archive, script_name a file of it */
 	const char *script_name; /* one component; of a payload a path */
 	size_t script_bytes;
 	const char *signature; /* of SCRIPT's bytes; "": there is none */
@@ -25,6 +26,7 @@ struct assignment {
 	const char *work_dir;  /* absolute */
 	const char *mode;      /* CRONIUM_EXECUTION_MODE, or "" */
 	int64_t uid, gid;      /* -1: stay as we are */
+	uint64_t keep_ms;      /* without an orchestrator; 0: none */
 	uint64_t grace_ms;     /* when the runner itself is told to stop */
 	struct permit permit;
 	uint64_t max_stderr_bytes; /* 0: no limit */

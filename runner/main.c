@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "common/again.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/unix_socket.h"
@@ -14,7 +15,7 @@
 #include "runner/tree.h"
 
 struct main_options {
-	const char *control;
+	const char *control, *again;
 	const char *key;
 	struct limits limits;
 	bool stdio, help, version;
@@ -24,6 +25,10 @@ static const struct option_spec main_specs[] = {
 	{ "control", 0, OPTION_STRING, offsetof(struct main_options, control),
 	  "PATH|fd:N", "/run/cronium/control.sock",
 	  "the orchestrator's control socket, or an inherited one" },
+	{ "again", 0, OPTION_STRING, offsetof(struct main_options, again),
+	  "PATH|dir:N", NULL,
+	  "where to connect when the orchestrator was away: a socket, or the "
+	  "directory of control.sock, inherited; default: --control's path" },
 	{ "stdio", 0, OPTION_FLAG, offsetof(struct main_options, stdio), NULL,
 	  NULL, "a control stream on stdin and stdout instead, for a host" },
 	{ "key", 0, OPTION_STRING, offsetof(struct main_options, key),
@@ -59,6 +64,28 @@ static int main_connect(const char *control)
 	if (option_parse_uint(control + 3, &fd) < 0 || fd > 1024)
 		return -EBADF;
 	return (int)fd;
+}
+
+/* Where there is nothing, a lost stream is the end. 0 or negative errno. */
+static int main_find_again(const struct main_options *o,
+			   struct sockaddr_un *address,
+			   struct runner_config *config)
+{
+	bool inherited = !strncmp(o->control, "fd:", 3);
+	const char *where = o->again ?: inherited ? NULL : o->control;
+	int r;
+
+	if (!where)
+		return 0;
+	r = again_address(address, where, AGAIN_CONTROL);
+	if (r < 0)
+		log_error("-",
+			  "--again %s: %s; it is a path, or dir:N of an "
+			  "inherited descriptor",
+			  where, strerror(-r));
+	else
+		config->again = address;
+	return r;
 }
 
 static int main_parse(int argc, char **argv, struct main_options *o)
@@ -113,9 +140,12 @@ static int main_start(const struct main_options *o)
 		.limits = o->limits,
 		.in_pod = tree_is_pid1(),
 	};
+	struct sockaddr_un again;
 	struct payload_key key;
 	char err[256];
 
+	if (main_find_again(o, &again, &config) < 0)
+		return EXIT_FAILURE;
 	if (o->key && key_load(&key, o->key, err, sizeof(err)) < 0) {
 		log_error("-", "%s", err);
 		return EXIT_FAILURE;

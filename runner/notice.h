@@ -3,7 +3,7 @@
 
 #include "common/macro.h"
 
-struct frame_stream;
+struct line;
 
-/* text has no newline. As frame_stream_send(). */
-int notice_send(struct frame_stream *stream, const char *text) MUST_CHECK;
+/* text has no newline. As line_log(). */
+int notice_send(struct line *line, const char *text) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 
+#include "runner/line.h"
 #include "runner/notice.h"
 
 #define OUTPUT_MIB_BYTES (1024 * 1024)
@@ -42,8 +43,7 @@ void output_stop(struct output *o)
 		event_del(o->readable);
 }
 
-static int output_tell_limit(const struct output *o,
-			     struct frame_stream *stream)
+static int output_tell_limit(const struct output *o, struct line *line)
 {
 	bool mib = o->max_bytes % OUTPUT_MIB_BYTES == 0;
 	char text[OUTPUT_NOTICE_BYTES];
@@ -51,16 +51,16 @@ static int output_tell_limit(const struct output *o,
 
 	/* The notice shall have a line of its own. */
 	if (o->mid_line)
-		r = frame_stream_send(stream, o->type, "\n", 1);
+		r = line_log(line, o->type, "\n", 1);
 	snprintf(text, sizeof(text),
 		 "stderr is over %llu %s: the rest is dropped",
 		 (unsigned long long)(mib ? o->max_bytes / OUTPUT_MIB_BYTES
 					  : o->max_bytes),
 		 mib ? "MiB" : "bytes");
-	return r < 0 ? r : notice_send(stream, text);
+	return r < 0 ? r : notice_send(line, text);
 }
 
-int output_tell_dropped(const struct output *o, struct frame_stream *stream)
+int output_tell_dropped(const struct output *o, struct line *line)
 {
 	char text[OUTPUT_NOTICE_BYTES];
 
@@ -68,7 +68,7 @@ int output_tell_dropped(const struct output *o, struct frame_stream *stream)
 		return 0;
 	snprintf(text, sizeof(text), "%llu bytes of stderr were dropped",
 		 (unsigned long long)o->dropped);
-	return notice_send(stream, text);
+	return notice_send(line, text);
 }
 
 /* How many of n bytes go on. */
@@ -85,7 +85,7 @@ static size_t output_count(struct output *o, const uint8_t *data, size_t n)
 	return kept;
 }
 
-static int output_forward(struct output *o, struct frame_stream *stream,
+static int output_forward(struct output *o, struct line *line,
 			  const uint8_t *data, size_t n)
 {
 	bool dropped = o->dropped > 0;
@@ -93,13 +93,13 @@ static int output_forward(struct output *o, struct frame_stream *stream,
 	int r = 0;
 
 	if (kept)
-		r = frame_stream_send(stream, o->type, data, kept);
+		r = line_log(line, o->type, data, kept);
 	if (r < 0 || dropped || !o->dropped)
 		return r;
-	return output_tell_limit(o, stream);
+	return output_tell_limit(o, line);
 }
 
-int output_pump(struct output *o, struct frame_stream *stream)
+int output_pump(struct output *o, struct line *line)
 {
 	static uint8_t chunk[FRAME_PAYLOAD_MAX_BYTES];
 	int r;
@@ -107,11 +107,12 @@ int output_pump(struct output *o, struct frame_stream *stream)
 	if (o->fd < 0)
 		return OUTPUT_E_END;
 	for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
+		size_t room = line_room(line);
 		ssize_t n;
 
-		if (frame_stream_full(stream))
+		if (!room)
 			return OUTPUT_E_FULL;
-		n = read(o->fd, chunk, sizeof(chunk));
+		n = read(o->fd, chunk, MIN(room, sizeof(chunk)));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -120,7 +121,7 @@ int output_pump(struct output *o, struct frame_stream *stream)
 			output_deinit(o);
 			return n < 0 ? -errno : OUTPUT_E_END;
 		}
-		r = output_forward(o, stream, chunk, (size_t)n);
+		r = output_forward(o, line, chunk, (size_t)n);
 		if (r < 0)
 			return r;
 	}

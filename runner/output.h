@@ -1,20 +1,21 @@
 /*
  * One output of the script: a pipe whose bytes become frames. Holds nothing
- * back and reads only what the control stream has room for.
+ * back and reads only what the line has room for.
  */
 #pragma once
 
 #include <stdbool.h>
 
-#include "common/frame_stream.h"
+#include "common/frame.h"
 
 struct event;
 struct event_base;
+struct line;
 
 /* Outcomes of output_pump(). */
 enum {
 	OUTPUT_E_EMPTY = 1, /* nothing to read now */
-	OUTPUT_E_FULL,      /* the stream is full, or it was enough for once */
+	OUTPUT_E_FULL,      /* the line is full, or it was enough for once */
 	OUTPUT_E_END,       /* every writer has closed; so have we */
 };
 
@@ -39,7 +40,6 @@ void output_start(struct output *o);
 void output_stop(struct output *o);
 /* Moves a bounded number of bytes, and says so when the first is dropped.
  * OUTPUT_E_*, or negative errno. */
-int output_pump(struct output *o, struct frame_stream *stream) MUST_CHECK;
+int output_pump(struct output *o, struct line *line) MUST_CHECK;
 /* Adds a notice of how many bytes were dropped, if any. 0 or negative errno. */
-int output_tell_dropped(const struct output *o,
-			struct frame_stream *stream) MUST_CHECK;
+int output_tell_dropped(const struct output *o, struct line *line) MUST_CHECK;

@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/frame_stream.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "runner/assignment.h"
 #include "runner/gate.h"
 #include "runner/launch.h"
+#include "runner/line.h"
 #include "runner/notice.h"
 #include "runner/oom.h"
 #include "runner/output.h"
@@ -26,18 +26,18 @@
 #define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
 
 enum runner_state {
-	RUNNER_CONNECTING,
 	RUNNER_READY,
 	RUNNER_ASSIGNED,
 	RUNNER_RUNNING,
 	RUNNER_STOPPING,
+	RUNNER_EXITED,
 	RUNNER_GONE,
 };
 
 struct runner {
 	enum runner_state state;
 	struct event_base *base;
-	struct frame_stream *stream;
+	struct line *line;
 	struct event *on_child;
 	struct event *started;  /* exec succeeded or failed */
 	struct event *grace;    /* ends: SIGKILL to everything */
@@ -68,16 +68,21 @@ static void runner_set_timer(struct event *timer, uint64_t ms)
 	event_add(timer, &tv);
 }
 
-/* The control stream is of no use any more: leave nothing behind. */
-static void runner_abandon(struct runner *r, const char *reason)
+/* Leaves nothing behind. */
+static void runner_leave(struct runner *r, int exit_code)
 {
-	if (r->state != RUNNER_GONE) {
-		log_error("-", "gave up: %s", reason);
-		r->exit_code = EXIT_FAILURE;
+	if (r->state != RUNNER_GONE)
 		runner_set_state(r, RUNNER_GONE);
-	}
+	r->exit_code = exit_code;
 	tree_signal(SIGKILL);
 	event_base_loopbreak(r->base);
+}
+
+/* Who is in charge of this job is gone, or cannot be trusted. */
+static void runner_abandon(struct runner *r, const char *reason)
+{
+	log_error("-", "gave up: %s", reason);
+	runner_leave(r, EXIT_FAILURE);
 }
 
 static void runner_send_exit(struct runner *r)
@@ -89,23 +94,23 @@ static void runner_send_exit(struct runner *r)
 		r->report.oom_killed = oom_kills() > r->oom_kills_before;
 	e = report_append(&r->report, &b);
 	if (!e)
-		e = frame_stream_send(r->stream, FRAME_EXIT, b.data, b.len);
+		e = line_exit(r->line, b.data, b.len);
 	buf_deinit(&b);
-	/* A stream that is gone says so through on_close. */
+	/* A line that is lost says so through on_lost. */
 	if (e < 0 && e != -EPIPE)
 		runner_abandon(r, strerror(-e));
 	else
-		runner_set_state(r, RUNNER_GONE);
+		runner_set_state(r, RUNNER_EXITED);
 }
 
-/* False while the stream is full: on_drain comes back here. */
+/* False while the line is full: on_room comes back here. */
 static bool runner_drain_output(struct runner *r, struct output *o)
 {
 	int e;
 
 	do {
-		e = output_pump(o, r->stream);
-	} while (e == OUTPUT_E_FULL && !frame_stream_full(r->stream));
+		e = output_pump(o, r->line);
+	} while (e == OUTPUT_E_FULL && line_room(r->line));
 	if (e == OUTPUT_E_FULL)
 		return false;
 	/* All writers are dead, so an empty pipe stays empty. */
@@ -124,7 +129,7 @@ static void runner_step_stopping(struct runner *r)
 		return;
 	event_del(r->grace);
 	event_del(r->patience);
-	if (output_tell_dropped(&r->out[1], r->stream) < 0)
+	if (output_tell_dropped(&r->out[1], r->line) < 0)
 		log_error("-", "a notice is lost");
 	runner_send_exit(r);
 }
@@ -187,11 +192,11 @@ static void runner_on_output(int fd, short what, void *ctx)
 {
 	struct runner *r = ctx;
 	struct output *o = fd == r->out[0].fd ? &r->out[0] : &r->out[1];
-	int e = output_pump(o, r->stream);
+	int e = output_pump(o, r->line);
 
 	if (e < 0 && e != -EPIPE)
 		log_error("-", "lost output: %s", strerror(-e));
-	if (frame_stream_full(r->stream)) {
+	if (!line_room(r->line)) {
 		output_stop(&r->out[0]);
 		output_stop(&r->out[1]);
 	}
@@ -210,9 +215,8 @@ static void runner_report_started(struct runner *r)
 
 	r->report.started_us = clock_wall_ms() * 1000;
 	n = snprintf(json, sizeof(json), "{\"pid\":%d}", (int)r->pid);
-	if (frame_stream_send(r->stream, FRAME_STARTED, json, (size_t)n) < 0)
-		return;
-	runner_start_output(r);
+	if (!line_started(r->line, json, (size_t)n))
+		runner_start_output(r);
 }
 
 /* The status pipe ended, or tells why exec failed. */
@@ -244,7 +248,7 @@ static void runner_on_notice(void *ctx, const char *text)
 {
 	struct runner *r = ctx;
 
-	if (notice_send(r->stream, text) < 0)
+	if (notice_send(r->line, text) < 0)
 		log_error("-", "a notice is lost: %s", text);
 }
 
@@ -314,18 +318,14 @@ static void runner_launch(struct runner *r, const struct frame *script)
 
 static void runner_signal(struct runner *r, int sig, uint64_t grace_ms)
 {
-	char error[REPORT_ERROR_BYTES];
-
 	if (r->state == RUNNER_RUNNING) {
 		tree_signal(grace_ms ? sig : SIGKILL);
 		/* One that is stopped could not use its grace. */
 		tree_signal(SIGCONT);
 		if (!event_pending(r->grace, EV_TIMEOUT, NULL))
 			runner_set_timer(r->grace, grace_ms);
-	} else if (r->state < RUNNER_RUNNING) {
-		snprintf(error, sizeof(error), "stopped before it started");
-		runner_fail(r, 128 + sig, error);
-	}
+	} else if (r->state < RUNNER_RUNNING)
+		runner_fail(r, 128 + sig, "stopped before it started");
 }
 
 static void runner_on_grace(int fd, short what, void *ctx)
@@ -351,6 +351,9 @@ static void runner_accept_assign(struct runner *r, const struct frame *f)
 	if (assignment_parse(&r->job, f->payload, f->len, error,
 			     sizeof(error)) < 0)
 		runner_fail(r, LAUNCH_EXIT_NOT_STARTED, error);
+	else if (line_keep(r->line, r->job.keep_ms, r->job.execution,
+			   r->job.token) < 0)
+		runner_abandon(r, strerror(ENOMEM));
 }
 
 static void runner_accept_signal(struct runner *r, const struct frame *f)
@@ -368,13 +371,14 @@ static void runner_accept_signal(struct runner *r, const struct frame *f)
 			      (uint64_t)MIN(grace_ms, RUNNER_GRACE_MAX_MS));
 }
 
-static void runner_on_frame(struct frame_stream *s, const struct frame *f,
-			    void *ctx)
+static void runner_on_frame(const struct frame *f, void *ctx)
 {
 	struct runner *r = ctx;
 
 	if (f->type == FRAME_SIGNAL)
 		runner_accept_signal(r, f);
+	else if (f->type == FRAME_DISMISS)
+		runner_leave(r, EXIT_SUCCESS);
 	else if (f->type == FRAME_ASSIGN && r->state == RUNNER_READY)
 		runner_accept_assign(r, f);
 	else if (f->type == FRAME_SCRIPT && r->state == RUNNER_ASSIGNED)
@@ -383,57 +387,52 @@ static void runner_on_frame(struct frame_stream *s, const struct frame *f,
 		runner_abandon(r, "the orchestrator sent a frame out of turn");
 }
 
-static void runner_on_close(struct frame_stream *s, const char *reason,
-			    void *ctx)
-{
-	runner_abandon(ctx, reason);
-}
-
-static void runner_on_drain(struct frame_stream *s, void *ctx)
+static void runner_on_lost(const char *reason, void *ctx)
 {
 	struct runner *r = ctx;
 
-	if (r->state == RUNNER_STOPPING && r->empty)
-		runner_step_stopping(r);
+	/* Without keep_ms that is how an orchestrator says DISMISS. */
+	if (r->state == RUNNER_EXITED)
+		runner_leave(r, EXIT_SUCCESS);
 	else
+		runner_abandon(r, reason);
+}
+
+static void runner_on_room(void *ctx)
+{
+	struct runner *r = ctx;
+
+	if (r->state == RUNNER_ASSIGNED && line_is_away(r->line))
+		runner_fail(r, LAUNCH_EXIT_NOT_STARTED,
+			    "the orchestrator ended before it sent the "
+			    "program");
+	else if (r->state == RUNNER_STOPPING && r->empty)
+		runner_step_stopping(r);
+	else if (r->state == RUNNER_RUNNING && !r->started)
 		runner_start_output(r);
 }
 
-static const struct frame_stream_ops runner_stream_ops = {
+static const struct line_ops runner_line_ops = {
 	.on_frame = runner_on_frame,
-	.on_close = runner_on_close,
-	.on_drain = runner_on_drain,
+	.on_room = runner_on_room,
+	.on_lost = runner_on_lost,
 };
 
-static int runner_init(struct runner *r, int fd)
+static int runner_init(struct runner *r)
 {
 	int e;
 
 	r->base = event_base_new();
-	if (!r->base) {
-		close(fd);
+	if (!r->base)
 		return -ENOMEM;
-	}
-	e = frame_stream_new(&r->stream, r->base, fd, &runner_stream_ops, r);
-	if (e < 0)
-		return e;
 	r->on_child = evsignal_new(r->base, SIGCHLD, runner_on_child, r);
 	r->grace = evtimer_new(r->base, runner_on_grace, r);
 	r->patience = evtimer_new(r->base, runner_on_patience, r);
 	if (!r->on_child || !r->grace || !r->patience ||
 	    event_add(r->on_child, NULL) < 0)
 		return -ENOMEM;
-	return told_init(&r->told, r->base, runner_on_told, r);
-}
-
-static int runner_say_ready(struct runner *r)
-{
-	char json[128];
-	int n = snprintf(json, sizeof(json), "{\"version\":\"%s\",\"pid\":%d}",
-			 CRONIUM_VERSION, (int)getpid());
-
-	runner_set_state(r, RUNNER_READY);
-	return frame_stream_send(r->stream, FRAME_READY, json, (size_t)n);
+	e = told_init(&r->told, r->base, runner_on_told, r);
+	return e ? e : tree_init();
 }
 
 int runner_new(struct runner **out, int fd, const struct runner_config *config)
@@ -451,11 +450,12 @@ int runner_new(struct runner **out, int fd, const struct runner_config *config)
 	r->config = *config;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	e = runner_init(r, fd);
-	if (!e)
-		e = tree_init();
-	if (!e)
-		e = runner_say_ready(r);
+	e = runner_init(r);
+	if (e < 0)
+		close(fd);
+	else
+		e = line_new(&r->line, r->base, fd, config->again,
+			     &runner_line_ops, r);
 	if (e < 0)
 		return e;
 	*out = r;
@@ -492,7 +492,7 @@ void runner_free(struct runner *r)
 	gate_free(r->gate);
 	closep(&r->status_fd);
 	told_deinit(&r->told);
-	frame_stream_close(r->stream);
+	line_free(r->line);
 	assignment_deinit(&r->job);
 	if (r->base)
 		event_base_free(r->base);

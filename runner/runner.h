@@ -1,16 +1,19 @@
 /*
- * One script from assignment to exit, over one control stream.
+ * One script from assignment to exit, over one line (runner/line.h).
  *
- *   CONNECTING ─▶ READY ─▶ ASSIGNED ─▶ RUNNING ─▶ STOPPING ─▶ GONE
- *                   └──────────┴───────────────────▲           ▲
- *        (any state: the control stream is lost) ──────────────┘
+ *   READY ─▶ ASSIGNED ─▶ RUNNING ─▶ STOPPING ─▶ EXITED ─▶ GONE
+ *     └──────────┴──────────────────────▲                  ▲
+ *       (any state: DISMISS, or the line is lost) ─────────┘
  *
- * READY      READY was sent, ASSIGN is awaited
+ * READY      READY was said, ASSIGN is awaited
  * ASSIGNED   SCRIPT is awaited
  * RUNNING    the script's own process lives
  * STOPPING   it has ended or never started: everything is being killed,
- *            reaped and the last of its output sent
- * GONE       EXIT was sent: the orchestrator closes the stream
+ *            reaped and the last of its output said
+ * EXITED     EXIT was said, or waits until the line is open again
+ * GONE       nothing is left behind
+ *
+ * With keep_ms in ASSIGN all of this goes on while the line is away.
  */
 #pragma once
 
@@ -21,11 +24,13 @@
 
 struct payload_key;
 struct runner;
+struct sockaddr_un;
 
 struct runner_config {
 	struct limits limits;
 	const struct payload_key *key; /* NULL: every program is refused */
 	bool in_pod; /* the environment is the pod's, not somebody else's */
+	const struct sockaddr_un *again; /* NULL: a lost stream is the end */
 };
 
 /* Takes fd, a connected stream socket. What config points to must outlive the

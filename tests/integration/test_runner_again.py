@@ -1,0 +1,589 @@
+"""cronium-runner whose orchestrator goes away and comes back."""
+
+import itertools
+import json
+import os
+import pathlib
+import random
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+import frames
+from runner_host import USERS
+from signing import SIGNER
+from test_runner import ALL, ROOT, RUNNER, UNSHARE, alive, work  # noqa: F401
+
+pytestmark = pytest.mark.timeout(120)
+
+KEEP_MS = 20000
+KEPT_MAX = 1 << 20  # runner/kept.h
+EXECUTION = "ex_again"
+TOKEN = "token-of-the-script"
+PARTS = {frames.STDOUT: "stdout", frames.STDERR: "stderr",
+         frames.NOTICE: "notice"}
+unique = itertools.count()
+
+
+class Orchestrator:
+    """All processes of one: they share a socket and what was recorded."""
+
+    def __init__(self, root, *, runner=RUNNER, **how):
+        self.root, self.runner = root, runner
+        self.uid = 1000 if ROOT else -1
+        self.path = root / "control.sock"
+        self.log = {name: bytearray() for name in PARTS.values()}
+        self.order = []
+        self.listener = self.stream = self.end = None
+        self.started = 0
+        self.start(**how)
+
+    def start(self, pid1=False, inherited=False, wrapper=()):
+        command = [*wrapper, self.runner, "--key", SIGNER.key]
+        if pid1:
+            command = UNSHARE + ([] if ROOT else ["-U", "-r"]) + command
+        if inherited:
+            self.stream, theirs = frames.pair()
+            where = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+            fds = [theirs.fileno(), where]
+            command += ["--control", f"fd:{fds[0]}", "--again", f"dir:{where}"]
+            self.process = subprocess.Popen(command, pass_fds=fds)
+            theirs.close()
+            os.close(where)
+        else:
+            self.listen()
+            command += ["--control", str(self.path)]
+            self.process = subprocess.Popen(command)
+            self.accept()
+        self.stream.expect(frames.READY)
+
+    def listen(self):
+        self.path.unlink(missing_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.settimeout(20)
+        self.listener.bind(str(self.path))
+        self.path.chmod(0o666)
+        self.listener.listen(1)
+
+    def accept(self):
+        sock, _ = self.listener.accept()
+        self.stream = frames.Stream(sock)
+        self.die_listening()
+
+    def die_listening(self):
+        if self.listener:
+            self.listener.close()
+            self.listener = None
+        self.path.unlink(missing_ok=True)
+
+    def assign(self, work, script, keep_ms=KEEP_MS, send_script=True, **more):
+        script = script.encode()
+        uid = self.uid
+        if uid >= 0 and os.path.isdir(work):
+            os.chown(work, uid, uid)
+        self.stream.send(frames.ASSIGN, {
+            "execution": EXECUTION, "job": "job_1", "argv": ["bash", "main"],
+            "script_name": "main", "script_bytes": len(script),
+            "env": {"CRONIUM_EXECUTION_TOKEN": TOKEN},
+            "signature": SIGNER.sign(script), "work_dir": str(work),
+            "uid": uid, "gid": uid, "grace_ms": 200, "permissions": ALL,
+            "keep_ms": keep_ms, **more})
+        if send_script:
+            self.stream.send(frames.SCRIPT, script)
+
+    def taken(self):
+        return {name: len(log) for name, log in self.log.items()}
+
+    def take(self):
+        self.stream.send(frames.TAKEN, self.taken())
+
+    def die(self):
+        self.stream.close()
+
+    def knock(self):
+        """The runner connects again and says who it is."""
+        self.listen()
+        self.accept()
+        return self.stream.expect(frames.READY)
+
+    def resume(self, execution=EXECUTION, taken=None):
+        self.stream.send(frames.RESUME, {
+            "execution": execution, "epoch": 7,
+            "taken": self.taken() if taken is None else taken})
+
+    def come_back(self, **how):
+        ready = self.knock()
+        assert ready["resumed"] is True
+        assert ready["execution"] == EXECUTION
+        assert ready["token"] == TOKEN
+        self.resume(**how)
+
+    def read(self):
+        """One frame, recorded; its type."""
+        kind, payload = self.stream.next()
+        if kind in PARTS:
+            self.log[PARTS[kind]] += payload
+            self.order.append((kind, payload))
+        elif kind == frames.STARTED:
+            self.started += 1
+        elif kind == frames.EXIT:
+            self.end = json.loads(payload)
+        else:
+            raise AssertionError(f"{kind} came: {payload[:200]!r}")
+        return kind
+
+    def read_until(self, marker):
+        while marker not in self.log["stdout"]:
+            self.read()
+
+    def read_exit(self, take=True):
+        while self.read() != frames.EXIT:
+            if take:
+                self.take()
+        return self.end
+
+    def dismiss(self):
+        self.stream.send(frames.DISMISS)
+        return self.process.wait(10)
+
+    def kill(self):
+        self.die_listening()
+        if self.stream:
+            self.stream.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def make(tmp_path):
+    made = []
+
+    def start(**how):
+        root = tmp_path / f"control-{next(unique)}"
+        root.mkdir()
+        made.append(Orchestrator(root, **how))
+        return made[-1]
+
+    yield start
+    for orchestrator in made:
+        orchestrator.kill()
+
+
+@pytest.fixture(params=["path", "inherited", "pid1"])
+def lost(request, make):
+    return make(pid1=request.param == "pid1",
+                inherited=request.param != "path")
+
+
+COUNT = """
+i=0
+while (( i < {n} )); do
+  echo "out $i"
+  echo "err $i" >&2
+  (( i += 1 ))
+done
+exit 5
+"""
+
+
+def lines(word, n):
+    return "".join(f"{word} {i}\n" for i in range(n)).encode()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_log_is_the_same_whenever_the_stream_is_cut(lost, work, seed):
+    rng = random.Random(seed)
+    n, cuts = 30000, 0
+    lost.assign(work, COUNT.format(n=n))
+    while lost.end is None:
+        for _ in range(rng.randrange(60)):
+            if lost.read() == frames.EXIT:
+                break
+            if rng.random() < 0.3:
+                lost.take()
+        if lost.end is None and cuts < 40:
+            # What was sent but not read is lost, and so may a TAKEN be.
+            cuts += 1
+            lost.die()
+            lost.come_back()
+        else:
+            lost.take()
+    assert bytes(lost.log["stdout"]) == lines("out", n)
+    assert bytes(lost.log["stderr"]) == lines("err", n)
+    assert lost.end["exit_code"] == 5
+    assert cuts >= 10
+    assert lost.dismiss() == 0
+
+
+def test_the_order_of_both_outputs_stays(lost, work):
+    lost.assign(work, "echo a; sleep .05; echo b >&2; sleep .05; echo c;"
+                      "sleep .05; echo d >&2")
+    assert lost.read_exit(take=False)["exit_code"] == 0
+    first = lost.order
+    assert [text for _, text in first] == [b"a\n", b"b\n", b"c\n", b"d\n"]
+    lost.die()
+    lost.order, lost.log = [], {n: bytearray() for n in PARTS.values()}
+    lost.come_back()
+    lost.read_exit(take=False)
+    assert lost.order == first
+    lost.die()
+    # Taken in another order: only what is missing comes.
+    lost.order = []
+    lost.come_back(taken={"stdout": 1, "stderr": 4})
+    lost.read_exit(take=False)
+    assert lost.order == [(frames.STDOUT, b"\n"), (frames.STDOUT, b"c\n")]
+    assert lost.dismiss() == 0
+
+
+def test_cut_before_it_started(lost, work):
+    lost.assign(work, "echo hello; exit 3")
+    lost.die()
+    lost.come_back()
+    assert lost.read() == frames.STARTED
+    assert lost.read_exit()["exit_code"] == 3
+    assert lost.log["stdout"] == b"hello\n"
+    assert lost.dismiss() == 0
+
+
+def test_cut_between_assignment_and_script(lost, work):
+    lost.assign(work, "echo never", send_script=False)
+    lost.die()
+    lost.come_back()
+    end = lost.read_exit()
+    assert end["exit_code"] == 126
+    assert "before it sent the program" in end["error"]
+    assert lost.started == 0
+    assert lost.dismiss() == 0
+
+
+def test_cut_after_exit_and_again(lost, work):
+    lost.assign(work, "echo bye; exit 9")
+    assert lost.read_exit()["exit_code"] == 9
+    for _ in range(3):
+        lost.die()
+        lost.started, lost.end = 0, None
+        lost.come_back()
+        assert lost.read_exit()["exit_code"] == 9
+        assert lost.started == 1
+    assert lost.log["stdout"] == b"bye\n"
+    assert lost.dismiss() == 0
+
+
+def test_it_ends_while_nobody_is_there(lost, work, tmp_path):
+    done = work / "done"
+    lost.assign(work, f"echo one; read -t .3 <> <(:); echo two; touch {done};"
+                      "exit 4")
+    lost.read_until(b"one\n")
+    lost.die()
+    wait_for(done.exists)
+    lost.come_back()
+    assert lost.read_exit()["exit_code"] == 4
+    assert lost.log["stdout"] == b"one\ntwo\n"
+    assert lost.dismiss() == 0
+
+
+def wait_for(true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_nobody_comes_back(lost, work):
+    marker = f"marker-again-{os.getpid()}-{next(unique)}"
+    lost.assign(work, f"(exec -a {marker} sleep 1000) & echo up; wait",
+                keep_ms=1500)
+    lost.read_until(b"up\n")
+    wait_for(lambda: alive(marker))
+    before = time.monotonic()
+    lost.die()
+    assert lost.process.wait(10) != 0
+    assert 1.4 < time.monotonic() - before < 3.5
+    wait_for(lambda: not alive(marker), 2)
+
+
+def test_coming_back_late_does_not_shorten_the_next_time(make, work):
+    lost = make()
+    lost.assign(work, "echo up; sleep 1000", keep_ms=2000)
+    lost.read_until(b"up\n")
+    for _ in range(3):
+        lost.die()
+        time.sleep(1.2)  # of what is measured
+        lost.come_back()
+        assert lost.read() == frames.STARTED
+    lost.stream.send(frames.SIGNAL, {"signal": 9, "grace_ms": 0})
+    assert lost.read_exit()["signal"] == 9
+    assert lost.dismiss() == 0
+
+
+def test_nobody_comes_back_after_exit(make, work):
+    lost = make()
+    lost.assign(work, "echo bye", keep_ms=1000)
+    lost.read_exit()
+    before = time.monotonic()
+    lost.die()
+    lost.process.wait(10)
+    assert 0.9 < time.monotonic() - before < 3
+
+
+def test_without_keep_ms_the_stream_is_all(lost, work):
+    marker = f"marker-once-{os.getpid()}-{next(unique)}"
+    lost.assign(work, f"echo up; exec -a {marker} sleep 1000", keep_ms=0)
+    lost.read_until(b"up\n")
+    wait_for(lambda: alive(marker))
+    lost.die()
+    assert lost.process.wait(10) != 0
+    wait_for(lambda: not alive(marker), 2)
+
+
+def test_a_lost_stream_is_the_end_before_the_assignment(lost):
+    lost.die()
+    assert lost.process.wait(10) == 1
+
+
+@pytest.mark.parametrize("wrong", [
+    (frames.RESUME, {"execution": "ex_other", "taken": {}}),
+    (frames.RESUME, {"execution": EXECUTION}),
+    (frames.RESUME, {"execution": EXECUTION, "taken": {"stdout": -1}}),
+    (frames.RESUME, {"execution": EXECUTION, "taken": {"stdout": "1"}}),
+    (frames.RESUME, b"[]"),
+    (frames.TAKEN, {"stdout": 0}),
+    (frames.SIGNAL, {"signal": 9, "grace_ms": 0}),
+    (frames.ASSIGN, {}),
+])
+def test_who_does_not_resume_it_is_left_again(make, work, wrong):
+    lost = make()
+    lost.assign(work, "echo one; sleep .2; echo two")
+    lost.read_until(b"one\n")
+    lost.die()
+    lost.knock()
+    lost.stream.send(*wrong)
+    with pytest.raises((EOFError, ConnectionError)):
+        lost.stream.next()
+    lost.die()
+    lost.come_back()
+    assert lost.read_exit()["exit_code"] == 0
+    assert lost.log["stdout"] == b"one\ntwo\n"
+    assert lost.dismiss() == 0
+
+
+def test_who_says_nothing_does_not_hold_it_up(make, work):
+    lost = make()
+    lost.assign(work, "echo up; sleep 1000", keep_ms=1500)
+    lost.read_until(b"up\n")
+    before = time.monotonic()
+    lost.die()
+    lost.knock()
+    lost.process.wait(10)
+    assert 1.4 < time.monotonic() - before < 4
+
+
+def test_dismissed_while_it_runs(lost, work):
+    marker = f"marker-dismissed-{os.getpid()}-{next(unique)}"
+    lost.assign(work, f"echo up; exec -a {marker} sleep 1000")
+    lost.read_until(b"up\n")
+    wait_for(lambda: alive(marker))
+    lost.die()
+    lost.knock()
+    assert lost.dismiss() == 0
+    wait_for(lambda: not alive(marker), 2)
+
+
+def test_a_signal_goes_on_counting(lost, work):
+    lost.assign(work, "trap 'echo told' TERM; echo up;"
+                      "while true; do sleep .05; done")
+    lost.read_until(b"up\n")
+    lost.stream.send(frames.SIGNAL, {"signal": 15, "grace_ms": 1000})
+    lost.read_until(b"told\n")
+    lost.die()
+    time.sleep(1.5)  # the grace, while nobody is there
+    lost.come_back()
+    assert lost.read_exit()["signal"] == 9
+    assert lost.dismiss() == 0
+
+
+def test_positions_that_cannot_be(make, work):
+    lost = make()
+    lost.assign(work, "echo one; echo two; exit 2")
+    lost.read_exit()
+    lost.die()
+    lost.order = []
+    # All was TAKEN, and is asked for again: it says what is gone.
+    lost.come_back(taken={"stdout": 4})
+    assert lost.read_exit(take=False)["exit_code"] == 2
+    (kind, text), = lost.order
+    assert kind == frames.NOTICE
+    assert text.startswith(b"4 bytes of the log are missing")
+    lost.die()
+    # More than there ever was: nothing is left to be said.
+    lost.order = []
+    lost.come_back(taken={"stdout": 1 << 40, "stderr": 5, "notice": 1 << 40})
+    assert lost.read_exit(take=False)["exit_code"] == 2
+    assert lost.order == []
+    assert lost.dismiss() == 0
+
+
+def written(path):
+    return int(path.read_text() or 0) if path.exists() else 0
+
+
+ENDLESS = """
+printf -v block '%*s' 8191 ''
+n=0
+while true; do
+  echo "$block"
+  (( n += 8192 ))
+  echo $n > {progress}
+done
+"""
+
+
+def stands(value, seconds=1.0):
+    """What value() is, once it has not changed for so long."""
+    last, since = value(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        time.sleep(0.05)
+        now = value()
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
+
+
+def memory_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        for line in f:
+            if line.startswith("VmRSS"):
+                return int(line.split()[1])
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "away"])
+def test_what_nobody_takes_holds_the_script_up(make, work, there):
+    lost = make()
+    before = memory_kb(lost.process.pid)
+    progress = work / "progress"
+    lost.assign(work, ENDLESS.format(progress=progress))
+    lost.read_until(b"\n")
+    if not there:
+        lost.die()
+    pipe = 1 << 20  # launch.h; less without root
+    bound = KEPT_MAX + pipe + (1 << 16)
+    if there:
+        while select.select([lost.stream.sock], [], [], 1)[0] or \
+                lost.stream.pending:
+            lost.read()
+        assert len(lost.log["stdout"]) <= KEPT_MAX
+        assert len(lost.log["stdout"]) > KEPT_MAX * 9 // 10
+    stuck = stands(lambda: written(progress))
+    assert KEPT_MAX * 9 // 10 < stuck <= bound
+    assert memory_kb(lost.process.pid) - before < 8 * 1024
+    if there:
+        lost.take()
+    else:
+        lost.come_back()
+    while written(progress) < 3 * bound:
+        lost.read()
+        lost.take()
+    lost.stream.send(frames.SIGNAL, {"signal": 9, "grace_ms": 0})
+    lost.read_exit()
+    out = bytes(lost.log["stdout"])
+    assert out.strip(b" \n") == b"" and len(out) >= 3 * bound - pipe
+    assert all(len(line) == 8191 for line in out.split(b"\n")[:-1])
+    assert lost.dismiss() == 0
+
+
+def test_notices_are_kept(make, work):
+    lost = make()
+    lost.assign(work, "echo abcdefgh >&2; echo ijk >&2; echo end",
+                max_stderr_bytes=4)
+    lost.read_exit(take=False)
+    notices = bytes(lost.log["notice"])
+    assert b"stderr is over 4 bytes" in notices
+    assert b"bytes of stderr were dropped" in notices
+    half = len(notices) // 2
+    lost.die()
+    lost.log["notice"] = lost.log["notice"][:half]
+    lost.come_back()
+    lost.read_exit()
+    assert bytes(lost.log["notice"]) == notices
+    assert lost.log["stderr"] == b"abcd\n"
+    assert lost.dismiss() == 0
+
+
+def test_the_script_has_no_descriptor_of_it(make, work):
+    lost = make(inherited=True)
+    lost.assign(work, "ls -l /proc/self/fd; ls /proc/$PPID/fd || echo shut")
+    lost.read_exit()
+    assert b"control" not in lost.log["stdout"]
+    assert b"shut" in lost.log["stdout"] or not ROOT
+    assert lost.dismiss() == 0
+
+
+@pytest.fixture(params=USERS, ids=lambda u: f"uid{u}" if u else "self")
+def sandboxed(request):
+    """In bwrap as an orchestrator calls it, whose directory is not there."""
+    user = request.param
+    top = pathlib.Path(tempfile.mkdtemp(prefix="cronium-again-"))
+    root = top / "control"
+    root.mkdir()
+    for path in (top, root):
+        path.chmod(0o755)
+    if user:
+        os.chown(root, user, user)
+    wrapper = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
+               "--new-session", "--as-pid-1", "--cap-drop", "ALL"]
+    if ROOT and not user:
+        for cap in ("SETUID", "SETGID", "KILL"):
+            wrapper += ["--cap-add", f"CAP_{cap}"]
+    else:
+        wrapper += ["--unshare-user"]
+    runner = shutil.copy(RUNNER, top)
+    wrapper += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev",
+                "--tmpfs", "/tmp", "--ro-bind", runner, "/tmp/runner",
+                "--perms", "1777", "--tmpfs", "/tmp/again-work"]
+    if user:
+        wrapper = ["setpriv", f"--reuid={user}", f"--regid={user}",
+                   "--clear-groups", *wrapper]
+    started = Orchestrator(root, inherited=True, wrapper=wrapper,
+                           runner="/tmp/runner")
+    started.uid = 1000 if ROOT and not user else -1
+    yield started
+    started.kill()
+    shutil.rmtree(top)
+
+
+def test_in_a_sandbox(sandboxed):
+    lost = sandboxed
+    lost.assign("/tmp/again-work", """
+id -u; echo up
+ls -l /proc/1/fd 2>/dev/null
+test -e /proc/1/fd/3/control.sock && echo leak
+ls -l /proc/self/fd | grep -q /control && echo leak
+read -t .3 <> <(:)
+echo end; exit 6
+""")
+    lost.read_until(b"up\n")
+    for _ in range(3):
+        lost.die()
+        lost.come_back()
+        lost.read()
+    assert lost.read_exit()["exit_code"] == 6
+    uid = b"1000" if lost.uid == 1000 else str(os.stat(lost.root).st_uid).encode()
+    assert lost.log["stdout"] == uid + b"\nup\nend\n"
+    assert lost.dismiss() == 0
+
+
+@pytest.mark.parametrize("where", ["dir:999", "dir:x", "dir:"])
+def test_a_descriptor_that_is_none(where):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        done = subprocess.run(
+            [RUNNER, "--control", f"fd:{theirs.fileno()}", "--again", where],
+            pass_fds=[theirs.fileno()], capture_output=True, timeout=20)
+    assert done.returncode == 1
+    assert f"--again {where}" in done.stderr.decode()
