@@ -61,6 +61,12 @@ API_HANDLER(api_tool_check);
 API_HANDLER(api_tool_try);
 API_HANDLER(api_tool_execute);
 
+/* api_capabilities.c */
+API_HANDLER(api_capability_list);
+API_HANDLER(api_capability_get);
+API_HANDLER(api_capability_exec);
+API_HANDLER(api_job_undo);
+
 /* api_agents.c */
 API_HANDLER(api_agent_claims);
 API_HANDLER(api_agent_heartbeat);

@@ -6,58 +6,16 @@
 
 #include "backend/api.h"
 #include "backend/api_handlers.h"
+#include "backend/api_submit.h"
 #include "backend/intake.h"
 #include "backend/job_change.h"
 #include "backend/job_json.h"
 #include "backend/job_submission.h"
-#include "backend/job_submit.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
 
 /* --- POST /v1/jobs ------------------------------------------------------- */
-
-static void on_submitted(struct backend *b, struct api_call *call, int r,
-			 const struct store_result *result)
-{
-	if (r == 0 && !result->repeated)
-		job_changed(b, &result->job);
-	if (!call)
-		return;
-	if (r == STORE_E_HOST)
-		api_problem(call, 400, "invalid_spec", "%s", result->message);
-	else if (r)
-		api_store_problem(call, r, result, "job");
-	else
-		api_reply_json(call, 201, job_json(&result->job));
-}
-
-/* Keys of different callers do not clash. */
-static bool submit_key(struct api_call *call, char *out, size_t size,
-		       const char **key)
-{
-	if (!api_idempotency_key(call, key))
-		return false;
-	if (*key) {
-		snprintf(out, size, "%s %s", call->caller.who, *key);
-		*key = out;
-	}
-	return true;
-}
-
-static void submit(struct api_call *call, const struct job_submission *s)
-{
-	char key[API_IDEMPOTENCY_KEY_MAX_BYTES + 80];
-	struct job_submit_options options = {
-		.trace_id = call->trace_id,
-		.audit = api_audit(call, "job.submit", NULL),
-	};
-	struct store_done done;
-
-	if (submit_key(call, key, sizeof(key), &options.idempotency_key) &&
-	    api_done_always(call, on_submitted, &done))
-		api_start(call, job_submit(call->b, s, &options, done));
-}
 
 static bool is_frames(const struct api_call *call)
 {
@@ -77,7 +35,7 @@ static void on_submission(void *ctx, int r, const struct job_submission *s,
 	struct api_call *call = ctx;
 
 	if (r == 0)
-		submit(call, s);
+		api_submit(call, s, "job.submit", NULL);
 	else if (r < 0)
 		api_start(call, r);
 	else

@@ -37,6 +37,12 @@ const struct http_route api_routes[] = {
 	{ HTTP_GET, "/v1/tools/{tool}", api_tool_get, API_ADMIN },
 	{ HTTP_POST, "/v1/tools/{tool}/{action}", api_tool_try, API_ADMIN },
 
+	{ HTTP_GET, "/v1/capabilities", api_capability_list, API_ADMIN },
+	{ HTTP_GET, "/v1/capabilities/{name}", api_capability_get, API_ADMIN },
+	{ HTTP_POST, "/v1/capabilities/{name}", api_capability_exec,
+	  API_ADMIN },
+	{ HTTP_POST, "/v1/jobs/{id}/undo", api_job_undo, API_ADMIN },
+
 	{ HTTP_GET, "/v1/audit", api_audit_list, API_ADMIN },
 	{ HTTP_GET, "/v1/api-keys", api_key_list, API_ADMIN },
 	{ HTTP_POST, "/v1/api-keys", api_key_create, API_ADMIN },

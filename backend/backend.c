@@ -8,6 +8,7 @@
 
 #include "backend/api.h"
 #include "backend/auth.h"
+#include "backend/capabilities.h"
 #include "backend/change_hub.h"
 #include "backend/data_dir.h"
 #include "backend/follow.h"
@@ -138,13 +139,15 @@ int backend_open(struct backend *b, const struct backend_config *config,
 		snprintf(err, err_size, "cannot start: %s", strerror(-r));
 		return r;
 	}
-	return tools_new(&b->tools, b, err, err_size);
+	r = capabilities_new(&b->capabilities, err, err_size);
+	return r ? r : tools_new(&b->tools, b, err, err_size);
 }
 
 void backend_close(struct backend *b)
 {
 	http_server_free(b->server);
 	tools_free(b->tools);
+	capabilities_free(b->capabilities);
 	intake_free(b->intake);
 	retries_free(b->retries);
 	queue_free(b->queue);

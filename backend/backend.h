@@ -27,6 +27,7 @@ struct auth;
 struct change_hub;
 struct data_dir;
 struct event;
+struct capabilities;
 struct event_base;
 struct follow;
 struct http_server;
@@ -77,7 +78,8 @@ struct backend {
 	struct intake *intake;      /* reads what is submitted */
 	struct streams *streams;    /* who reads and writes which stream */
 	struct tools *tools;        /* tool actions */
-	struct metrics *metrics;    /* counters */
+	struct capabilities *capabilities; /* jobs without a script */
+	struct metrics *metrics;           /* counters */
 	struct event *on_term, *on_int, *on_hup, *drain_timer;
 	bool draining, failed;
 	unsigned int flushes;

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Writes files as C tables: embed.py OUTPUT tools|migrations FILE…"""
+"""Writes files as C tables: embed.py OUTPUT KIND FILE…
+
+KIND is the name of a function below."""
 
 import os
 import sys
@@ -26,18 +28,28 @@ def table(declaration, entries):
     return f"const {declaration} = {{\n" + "\n".join(entries) + "\n\t{ 0 },\n};\n"
 
 
-def tools(files):
-    """The built-in tools."""
-    yield '#include "backend/tool_file.h"\n'
+def named(header, struct, files):
+    """The files by their names."""
+    yield f'#include "backend/{header}.h"\n'
     yield from arrays(files)
     yield table(
-        "struct tool_builtin tool_builtins[]",
+        f"struct {struct} {struct}s[]",
         (
             f'\t{{ "{os.path.basename(path)}", (const char *)file_{number},'
             f" sizeof(file_{number}) - 1 }},"
             for number, path in enumerate(files)
         ),
     )
+
+
+def tools(files):
+    """The built-in tools."""
+    return named("tool_file", "tool_builtin", files)
+
+
+def capabilities(files):
+    """The capabilities, and the parts of their programs."""
+    return named("capability", "capability_file", files)
 
 
 def migrations(files):
@@ -56,9 +68,10 @@ def migrations(files):
 
 
 def main():
+    kinds = {f.__name__: f for f in (tools, capabilities, migrations)}
     output, kind, files = sys.argv[1], sys.argv[2], sorted(sys.argv[3:])
     with open(output, "w") as f:
-        f.write("\n".join({"tools": tools, "migrations": migrations}[kind](files)))
+        f.write("\n".join(kinds[kind](files)))
 
 
 main()

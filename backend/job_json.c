@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "backend/job_spec.h"
 #include "backend/store.h"
 #include "common/json.h"
 
@@ -75,6 +76,19 @@ static int set_result(json_t *o, const struct store_job *job)
 	       json_object_set_new(o, "labels", labels_json(job));
 }
 
+/* Where the specification was read, which lists do not. */
+static int set_capability(json_t *o, const struct store_job *job)
+{
+	_cleanup_json_ json_t *spec = NULL;
+
+	if (!job->spec.data)
+		return 0;
+	spec = json_loadb(job->spec.data, job->spec.len, 0, NULL);
+	return json_object_set_new(
+		o, JOB_SPEC_CAPABILITY,
+		string_or_null(json_get_str(spec, JOB_SPEC_CAPABILITY, NULL)));
+}
+
 json_t *job_json(const struct store_job *job)
 {
 	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", job->id,
@@ -84,7 +98,8 @@ json_t *job_json(const struct store_job *job)
 			      (json_int_t)job->started_ms, "ended_ms",
 			      (json_int_t)job->ended_ms);
 
-	if (o && (set_state(o, job) || set_result(o, job))) {
+	if (o && (set_state(o, job) || set_result(o, job) ||
+		  set_capability(o, job))) {
 		json_decref(o);
 		return NULL;
 	}

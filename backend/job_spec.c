@@ -71,6 +71,15 @@ static const struct job_spec_member job_spec_members[] = {
 	  .check = job_spec_check_bool,
 	  .initial = "false" },
 	{ .name = "dry_run", .check = job_spec_check_bool, .initial = "false" },
+	{ .name = JOB_SPEC_CAPABILITY,
+	  .check = job_spec_check_own,
+	  .initial = "null" },
+	{ .name = JOB_SPEC_SHARES,
+	  .check = job_spec_check_own,
+	  .initial = "\"none\"" },
+	{ .name = JOB_SPEC_PROCESSES,
+	  .check = job_spec_check_own,
+	  .initial = "false" },
 };
 
 static const struct job_spec_member *spec_member_find(const char *name)

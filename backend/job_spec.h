@@ -24,6 +24,13 @@
 #define JOB_SPEC_TIMEOUT_MAX_MS (30LL * 24 * 3600 * 1000)
 #define JOB_SPEC_VIOLATIONS_MAX VIOLATIONS_MAX
 
+/* Members that the server alone sets, of jobs that are a capability's
+ * (capability_job.h): its name, what of the machine it is shown ("none",
+ * "listed", "all"), and whether it sees the machine's processes. */
+#define JOB_SPEC_CAPABILITY "capability"
+#define JOB_SPEC_SHARES "shares"
+#define JOB_SPEC_PROCESSES "processes"
+
 enum {
 	JOB_SPEC_E_INVALID = 1, /* violations says why */
 };

@@ -272,6 +272,21 @@ void job_spec_check_job(struct violations *c, const struct job_spec_member *m,
 			       "\"job_01J…\"");
 }
 
+/* A member that the server sets: in a normal form it may be as it is at
+ * first. */
+void job_spec_check_own(struct violations *c, const struct job_spec_member *m,
+			const json_t *v)
+{
+	_cleanup_json_ json_t *initial = json_loads(m->initial, JSON_DECODE_ANY,
+						    NULL);
+
+	if (initial && json_equal(initial, v))
+		return;
+	violations_add(c, m->name,
+		       "is set by the server: POST /v1/capabilities/NAME runs "
+		       "a capability");
+}
+
 bool job_spec_script_name_valid(const char *name)
 {
 	size_t len = strlen(name);

@@ -32,6 +32,7 @@ job_spec_check_fn job_spec_check_patterns;
 job_spec_check_fn job_spec_check_agent;
 job_spec_check_fn job_spec_check_host;
 job_spec_check_fn job_spec_check_job;
+job_spec_check_fn job_spec_check_own;
 
 /*
  * What follows from several members: names, runtime, executor. in is what was

@@ -27,6 +27,12 @@ void tool_answer(struct api_call *call, const struct tool_reply *reply)
 void tool_answer_violations(struct api_call *call, const char *target,
 			    const struct tool_violations *v)
 {
+	tool_answer_invalid(call, "invalid_params", target, v);
+}
+
+void tool_answer_invalid(struct api_call *call, const char *code,
+			 const char *target, const struct tool_violations *v)
+{
 	_cleanup_json_ json_t *members = json_pack("{s:O?}", "violations",
 						   v->list);
 	_cleanup_(buf_deinit) struct buf text = { 0 };
@@ -36,8 +42,8 @@ void tool_answer_violations(struct api_call *call, const char *target,
 		api_start(call, -ENOMEM);
 		return;
 	}
-	tool_reply_problem(&reply, 422, "invalid_params", call->trace_id,
-			   members, "%s cannot be called so: %s", target,
+	tool_reply_problem(&reply, 422, code, call->trace_id, members,
+			   "%s cannot be called so: %s", target,
 			   (char *)text.data);
 	tool_answer(call, &reply);
 	tool_reply_deinit(&reply);
