@@ -44,6 +44,7 @@ struct wal_config {
 	uint64_t segment_bytes; /* 0: WAL_SEGMENT_BYTES, and so on */
 	uint64_t keep_bytes;
 	uint64_t keep_days;
+	uint64_t retry_ms;
 	/* Each damage that is found at the opening, after the log line; may be
 	 * NULL. From inside wal_open(). */
 	void (*on_damage)(const struct wal_damage *d, void *ctx);
@@ -66,7 +67,8 @@ void wal_close(struct wal *w);
 /*
  * Appends a record; data is borrowed and may be NULL, as may job and
  * execution. Its number, or negative errno: -ENOBUFS while the backlog is full
- * (wal_problem() says why), -EMSGSIZE, -EINVAL, -ENOMEM.
+ * (wal_problem() says why), -EMSGSIZE, -ENOMEM. When a disk failed and a segment
+ * is written once more, numbers grow by one.
  */
 int64_t wal_append(struct wal *w, enum wal_type type, const char *job,
 		   const char *execution, const json_t *data) MUST_CHECK;

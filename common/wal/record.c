@@ -14,6 +14,7 @@
 #define RECORD_CRC ",\"crc32c\":\""
 #define RECORD_CRC_BYTES (sizeof(RECORD_CRC) - 1)
 #define RECORD_CRC_DIGITS 8
+#define RECORD_SEQ_DIGITS_MAX 19
 #define RECORD_LOAD_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
 /* ,"crc32c":"1a2b3c4d"} */
 #define RECORD_SUFFIX_BYTES (RECORD_CRC_BYTES + RECORD_CRC_DIGITS + 2)
@@ -119,7 +120,9 @@ int wal_record_encode(struct buf *out, const struct wal_record *record,
 	size_t from = out->len;
 	int r = record_append(out, from, record, crc);
 
-	if (!r && out->len - from > WAL_RECORD_MAX_BYTES)
+	/* With another number it must fit, too. */
+	if (!r &&
+	    out->len - from + RECORD_SEQ_DIGITS_MAX > WAL_RECORD_MAX_BYTES)
 		r = -EMSGSIZE;
 	if (r)
 		out->len = from;

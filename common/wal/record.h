@@ -69,8 +69,8 @@ struct wal_record {
 };
 
 /* Appends the line. data may be NULL. 0, -EMSGSIZE where it is over
- * WAL_RECORD_MAX_BYTES, -EINVAL where a string is not UTF-8, or -ENOMEM; then
- * nothing was appended. crc: of the line; may be NULL. */
+ * WAL_RECORD_MAX_BYTES (less 19, for another number), or -ENOMEM; then nothing
+ * was appended. crc: of the line; may be NULL. */
 int wal_record_encode(struct buf *out, const struct wal_record *record,
 		      uint32_t *crc) MUST_CHECK;
 /* The same record with another number: line as encode has written it, with or
