@@ -279,7 +279,10 @@ static void api_store_failure(struct api_call *call, int r,
 			    why);
 	else
 		api_problem(call, 503, "store_failed",
-			    "nothing was stored: %s; try again", why);
+			    r == -EIO && call->caller.kind == AUTH_ADMIN
+				    ? "the store failed: %s"
+				    : "nothing was stored: %s; try again",
+			    why);
 }
 
 void api_store_problem(struct api_call *call, int r,

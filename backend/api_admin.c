@@ -256,9 +256,13 @@ static void on_ready(int r, const struct store_result *result, void *ctx)
 API_HANDLER(api_readyz)
 {
 	struct api_call *call = ctx;
+	struct store_stats store;
 
+	store_get_stats(call->b->store, &store);
 	if (call->b->draining)
 		api_problem(call, 503, "stopping", "the backend is stopping");
+	else if (store.failed)
+		api_problem(call, 503, "store_failed", "%s", store.failed);
 	else
 		api_start(call, store_job_count(call->b->store,
 						api_done(call, on_ready)));

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "backend/store.h"
+#include "common/clock.h"
 #include "common/macro.h"
 
 #define DB_MESSAGE_MAX_BYTES 512
@@ -93,9 +94,11 @@ struct db {
 	void *connection; /* the driver's */
 	const char *name; /* for people: of the database, without secrets */
 	const struct vault *vault;
-	/* Set by the driver: the disk failed to keep what it was given. Until
-	 * a fresh start nothing is acknowledged any more. */
-	bool failed;
+	/* Set by the driver, to the reason: what is stored cannot be trusted
+	 * any more. Until a fresh start nothing is acknowledged. */
+	const char *failed;
+	/* What the database's clock is ahead of ours; 0 where it is ours. */
+	int64_t clock_offset_ms;
 	char message[DB_MESSAGE_MAX_BYTES];
 };
 
@@ -107,6 +110,13 @@ void db_close(struct db *db);
 static inline const char *db_text(const struct db *db, const struct db_sql *sql)
 {
 	return sql->text[db->driver->dialect];
+}
+
+/* For leases and waits, in ms since the Unix epoch: the clock of all who use
+ * this database. */
+static inline int64_t db_now_ms(const struct db *db)
+{
+	return clock_steady_ms() + db->clock_offset_ms;
 }
 
 /* ---------------------------------------------------------- transactions */

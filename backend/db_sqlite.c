@@ -10,6 +10,9 @@
 #include "backend/migrate.h"
 #include "common/buf.h"
 
+#define SQLITE_DAMAGED                                            \
+	"the database is damaged; stop the backend and mend it: " \
+	"docs/mending.md"
 #define SQLITE_BUSY_TIMEOUT_MS 10000 /* somebody looks with sqlite3(1) */
 
 /* ----------------------------------------------------------------- errors */
@@ -57,8 +60,7 @@ static const char *sqlite_advice(int r, int code)
 		break;
 	}
 	if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
-		return "the database is damaged; stop the backend and restore "
-		       "the file from a backup";
+		return SQLITE_DAMAGED;
 	if ((code & 0xff) == SQLITE_IOERR)
 		return "the disk fails: see the system's log";
 	return "the database refused the operation";
@@ -69,6 +71,9 @@ int sqlite_error(struct db *db, int code)
 	sqlite3 *handle = sqlite_of(db) ? sqlite_of(db)->handle : NULL;
 	int r = sqlite_errno(handle, code);
 
+	/* Who goes on writing to it damages more. */
+	if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
+		db->failed = SQLITE_DAMAGED;
 	snprintf(db->message, sizeof(db->message), "%s: %s (SQLite: %s)",
 		 db->name, sqlite_advice(r, code),
 		 handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
@@ -184,7 +189,8 @@ static int sqlite_commit(struct db *db)
 
 	if (r < 0 &&
 	    (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC))
-		db->failed = true;
+		db->failed = "the disk failed to store what it was given; "
+			     "restart the backend once the disk is mended";
 	return r;
 }
 

@@ -265,7 +265,8 @@ static void on_expired(int r, const struct store_result *result, void *ctx)
 	if (result->jobs.n == STORE_LIST_MAX)
 		queue_arm_expire(q, 0);
 	else if (result->jobs.next_ms)
-		queue_arm_expire(q, result->jobs.next_ms - clock_wall_ms());
+		queue_arm_expire(q, result->jobs.next_ms -
+					    store_now_ms(q->b->store));
 }
 
 static void on_expire(evutil_socket_t fd, short what, void *ctx)
@@ -275,7 +276,7 @@ static void on_expire(evutil_socket_t fd, short what, void *ctx)
 
 	if (q->expiring)
 		return;
-	if (store_queue_expire(q->b->store, clock_wall_ms(), done))
+	if (store_queue_expire(q->b->store, store_now_ms(q->b->store), done))
 		queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
 	else
 		q->expiring = true;

@@ -14,7 +14,7 @@
 struct retries {
 	struct backend *b;
 	struct event *timer;
-	int64_t at_ms; /* when it goes off, wall clock; 0: not armed */
+	int64_t at_ms; /* when it goes off, by the store's clock; 0: not armed */
 	bool stopped;
 };
 
@@ -26,7 +26,7 @@ static void retries_arm(struct retries *t, int64_t at_ms)
 	if (t->stopped || (t->at_ms && t->at_ms <= at_ms))
 		return;
 	t->at_ms = at_ms;
-	tv = clock_timeval((uint64_t)MAX(at_ms - clock_wall_ms(), 0));
+	tv = clock_timeval((uint64_t)MAX(at_ms - store_now_ms(t->b->store), 0));
 	event_add(t->timer, &tv);
 }
 
@@ -37,7 +37,8 @@ static void on_due(int r, const struct store_result *result, void *ctx)
 	if (r) {
 		log_error("queue", "jobs wait for their next try: %s",
 			  result->message);
-		retries_arm(t, clock_wall_ms() + RETRIES_STORE_BUSY_MS);
+		retries_arm(t,
+			    store_now_ms(t->b->store) + RETRIES_STORE_BUSY_MS);
 		return;
 	}
 	for (size_t i = 0; i < result->jobs.n; i++)
@@ -52,8 +53,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	const struct store_done done = { NULL, on_due, t };
 
 	t->at_ms = 0;
-	if (store_queue_due(t->b->store, clock_wall_ms(), done))
-		retries_arm(t, clock_wall_ms() + RETRIES_STORE_BUSY_MS);
+	if (store_queue_due(t->b->store, store_now_ms(t->b->store), done))
+		retries_arm(t,
+			    store_now_ms(t->b->store) + RETRIES_STORE_BUSY_MS);
 }
 
 void retries_job_changed(struct retries *t, const struct store_job *job)
@@ -64,7 +66,7 @@ void retries_job_changed(struct retries *t, const struct store_job *job)
 
 void retries_start(struct retries *t)
 {
-	retries_arm(t, clock_wall_ms());
+	retries_arm(t, store_now_ms(t->b->store));
 }
 
 void retries_stop(struct retries *t)

@@ -4,6 +4,7 @@
 #include "backend/store_admin.h"
 #include "backend/store_call.h"
 #include "backend/store_tool.h"
+#include "common/clock.h"
 
 const char *store_outcome_name(int e)
 {
@@ -40,7 +41,13 @@ void store_get_stats(const struct store *s, struct store_stats *out)
 		.commits_total = atomic_load(&s->commits_total),
 		.queued_calls = s->n_calls,
 		.queued_bytes = s->bytes,
+		.failed = atomic_load(&s->failed),
 	};
+}
+
+int64_t store_now_ms(const struct store *s)
+{
+	return clock_steady_ms() + atomic_load(&s->clock_offset_ms);
 }
 
 void store_close(struct store *s)

@@ -127,6 +127,10 @@ int store_open(struct store **out, struct event_base *base,
  * NULL is fine. */
 void store_close(struct store *s);
 
+/* The time by which leases and waits are kept, in ms since the Unix epoch: that
+ * of all who use this database, whatever is done to this machine's clock. */
+int64_t store_now_ms(const struct store *s);
+
 /* Who writes on behalf of a script. */
 struct store_writer {
 	const char *execution; /* NULL: an administrator. Otherwise the write
@@ -308,8 +312,7 @@ int store_queue_expire(struct store *s, int64_t now_ms,
 int store_queue_due(struct store *s, int64_t now_ms,
 		    struct store_done done) MUST_CHECK;
 
-/* After a restart: gives every lease that is out at least lease_ms from now,
- * so that agents can come back before store_queue_expire() ends them. */
+/* After a restart: gives every lease that is out lease_ms from now, so that agents can come back before store_queue_expire() ends them. */
 int store_queue_grace(struct store *s, int64_t lease_ms,
 		      struct store_done done) MUST_CHECK;
 

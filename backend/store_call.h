@@ -123,6 +123,10 @@ struct store {
 	size_t n_calls, bytes; /* under way */
 	uint64_t calls_total;
 	_Atomic uint64_t commits_total; /* the implementation counts */
+	/* Set by the implementation: why nothing is stored any more, and what
+	 * its clock is ahead of clock_steady_ms(). */
+	_Atomic(const char *) failed;
+	_Atomic int64_t clock_offset_ms;
 	pthread_mutex_t lock;
 	struct store_calls finished; /* under lock */
 };

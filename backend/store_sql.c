@@ -8,6 +8,7 @@
 #include "backend/db_sqlite.h"
 #include "backend/store_sql_key.h"
 #include "backend/store_url.h"
+#include "common/fail_point.h"
 
 /* One transaction: bounds how long the first of a batch waits for the last,
  * and how much is repeated when the disk is full. */
@@ -112,6 +113,14 @@ static int call_run(struct db *db, struct store_call *call)
 	return r < 0 ? call_failed(db, call, r) : r;
 }
 
+/* Whichever connection noticed: from here on nothing is written. Reading goes
+ * on, as far as it can, so that what is there can be saved. */
+static void sql_note_failure(struct sql_store *s, const struct db *db)
+{
+	if (db->failed)
+		atomic_store(&s->base.failed, db->failed);
+}
+
 /* ----------------------------------------------------------------- writer */
 
 static int call_note_audit(struct db *db, struct store_call *call, int r)
@@ -163,11 +172,9 @@ static int writer_transact(struct sql_store *s, struct store_calls *calls)
 	int r;
 
 	*db->message = '\0';
-	if (db->failed) {
-		snprintf(db->message, sizeof(db->message),
-			 "%s: the disk failed to store what it was given; "
-			 "restart the backend once the disk is mended",
-			 db->name);
+	if (atomic_load(&s->base.failed)) {
+		snprintf(db->message, sizeof(db->message), "%s: %s", db->name,
+			 atomic_load(&s->base.failed));
 		return -EIO;
 	}
 	r = db_begin(db, DB_WRITE);
@@ -176,9 +183,12 @@ static int writer_transact(struct sql_store *s, struct store_calls *calls)
 			break;
 		r = writer_run(db, call);
 	}
+	FAIL_POINT("store.commit.before");
 	if (r == 0)
 		r = db_commit(db);
+	FAIL_POINT("store.commit.after");
 	db_rollback(db); /* what was not committed */
+	sql_note_failure(s, db);
 	if (r == 0)
 		atomic_fetch_add(&s->base.commits_total, 1);
 	return r;
@@ -218,8 +228,9 @@ static void writer_run_batch(struct sql_store *s, struct store_calls *calls)
 
 /* ----------------------------------------------------------------- reader */
 
-static int reader_transact(struct db *db, struct store_call *call)
+static int reader_transact(struct sql_store *s, struct store_call *call)
 {
+	struct db *db = &s->reader.db;
 	int r;
 
 	if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
@@ -230,6 +241,7 @@ static int reader_transact(struct db *db, struct store_call *call)
 		return call_failed(db, call, r);
 	r = call_run(db, call);
 	db_rollback(db);
+	sql_note_failure(s, db);
 	return r;
 }
 
@@ -241,7 +253,7 @@ static void reader_run_batch(struct sql_store *s, struct store_calls *calls)
 		struct store_calls one = STAILQ_HEAD_INITIALIZER(one);
 
 		STAILQ_REMOVE_HEAD(calls, queued);
-		call->r = reader_transact(&s->reader.db, call);
+		call->r = reader_transact(s, call);
 		STAILQ_INSERT_TAIL(&one, call, queued);
 		store_call_finish(&s->base, &one);
 	}

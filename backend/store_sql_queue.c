@@ -61,7 +61,7 @@ static int claim_find(struct db *db, const struct store_claim *claim,
 static int claim_insert(struct db *db, const struct store_claim *claim,
 			const struct sql_job *job)
 {
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = db_now_ms(db);
 	int r = db_exec(
 		db,
 		"INSERT INTO executions (id, job, epoch, attempt, state, "
@@ -283,7 +283,7 @@ int sql_queue_heartbeat(struct db *db, struct store_call *call)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < h->n; i++)
 		r = heartbeat_extend(db, call, &h->leases[i],
-				     clock_wall_ms() + h->lease_ms, &out);
+				     db_now_ms(db) + h->lease_ms, &out);
 	call->result.heartbeat.cancel = out.cancel;
 	call->result.heartbeat.n_cancel = out.n_cancel;
 	call->result.heartbeat.lost = out.lost;
@@ -425,10 +425,11 @@ int sql_queue_grace(struct db *db, struct store_call *call)
 {
 	const struct store_request_ms *lease = call->request;
 
+	/* Also of those that are longer: somebody has set the clock back. */
 	return db_exec(db,
-		       "UPDATE executions SET lease_until_ms = "
-		       "?1 WHERE lease_until_ms < ?1",
-		       DB_ARGS(db_int(clock_wall_ms() + lease->ms)));
+		       "UPDATE executions SET lease_until_ms = ?1 "
+		       "WHERE lease_until_ms IS NOT NULL",
+		       DB_ARGS(db_int(db_now_ms(db) + lease->ms)));
 }
 
 int sql_queue_abandon(struct db *db, struct store_call *call)

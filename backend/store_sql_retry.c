@@ -66,7 +66,7 @@ static int retry_judge(struct db *db, const struct sql_job *job,
 		       enum job_state state, struct retry *out)
 {
 	const struct store_retry *retry = &job->job.retry;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = db_now_ms(db);
 	bool written;
 	int r;
 
@@ -194,7 +194,7 @@ static int retry_queue(struct db *db, const struct sql_job *job,
 		       "UPDATE jobs SET failed_ms = ?2, not_before_ms = ?3 "
 		       "WHERE seq = ?1",
 		       DB_ARGS(db_int(job->seq), db_int(retry->failed_ms),
-			       db_int(clock_wall_ms() + retry->wait_ms)));
+			       db_int(db_now_ms(db) + retry->wait_ms)));
 }
 
 int sql_retry_or_end(struct db *db, const struct sql_job *job,

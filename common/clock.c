@@ -1,5 +1,6 @@
 #include "common/clock.h"
 
+#include <pthread.h>
 #include <time.h>
 
 static struct timespec clock_now(clockid_t id)
@@ -27,6 +28,21 @@ int64_t clock_wall_ms(void)
 	struct timespec t = clock_now(CLOCK_REALTIME);
 
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t clock_steady_offset_ms;
+
+static void clock_steady_begin(void)
+{
+	clock_steady_offset_ms = clock_wall_ms() - (int64_t)clock_mono_ms();
+}
+
+int64_t clock_steady_ms(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, clock_steady_begin);
+	return clock_steady_offset_ms + (int64_t)clock_mono_ms();
 }
 
 /* The coarse clock, which is right to some milliseconds and does not read the

@@ -21,6 +21,7 @@ PACKAGES_TEST=(
 	python3-h2 python3-cryptography python3-yaml python3-requests
 	python3-httpx python3-jwt python3-jsonschema python3-aiosmtpd
 	nghttp2-client patch openssh-client openssh-server postgresql
+	faketime sqlite3
 	mypy python3-pip python3-setuptools python3-venv python3-wheel
 )
 

@@ -1,0 +1,189 @@
+"""What lies under the backend breaks: it says so, and makes nothing worse."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from backend_process import ASAN, BACKEND, Backend
+
+PAGE = 4096
+pytestmark = pytest.mark.timeout(120)
+
+
+def submit(backend, n):
+    return backend.admin.post("/v1/jobs", {
+        "runtime": "bash", "name": f"j{n}", "input": "x" * 3000,
+        "script": {"content": "true"}})
+
+
+def fill(backend, n=150):
+    for i in range(n):
+        assert submit(backend, i).status == 201
+        assert backend.admin.put(f"/v1/variables/v{i}",
+                                 b'"' + b"y" * 3000 + b'"').status == 201
+
+
+def damage(path, step):
+    """Zeroes in every step-th page but the first of the file."""
+    data = bytearray(path.read_bytes())
+    for at in range(40 * PAGE, len(data), step * PAGE):
+        data[at:at + PAGE] = bytes(PAGE)
+    path.write_bytes(data)
+
+
+def read_all(backend):
+    return [backend.admin.get(f"/v1/variables/v{i}") for i in range(150)]
+
+
+def test_a_damaged_page(tmp_path):
+    backend = Backend(str(tmp_path))
+    fill(backend)
+    assert backend.stop() == 0
+    database = next(tmp_path.glob("**/cronium.db"))
+    damage(database, 3)
+    backend.start()
+    replies = read_all(backend)
+    bad = [r for r in replies if r.status != 200]
+    assert bad and {r.status for r in bad} == {503}
+    assert "database is damaged" in bad[0].json["detail"]
+    assert "docs/mending.md" in bad[0].json["detail"]
+    # What can be read still is; nothing is written.
+    assert any(r.status == 200 for r in replies)
+    backend.stop()
+    before = database.read_bytes()
+    backend.start()
+    assert any(r.status == 503 for r in read_all(backend))
+    refused = submit(backend, 1)
+    assert (refused.status, refused.code) == (503, "store_failed")
+    ready = backend.admin.get("/readyz")
+    assert (ready.status, ready.code) == (503, "store_failed")
+    assert backend.admin.get("/healthz").status == 200
+    backend.kill()
+    assert database.read_bytes() == before
+
+
+def test_what_can_be_read_is_recovered(tmp_path):
+    """As docs/mending.md says."""
+    backend = Backend(str(tmp_path))
+    fill(backend)
+    assert backend.stop() == 0
+    database = next(tmp_path.glob("**/cronium.db"))
+    version = sqlite(database, "PRAGMA user_version")
+    damage(database, 40)
+    recovered = database.with_name("new.db")
+    saved = sqlite(database, ".dump")
+    assert "ROLLBACK; -- due to errors" in saved
+    sqlite(recovered, saved.replace("ROLLBACK; -- due to errors", "COMMIT;"))
+    sqlite(recovered, "UPDATE job_counts SET n = (SELECT count(*) FROM jobs "
+                      "WHERE jobs.state = job_counts.state)")
+    sqlite(recovered, f"PRAGMA user_version = {version}")
+    assert sqlite(recovered, "PRAGMA integrity_check") == "ok\n"
+    for name in ("cronium.db-wal", "cronium.db-shm"):
+        database.with_name(name).unlink(missing_ok=True)
+    os.chmod(recovered, 0o600)
+    recovered.replace(database)
+    backend.start()
+    found = [r.status for r in read_all(backend)]
+    assert set(found) <= {200, 404} and found.count(200) > len(found) // 4
+    assert submit(backend, 1).status == 201
+    assert backend.stop() == 0
+
+
+def sqlite(path, commands):
+    """The shell's own commands begin with a dot, and stand alone."""
+    how = ([path, commands] if commands.startswith(".") else [path])
+    return subprocess.run(
+        ["sqlite3", *how], text=True, capture_output=True, timeout=60,
+        input=None if commands.startswith(".") else commands).stdout
+
+
+def start_in_vain(backend):
+    return subprocess.run(
+        [BACKEND, "--data-dir", backend.data, "--run-dir", backend.run,
+         "--listen", "none"], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, which can be mounted read-only."""
+    assert os.geteuid() == 0, "mounts need root"
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", place],
+                   check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_read_only_directory(small_disk):
+    backend = Backend(str(small_disk))
+    fill(backend, 3)
+    assert backend.stop() == 0
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    run = start_in_vain(backend)
+    assert run.returncode == 1
+    assert "Read-only file system" in run.stdout + run.stderr
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    backend.start()
+    assert read_all(backend)[0].status == 200
+    assert backend.stop() == 0
+
+
+def test_a_lost_master_key(tmp_path):
+    backend = Backend(str(tmp_path))
+    assert backend.admin.put("/v1/variables/s?secret=1",
+                             b'"geheim"').status == 201
+    assert backend.stop() == 0
+    [key] = tmp_path.glob("**/keys/master.key")
+    kept = key.read_bytes()
+    key.unlink()
+    run = start_in_vain(backend)
+    assert run.returncode == 1
+    assert "restore the file keys/master.key" in run.stdout + run.stderr
+    # None is made in its place, which would hide that it is lost.
+    assert not key.exists()
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    backend.start()
+    assert backend.admin.get("/v1/variables/s").body == b'"geheim"'
+    assert backend.stop() == 0
+
+
+# ---------------------------------------------------------------- the clock
+
+FAKETIME = next(iter(
+    pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+
+
+@pytest.mark.parametrize("jump", ["+2h", "-2h"])
+def test_the_clock_jumps(tmp_path, jump):
+    """Leases are kept by a clock that nobody sets."""
+    assert FAKETIME, "the package faketime is missing: ./dev setup"
+    clock = tmp_path / "clock"
+    clock.write_text("+0\n")
+    backend = Backend(str(tmp_path / "backend"), "--lease", "2s", env={
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # The preloaded library comes before the sanitizer's.
+        "ASAN_OPTIONS": ASAN + ":verify_asan_link_order=0"})
+    agent = backend.agent(slots=2)
+    kept, lost = backend.submit(), backend.submit()
+    claims = {}
+    for _ in range(2):
+        claim = agent.claim()
+        claims[claim.job] = claim
+        assert agent.started(claim).status == 200
+    clock.write_text(jump + "\n")
+    # One is heard of again and again, the other never.
+    begun = time.monotonic()
+    while backend.job(lost)["state"] == "running":
+        agent.heartbeat(claims[kept])
+    assert time.monotonic() - begun > 1, "its lease was cut short"
+    assert backend.job(lost)["state"] == "lost"
+    assert backend.job(kept)["state"] == "running"
+    assert backend.stop() == 0
