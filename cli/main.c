@@ -12,7 +12,7 @@ static const struct command *const commands[] = {
 	&command_jobs,  &command_job,     &command_logs, &command_cancel,
 	&command_pack,  &command_payload, &command_vars, &command_tools,
 	&command_hosts, &command_audit,   &command_up,   &command_doctor,
-	&command_dev,   &command_migrate,
+	&command_dev,   &command_migrate, &command_wal,
 };
 
 static void main_help(void)

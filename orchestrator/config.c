@@ -58,6 +58,10 @@ const struct option_spec config_specs[] = {
 	{ "sdk-dir", 0, OPTION_STRING, OPT(sdk_dir), "DIR", NULL,
 	  "the SDKs for pods without their own; default: found near this "
 	  "program" },
+	{ "wal-keep-bytes", 0, OPTION_BYTES, OPT(wal_keep_bytes), "SIZE",
+	  "256m", "how much of the write-ahead log is kept" },
+	{ "wal-keep-days", 0, OPTION_UINT, OPT(wal_keep_days), "N", "14",
+	  "how long it is kept; what is still needed stays anyhow" },
 	{ "log-level", 'l', OPTION_STRING, OPT(log_level), "LEVEL", "info",
 	  "error, warn, info or debug" },
 	{ "log-format", 0, OPTION_STRING, OPT(log_format), "FORMAT", "logfmt",
@@ -210,6 +214,17 @@ static int config_read_egress(struct config *c, char *err, size_t err_size)
 	return r;
 }
 
+static int config_check_wal(const struct config *c, char *err, size_t err_size)
+{
+	if (!c->opt.wal_keep_bytes)
+		return config_fail(err, err_size, "wal-keep-bytes", "0",
+				   "give a size, such as 256m");
+	if (!c->opt.wal_keep_days || c->opt.wal_keep_days > CONFIG_WAL_DAYS_MAX)
+		return config_fail(err, err_size, "wal-keep-days", "",
+				   "give 1 to 36500");
+	return 0;
+}
+
 static int config_complete(struct config *c, char *err, size_t err_size)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -235,6 +250,8 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 	if (c->opt.slots > CONFIG_SLOTS_MAX)
 		return config_fail(err, err_size, "slots", "",
 				   "give 4096 at most");
+	if (config_check_wal(c, err, err_size) < 0)
+		return -EINVAL;
 	if (config_read_egress(c, err, err_size) < 0)
 		return -EINVAL;
 	return config_read_key(c, err, err_size);

@@ -16,6 +16,7 @@
 /* Default of --slots: scripts wait more than they compute. */
 #define CONFIG_SLOTS_PER_CORE 16
 #define CONFIG_SLOTS_MAX 4096
+#define CONFIG_WAL_DAYS_MAX 36500 /* a century */
 #define CONFIG_KEY_MAX_BYTES 512
 
 /* As it was typed. */
@@ -24,6 +25,7 @@ struct config_options {
 	const char *backend, *api_key_file, *ca_file;
 	const char *name;
 	uint64_t slots;
+	uint64_t wal_keep_bytes, wal_keep_days;
 	struct option_list executors, egress_allow, ssh_keys;
 	const char *ssh_known_hosts, *gateway_url;
 	const char *docker_socket, *sidecar_image, *subnet_pool;

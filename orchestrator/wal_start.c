@@ -11,6 +11,8 @@
 #include "common/wal/dir.h"
 #include "orchestrator/wal_impl.h"
 
+/* `cronium wal verify` has it for a moment, to see whether we do. */
+#define START_LOCK_WAIT_MS 200
 #define START_PID_BYTES 16
 #define START_CHUNK_BYTES 65536
 #define START_TEXT_BYTES 256
@@ -67,7 +69,7 @@ static int start_lock(struct wal *w, char *err, size_t err_size)
 
 	w->lock_fd = openat(w->dir_fd, WAL_LOCK_NAME,
 			    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = w->lock_fd < 0 ? -errno : file_lock(w->lock_fd, 0);
+	r = w->lock_fd < 0 ? -errno : file_lock(w->lock_fd, START_LOCK_WAIT_MS);
 	if (r == -EBUSY)
 		return start_busy(w, err, err_size);
 	if (!r) {

@@ -1,0 +1,254 @@
+"""`cronium wal`, on logs written here by the book (ARCHITECTURE.md) and on the
+orchestrator's own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from cli_process import TIMEOUT, Home
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+class Log:
+    """A writer in a few lines."""
+
+    def __init__(self, home):
+        self.home = home
+        self.dir = home.data / "wal"
+        self.dir.mkdir(parents=True)
+        self.seq, self.crc, self.file = 0, 0, None
+
+    def segment(self):
+        self.file = self.dir / f"{self.seq + 1:020}.wal"
+        self.file.touch()
+        self.add("segment", data={
+            "version": 1, "instance": "in_x", "previous": f"{self.crc:08x}",
+            "needed": 0})
+
+    def add(self, kind, job=None, execution=None, data=None, at=None):
+        self.seq += 1
+        record = {"seq": self.seq,
+                  "time_ms": int((at or time.time()) * 1000), "type": kind}
+        for key, value in (("job", job), ("execution", execution),
+                           ("data", data)):
+            if value is not None:
+                record[key] = value
+        body = json.dumps(record, separators=(",", ":"),
+                          ensure_ascii=False).encode()[:-1]
+        self.crc = crc32c(body)
+        line = body + b',"crc32c":"%08x"}\n' % self.crc
+        with self.file.open("ab") as f:
+            f.write(line)
+        return line
+
+    def run(self, *args, **options):
+        return self.home("wal", *args, **options)
+
+
+@pytest.fixture
+def home():
+    home = Home()
+    yield home
+    home.remove()
+
+
+@pytest.fixture
+def log(home):
+    log = Log(home)
+    log.segment()
+    for n in range(1, 4):
+        log.add("claimed", f"job_{n}", f"ex_{n}", {"epoch": n})
+    log.segment()
+    log.add("started", "job_1", "ex_1", {"pid": 7})
+    log.add("completed", "job_1", "ex_1", {"state": "succeeded"})
+    return log
+
+
+def seqs(result):
+    return [json.loads(line)["seq"] for line in result.out.splitlines()]
+
+
+def test_show_prints_a_line_for_each_record(log):
+    result = log.run("show")
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert len(lines) == 1 + 7
+    assert lines[0].split() == ["TIME", "SEQ", "TYPE", "JOB", "EXECUTION",
+                                "DATA"]
+    assert lines[6].split()[2:] == ["6", "started", "job_1", "ex_1",
+                                    '{"pid":7}']
+
+
+def test_json_is_what_is_in_the_files(log):
+    result = log.run("show", "--json")
+    assert result.out == "".join(
+        path.read_text() for path in sorted(log.dir.glob("*.wal")))
+
+
+def test_records_are_chosen(log):
+    assert seqs(log.run("show", "--json", "--job", "job_1")) == [2, 6, 7]
+    assert seqs(log.run("show", "--json", "--execution", "ex_2")) == [3]
+    assert seqs(log.run("show", "--json", "-t", "claimed", "-t", "started")
+                ) == [2, 3, 4, 6]
+    log.add("started", "job_9", "ex_9", at=time.time() - 7200)
+    assert seqs(log.run("show", "--json", "--job", "job_9")) == [8]
+    assert not seqs(log.run("show", "--json", "--job", "job_9", "--since",
+                            "1h"))
+    assert seqs(log.run("show", "--json", "--job", "job_9", "--since",
+                        "3h")) == [8]
+
+
+def test_types_of_newer_versions_are_shown(log):
+    log.add("of_the_future", "job_1", data={"x": 1})
+    assert "of_the_future" in log.run("show").out
+    assert log.run("verify").code == 0
+
+
+def test_control_characters_do_not_reach_the_terminal(log):
+    log.add("output", "job_1\x7f", "ex_1", {"text": "a\x1b[2J\x9b2J\x7f"})
+    out = log.run("show").out
+    assert not {"\x1b", "\x9b", "\x7f"} & set(out)
+
+
+def test_long_data_is_cut_between_characters(log):
+    log.add("output", "job_1", "ex_1", {"text": "x" + "ä" * 500})
+    line = log.run("show").out.splitlines()[-1]
+    assert line.endswith("ä…")
+    assert len(line) < 300
+
+
+def test_tail(log):
+    assert seqs(log.run("tail", "--json", "-n", "2")) == [6, 7]
+    assert seqs(log.run("tail", "--json")) == [1, 2, 3, 4, 5, 6, 7]
+    assert seqs(log.run("tail", "--json", "-n", "2", "-t", "claimed")
+                ) == [3, 4]
+    assert not seqs(log.run("tail", "--json", "-n", "0"))
+    result = log.run("tail", "-n", "1000001")
+    assert result.code == 2 and "1000000 at most" in result.err
+
+
+def test_tail_follows_across_segments(log):
+    process = log.home.start("wal", "tail", "-f", "-n", "1", "--json")
+    try:
+        def read():
+            return json.loads(process.stdout.readline())["seq"]
+
+        assert read() == 7
+        log.add("output", "job_1", "ex_1")
+        assert read() == 8
+        line = log.add("output", "job_1", "ex_1")
+        assert read() == 9
+        # Half a line is not shown until it is whole.
+        whole = log.file.read_bytes()
+        log.seq += 1
+        log.file.write_bytes(whole + b'{"seq":10,')
+        log.file.write_bytes(whole)
+        log.seq -= 1
+        log.segment()
+        log.add("output", "job_1", "ex_1")
+        assert read() == 10
+        assert read() == 11
+        assert line
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT)
+
+
+def test_verify_says_that_it_is_whole(log):
+    result = log.run("verify")
+    assert result.code == 0
+    assert "2 segments" in result.out and "7 records, 1 to 7" in result.out
+    assert result.out.endswith("whole\n")
+    assert log.run("verify", "--json").json == {
+        "whole": True, "segments": 2, "records": 7, "first": 1, "last": 7,
+        "bytes": sum(p.stat().st_size for p in log.dir.iterdir()),
+        "damages": 0, "damage": []}
+
+
+def test_verify_finds_every_flipped_bit(log):
+    first = log.dir / f"{1:020}.wal"
+    whole = first.read_bytes()
+    begin = whole.index(b'{"seq":3')
+    end = whole.index(b'{"seq":4')
+    for at in range(begin, end, 5):
+        first.write_bytes(whole[:at] + bytes([whole[at] ^ 2])
+                          + whole[at + 1:])
+        result = log.run("verify", "--json")
+        assert result.code == 1, at
+        assert result.json["damage"] == [{
+            "kind": "unreadable", "file": first.name, "offset": begin,
+            "bytes": end - begin, "missing_first": 3, "missing_last": 3}]
+        assert result.json["records"] == 6
+    result = log.run("verify")
+    assert result.code == 1
+    assert f"{first.name}, offset {begin}, {end - begin} bytes: unreadable; " \
+        "missing: records 3 to 3" in result.err
+    assert "damaged: 1 places" in result.out
+
+
+def test_verify_finds_a_missing_segment(log):
+    log.segment()
+    (log.dir / f"{5:020}.wal").unlink()
+    result = log.run("verify", "--json")
+    assert result.code == 1
+    assert result.json["damage"] == [{
+        "kind": "gap", "file": f"{8:020}.wal", "offset": 0, "bytes": 0,
+        "missing_first": 5, "missing_last": 7}]
+
+
+def test_torn_tail_is_damage_where_nobody_writes(log):
+    size = log.file.stat().st_size
+    with log.file.open("ab") as f:
+        f.write(b'{"seq":8,"ti')
+    result = log.run("verify", "--json")
+    assert result.code == 1
+    assert result.json["damage"][0]["kind"] == "torn"
+    assert result.json["damage"][0]["offset"] == size
+    lock = log.dir / "lock"
+    lock.touch()
+    writer = subprocess.Popen(
+        ["flock", "--exclusive", lock, "sh", "-c", "echo; read x"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        writer.stdout.readline()
+        assert log.run("verify").code == 0
+    finally:
+        writer.communicate(b"\n", timeout=TIMEOUT)
+    assert log.run("verify").code == 1
+
+
+def test_show_says_what_it_cannot_read(log):
+    first = log.dir / f"{1:020}.wal"
+    first.write_bytes(first.read_bytes().replace(b'"epoch":2', b'"epoch":9'))
+    result = log.run("show")
+    assert "unreadable; missing: records 3 to 3" in result.err
+    assert len(result.out.splitlines()) == 1 + 6
+    lines = log.run("show", "--json").out.splitlines()
+    assert json.loads(lines[2])["damage"]["missing_first"] == 3
+
+
+def test_where_there_is_no_log(home):
+    for verb in "show", "verify", "tail":
+        result = home("wal", verb)
+        assert result.code == 2
+        assert "there is no log in " in result.err
+        assert "--data-dir" in result.err
+    assert home("wal", "mend").code == 2
+
+
+def test_another_directory(log, home):
+    elsewhere = home.dir / "elsewhere"
+    os.rename(log.home.data, elsewhere)
+    assert log.run("verify", "--data-dir", str(elsewhere)).code == 0
