@@ -7,8 +7,10 @@ import time
 
 from world import fail_points
 
-# What is killed how often; the rest dies at a fail point.
+# What is hit how often. connections: needs a relay.
 TARGETS = {"backend": 4, "orchestrator": 4, "both": 1, "pod": 2}
+REMOTE_TARGETS = {"backend": 1, "orchestrator": 1, "connections": 6}
+REPLIES_LOST_MAX = 4  # one after the other, each with its connection
 FAIL_POINT_SHARE = 0.5  # of the starts are armed
 FAIL_POINT_HITS = 60    # it is reached at most so often before it kills
 PAUSE_S = (0.05, 0.7)  # between two kills
@@ -66,6 +68,10 @@ class Chaos:
         programs = {p.name: p for p in self.world.programs}
         if target == "pod":
             self.kill_in_pod()
+        elif target == "connections":
+            self.world.relay.replies_to_lose += self.rng.randint(
+                1, REPLIES_LOST_MAX)
+            self.kills[target] += 1
         elif target == "both":
             for program in programs.values():
                 self.kill(program)

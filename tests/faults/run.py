@@ -15,43 +15,57 @@ import sys
 import tempfile
 import time
 
-from chaos import TARGETS, Chaos
+from world import RemoteWorld, World, built_with_fail_points
+from chaos import REMOTE_TARGETS, TARGETS, Chaos
 from oracle import check
 from workload import Submitter, Writer, variable
-from world import World, built_with_fail_points
 
 SUBMITTERS = 3
 
 
-def arguments():
+def arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int,
                         default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--executors", default="sandbox")
-    parser.add_argument("--targets", default=",".join(TARGETS),
-                        help="what is killed: %(default)s")
+    parser.add_argument("--targets", default="",
+                        help="what is hit, of " + ",".join(TARGETS))
+    parser.add_argument("--remote", action="store_true",
+                        help="backend and orchestrator over TCP; connections "
+                             "break, too")
     parser.add_argument("--slots", type=int, default=6)
     parser.add_argument("--store", default="", help="of the backend")
     parser.add_argument("--keep", action="store_true",
                         help="keep the directory, also of a good run")
-    return parser.parse_args()
+    return parser.parse_args(argv)
+
+
+def make_world(options, base):
+    if options.remote:
+        return RemoteWorld(base, options.executors, options.slots)
+    store = ["--store", options.store] if options.store else []
+    return World(base, options.executors, options.slots,
+                 backend_options=store)
+
+
+def targets(options):
+    known = REMOTE_TARGETS if options.remote else TARGETS
+    names = options.targets.split(",") if options.targets else known
+    return {name: known[name] for name in names}
 
 
 def run(options, base):
     """The report; its `wrong` is empty when everything held."""
     rng = random.Random(options.seed)
     docker = "docker" in options.executors
-    store = ["--store", options.store] if options.store else []
-    world = World(base, options.executors, options.slots,
-                  backend_options=store)
+    world = make_world(options, base)
     world.start()
     before = world.resources()
     load = [Submitter(world, random.Random(rng.random()), f"s{n}")
             for n in range(SUBMITTERS)]
     writer = Writer(world, "heartbeat")
-    targets = {name: TARGETS[name] for name in options.targets.split(",")}
-    chaos = Chaos(world, rng, targets)
+    chaos = Chaos(world, rng, targets(options))
     begun = time.monotonic()
     for thread in (*load, writer):
         thread.start()

@@ -8,12 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 from backend_process import Peer, UnixConnection  # noqa: E402
+from relay import Relay  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
 START_S = 30
@@ -93,6 +95,7 @@ class World:
         for directory in (self.data, self.run):
             directory.mkdir(parents=True, mode=0o700)
         common = ["--data-dir", self.data, "--run-dir", self.run]
+        self.pods = self.run / "pods"
         self.backend = Program(
             "backend",
             [BIN / "cronium-backend", *common, "--listen", "none",
@@ -132,7 +135,9 @@ class World:
             time.sleep(0.02)
 
     def instance(self):
-        return (self.data / "orchestrator.lock").read_text().strip()
+        argv = self.orchestrator.argv
+        data = pathlib.Path(argv[argv.index("--data-dir") + 1])
+        return (data / "orchestrator.lock").read_text().strip()
 
     def pod_processes(self):
         """(pid, pod) of everything in the cgroups of this instance's pods."""
@@ -157,7 +162,7 @@ class World:
         """What pods have left behind, by kind; empty when all is well."""
         left = {
             "processes": sorted(set(self.pod_processes())),
-            "directories": [p.name for p in (self.run / "pods").glob("*")],
+            "directories": [p.name for p in self.pods.glob("*")],
             "cgroups": sorted({
                 p.parent.name for p in pathlib.Path("/sys/fs/cgroup").glob(
                     f"**/cronium/{self.instance()}/*/cgroup.procs")}),
@@ -182,3 +187,59 @@ class World:
     def stop(self):
         codes = [p.stop() for p in reversed(self.programs)]
         assert codes == [0, 0], [p.tail() for p in self.programs]
+
+
+class Listening(Program):
+    """A backend behind a relay, at another port after each start."""
+
+    def __init__(self, relay, *args):
+        super().__init__(*args)
+        self.relay = relay
+
+    def start(self, point=None):
+        size = self.log.stat().st_size if self.log.exists() else 0
+        super().start(point)
+        threading.Thread(target=self._follow, args=(self.process, size),
+                         daemon=True).start()
+
+    def _follow(self, process, at):
+        while process.poll() is None:
+            found = re.search(r'msg="ready .*port=(\d+)',
+                              self.log.read_bytes()[at:].decode())
+            if found:
+                self.relay.target = "127.0.0.1", int(found[1])
+                return
+            time.sleep(0.01)
+
+
+class RemoteWorld(World):
+    """The orchestrator reaches its backend over TCP, through a relay that
+    loses replies and connections when it is told to."""
+
+    def __init__(self, base, executors="sandbox", slots=8):
+        super().__init__(base, executors, slots)
+        self.relay = Relay(("127.0.0.1", 1)).listen()
+        argv = self.backend.argv
+        argv[argv.index("none")] = "127.0.0.1:0"
+        self.backend = Listening(self.relay, "backend", argv,
+                                 self.backend.log)
+        theirs = self.base / "orchestrator"
+        (theirs / "run").mkdir(parents=True, mode=0o700)
+        self.pods = theirs / "run" / "pods"
+        self.orchestrator.argv = [
+            BIN / "cronium-orchestrator", "--data-dir", theirs, "--run-dir",
+            theirs / "run", "--executors", executors, "--slots", str(slots),
+            "--backend", self.relay.url, "--api-key-file",
+            self.data / "api-key"]
+
+    def start(self):
+        self.backend.start()
+        while not (self.run / "api.sock").exists():
+            assert not self.backend.dead(), self.backend.tail()
+            time.sleep(0.01)
+        self.orchestrator.start()
+        self.wait_ready()
+
+    def stop(self):
+        super().stop()
+        self.relay.close()
