@@ -30,6 +30,7 @@ import streams
 import submits
 import token_check
 import tools
+import wal
 import watches
 
 GROUPS = {
@@ -49,6 +50,7 @@ GROUPS = {
     "streams": streams,
     "watches": watches,
     "tools": tools,
+    "wal": wal,
 }
 FULL = dict(rounds=5, seconds=3, repeats=31, jobs=20, stream_mb=1000)
 QUICK = dict(rounds=3, seconds=1, repeats=11, jobs=8, stream_mb=100)

@@ -382,8 +382,9 @@ static int read_accept(struct wal_reader *r, struct wal_item *item,
 static void read_set_aside(struct wal_reader *r, const struct wal_item *item)
 {
 	if (!r->aside.len)
-		r->aside_first = item->seq;
-	r->aside_last = item->seq;
+		r->aside_first = r->aside_last = item->seq;
+	r->aside_first = MIN(r->aside_first, item->seq);
+	r->aside_last = MAX(r->aside_last, item->seq);
 	read_grow(r, &r->aside, item->len + 1);
 	read_consume(r, item->len + 1);
 }
