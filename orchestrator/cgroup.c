@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/cgroup_usage.h"
 #include "orchestrator/cgroup_mount.h"
 
 #define CGROUP_CPU_PERIOD_US 100000
@@ -370,6 +371,13 @@ bool cgroup_oom_killed(const struct cgroup *c)
 			return true;
 	}
 	return false;
+}
+
+void cgroup_measure(const struct cgroup *c, struct cgroup_usage *out)
+{
+	for (size_t i = 0; i < c->root->n; i++)
+		if (c->fds[i] >= 0)
+			cgroup_usage_read(c->fds[i], out);
 }
 
 bool cgroup_remove(struct cgroup *c)

@@ -25,6 +25,7 @@ struct cgroup_limits {
 
 struct cgroup_root;
 struct cgroup;
+struct cgroup_usage;
 
 enum { CGROUP_E_NONE = 1 }; /* no hierarchy that we may write */
 
@@ -54,5 +55,7 @@ int cgroup_enter(const struct cgroup *c) MUST_CHECK;
 /* SIGKILL to every process inside; none can fork its way out. */
 void cgroup_kill(struct cgroup *c);
 bool cgroup_oom_killed(const struct cgroup *c);
+/* Fills in what its files say. */
+void cgroup_measure(const struct cgroup *c, struct cgroup_usage *out);
 /* True when it is gone; false while processes are still dying. */
 bool cgroup_remove(struct cgroup *c);

@@ -180,14 +180,9 @@ int completion_finish(struct completion *c, const struct outcome *outcome,
 		      uint64_t log_dropped_bytes)
 {
 	const struct outcome_exit *ex = &outcome->exit;
-	json_t *usage;
-
-	usage = json_pack("{s:I,s:I,s:I}", "user_us", (json_int_t)ex->user_us,
-			  "system_us", (json_int_t)ex->system_us, "max_rss_kb",
-			  (json_int_t)ex->max_rss_kb);
 	return completion_say_json(
 		c, "complete", true,
-		json_pack("{s:I,s:s,s:o,s:o,s:o,s:b,s:o,s:I}", "epoch",
+		json_pack("{s:I,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:I}", "epoch",
 			  (json_int_t)c->epoch, "state", outcome->state,
 			  "reason", completion_reason(outcome->reason),
 			  "exit_code",
@@ -195,6 +190,8 @@ int completion_finish(struct completion *c, const struct outcome *outcome,
 						 ex->exit_code),
 			  "signal",
 			  completion_int_or_null(ex->signal > 0, ex->signal),
-			  "oom_killed", outcome->oom_killed, "usage", usage,
+			  "oom_killed", outcome->oom_killed, "usage",
+			  usage_json(&outcome->usage), "telemetry",
+			  telemetry_json(&outcome->telemetry),
 			  "log_dropped_bytes", (json_int_t)log_dropped_bytes));
 }

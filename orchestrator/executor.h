@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cgroup_usage;
 struct event_base;
 struct option_list;
 struct ssh_host;
@@ -124,6 +125,9 @@ struct executor_ops {
 	/* True once the kernel killed something in the pod for want of
 	 * memory. Asked after EXIT or the loss of the runner's stream. */
 	bool (*oom_killed)(struct executor_pod *pod);
+	/* What the script's side uses and has used, as far as can be seen from
+	 * here; the rest of out stays as it is. NULL: nothing can. */
+	void (*measure)(struct executor_pod *pod, struct cgroup_usage *out);
 	/* Removes everything; no event afterwards; done (may be NULL) when
 	 * nothing is left. pod is invalid after this call. */
 	void (*destroy)(struct executor_pod *pod, void (*done)(void *ctx),

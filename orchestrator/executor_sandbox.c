@@ -271,5 +271,6 @@ const struct executor_ops executor_sandbox = {
 	.place = executor_sandbox_place,
 	.kill = sandbox_pod_kill,
 	.oom_killed = sandbox_pod_oom_killed,
+	.measure = sandbox_pod_measure,
 	.destroy = sandbox_pod_destroy,
 };

@@ -22,10 +22,8 @@ int outcome_exit_parse(struct outcome_exit *out, const void *data, size_t len)
 		.exit_code = (int)json_get_int(o, "exit_code", -1),
 		.signal = (int)json_get_int(o, "signal", 0),
 		.oom_killed = json_get_bool(o, "oom_killed", false),
-		.user_us = json_get_int(o, "user_us", 0),
-		.system_us = json_get_int(o, "system_us", 0),
-		.max_rss_kb = json_get_int(o, "max_rss_kb", 0),
 	};
+	usage_parse(&out->usage, o);
 	snprintf(out->error, sizeof(out->error), "%s",
 		 json_get_str(o, "error", ""));
 	return 0;
@@ -86,11 +84,25 @@ static void outcome_judge_exit(struct outcome *out)
 		 out->exit.exit_code);
 }
 
+static void outcome_judge_cost(const struct outcome_facts *facts,
+			       struct outcome *out)
+{
+	if (facts->exit.exited)
+		out->usage = facts->exit.usage;
+	else
+		usage_init(&out->usage);
+	if (facts->measured)
+		usage_complete(&out->usage, facts->measured);
+	if (facts->telemetry)
+		out->telemetry = *facts->telemetry;
+}
+
 void outcome_judge(const struct outcome_facts *facts, struct outcome *out)
 {
 	const struct outcome_exit *ex = &facts->exit;
 
 	*out = (struct outcome){ .exit = *ex };
+	outcome_judge_cost(facts, out);
 	out->oom_killed = ex->oom_killed || facts->oom_killed;
 	if (!ex->exited)
 		out->exit.exit_code = -1;

@@ -9,8 +9,12 @@
 #include <stdint.h>
 
 #include "common/macro.h"
+#include "orchestrator/telemetry.h"
+#include "orchestrator/usage.h"
 
 #define OUTCOME_REASON_MAX_BYTES 512
+
+struct cgroup_usage;
 
 /* What the runner's EXIT says. Zero-initialised is "has not exited". */
 struct outcome_exit {
@@ -20,7 +24,7 @@ struct outcome_exit {
 	bool oom_killed;
 	char error
 		[OUTCOME_REASON_MAX_BYTES]; /* why the script could not be started; "" */
-	int64_t user_us, system_us, max_rss_kb;
+	struct usage usage;
 };
 
 /* 0, or -EINVAL for what is no EXIT message. */
@@ -40,7 +44,9 @@ struct outcome_facts {
 	const char *detail;
 	uint64_t timeout_ms;
 	uint32_t memory_mb;
-	bool oom_killed; /* the executor says so */
+	bool oom_killed;                     /* the executor says so */
+	const struct cgroup_usage *measured; /* by the executor; or NULL */
+	const struct telemetry *telemetry;   /* or NULL */
 	struct outcome_exit exit;
 };
 
@@ -49,6 +55,8 @@ struct outcome {
 	char reason[OUTCOME_REASON_MAX_BYTES]; /* "" when it succeeded */
 	bool oom_killed;
 	struct outcome_exit exit;
+	struct usage usage;
+	struct telemetry telemetry;
 };
 
 void outcome_judge(const struct outcome_facts *facts, struct outcome *out);

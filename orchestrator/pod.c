@@ -188,6 +188,10 @@ static int pod_init(struct pod *p)
 	p->facts.detail = p->detail;
 	p->facts.timeout_ms = p->a->timeout_ms;
 	p->facts.memory_mb = p->a->memory_mb;
+	cgroup_usage_init(&p->measured);
+	p->facts.measured = &p->measured;
+	telemetry_begin(&p->telemetry, p->config.sampler);
+	p->facts.telemetry = &p->telemetry;
 	p->deadline = evtimer_new(p->config.base, pod_on_deadline, p);
 	if (!p->deadline)
 		return -ENOMEM;

@@ -33,6 +33,7 @@ struct event_base;
 struct executor;
 struct executor_ops;
 struct pod;
+struct sampler;
 
 /* Each phase's deadline; progress (an image is pulled) begins CREATING's
  * anew. */
@@ -72,6 +73,7 @@ struct pod_config {
 	const struct allow_list *egress_allow; /* beside public addresses */
 	const struct executor_ops *executor_ops;
 	struct executor *executor;
+	struct sampler *sampler; /* NULL: no telemetry */
 };
 
 /*

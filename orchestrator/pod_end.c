@@ -22,10 +22,16 @@ static void pod_set_cause(struct pod *p, enum outcome_cause cause,
 	snprintf(p->detail, sizeof(p->detail), "%s", detail);
 }
 
-void pod_note_oom(struct pod *p)
+void pod_take_stock(struct pod *p)
 {
-	if (p->place && p->config.executor_ops->oom_killed(p->place))
+	const struct executor_ops *ops = p->config.executor_ops;
+
+	if (!p->place)
+		return;
+	if (ops->oom_killed(p->place))
 		p->facts.oom_killed = true;
+	if (ops->measure)
+		ops->measure(p->place, &p->measured);
 }
 
 static void pod_check_gone(struct pod *p)
@@ -58,7 +64,7 @@ void pod_destroy(struct pod *p)
 
 	if (!place)
 		return;
-	pod_note_oom(p);
+	pod_take_stock(p);
 	pod_drop_sidecar(p);
 	runner_link_free(p->runner);
 	p->runner = NULL;
@@ -86,7 +92,8 @@ void pod_report(struct pod *p)
 	if (p->reported || p->runner || !p->drained)
 		return;
 	p->reported = true;
-	pod_note_oom(p);
+	pod_take_stock(p);
+	telemetry_end(&p->telemetry, p->config.sampler);
 	outcome_judge(&p->facts, &outcome);
 	if (p->give_back)
 		r = record_release(p->record, p->detail);
@@ -114,7 +121,7 @@ void pod_fail(struct pod *p, enum outcome_cause cause, const char *detail)
 	if (p->state >= POD_STOPPING)
 		return;
 	pod_set_cause(p, cause, detail);
-	pod_note_oom(p);
+	pod_take_stock(p);
 	pod_set_state(p, POD_FAILED);
 	pod_drop_sidecar(p);
 	p->drained = true;

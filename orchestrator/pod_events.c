@@ -118,6 +118,7 @@ static void pod_on_runner_started(void *ctx)
 	if (p->state != POD_ASSIGNED)
 		return;
 	pod_set_state(p, POD_RUNNING);
+	telemetry_start(&p->telemetry, p->config.sampler);
 	if (p->a->timeout_ms)
 		pod_set_deadline(p, p->a->timeout_ms);
 }
@@ -302,7 +303,7 @@ static void pod_on_failed(void *ctx, const char *reason)
 		return;
 	log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace, "executor: %s",
 		  reason);
-	pod_note_oom(p);
+	pod_take_stock(p);
 	if (!p->runner || p->state < POD_ASSIGNED) {
 		pod_fail(p, OUTCOME_CAUSE_FAILURE, reason);
 		return;

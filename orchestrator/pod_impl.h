@@ -5,9 +5,11 @@
  */
 #pragma once
 
+#include "common/cgroup_usage.h"
 #include "common/id.h"
 #include "orchestrator/outcome.h"
 #include "orchestrator/pod.h"
+#include "orchestrator/telemetry.h"
 
 struct assignment;
 struct door;
@@ -37,6 +39,8 @@ struct pod {
 	enum pod_stopping stopping;
 	struct outcome_facts facts;
 	char detail[OUTCOME_REASON_MAX_BYTES]; /* facts.detail */
+	struct cgroup_usage measured;          /* facts.measured */
+	struct telemetry telemetry;            /* facts.telemetry */
 	char doom[OUTCOME_REASON_MAX_BYTES];   /* it died of this; "" */
 
 	struct sidecar_link *sidecar;
@@ -85,4 +89,5 @@ void pod_report(struct pod *p);
 /* The backend knows all there is to know. */
 void pod_end(struct pod *p);
 void pod_destroy(struct pod *p);
-void pod_note_oom(struct pod *p);
+/* Notes what the executor knows, before it is too late to ask. */
+void pod_take_stock(struct pod *p);

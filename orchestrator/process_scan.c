@@ -3,14 +3,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "orchestrator/snapshot.h"
 
-#define PROCESS_SCAN_STAT_BYTES 1024
 #define PROCESS_SCAN_GROWTH 256 /* processes */
 
 /* What is remembered of a process from one scan to the next. */
@@ -133,20 +130,20 @@ static void process_scan_rank(struct snapshot_processes *found,
 }
 
 static void process_scan_note(struct process_scan *s,
-			      const struct snapshot_pid *pid)
+			      const struct proc_stat *stat)
 {
-	const struct process_seen seen = { pid->pid, pid->start_ticks,
-					   pid->ticks };
+	const struct process_seen seen = { stat->pid, stat->start_ticks,
+					   stat->ticks };
 	struct snapshot_process p = {
-		.pid = pid->pid,
-		.memory_bytes = pid->rss_pages * (uint64_t)s->page_bytes,
+		.pid = stat->pid,
+		.memory_bytes = stat->rss_pages * (uint64_t)s->page_bytes,
 	};
 
 	s->found.count++;
-	s->found.zombies += pid->state == 'Z';
+	s->found.zombies += stat->state == 'Z';
 	process_list_add(&s->now, &seen);
 	p.cpu_percent = (double)process_scan_ticks(s, &seen);
-	memcpy(p.name, pid->name, sizeof(p.name));
+	memcpy(p.name, stat->name, sizeof(p.name));
 	process_scan_rank(&s->found, &p);
 }
 
@@ -155,19 +152,10 @@ static void process_scan_note(struct process_scan *s,
 /* One that ends meanwhile is none. */
 static void process_scan_look(struct process_scan *s, const char *name)
 {
-	char path[NAME_MAX + 8], text[PROCESS_SCAN_STAT_BYTES];
-	_cleanup_close_ int fd = -1;
-	struct snapshot_pid pid;
-	ssize_t n;
+	struct proc_stat stat;
 
-	snprintf(path, sizeof(path), "%s/stat", name);
-	fd = openat(dirfd(s->dir), path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	if (!snapshot_parse_pid(text, &pid))
-		process_scan_note(s, &pid);
+	if (!proc_stat_read(dirfd(s->dir), name, &stat))
+		process_scan_note(s, &stat);
 }
 
 static void process_scan_begin(struct process_scan *s, uint64_t now_us)

@@ -225,6 +225,14 @@ bool sandbox_pod_oom_killed(struct executor_pod *pod)
 	return cgroup && cgroup_oom_killed(cgroup);
 }
 
+void sandbox_pod_measure(struct executor_pod *pod, struct cgroup_usage *out)
+{
+	const struct cgroup *cgroup = pod->parts.runner.cgroup;
+
+	if (cgroup)
+		cgroup_measure(cgroup, out);
+}
+
 static void sandbox_pod_release(struct executor_pod *pod)
 {
 	TAILQ_REMOVE(pod->list, pod, entry);

@@ -30,6 +30,7 @@ int sandbox_pod_new(const struct sandbox_shared *shared,
 const struct sandbox_shared *sandbox_pod_shared(const struct executor_pod *pod);
 void sandbox_pod_kill(struct executor_pod *pod);
 bool sandbox_pod_oom_killed(struct executor_pod *pod);
+void sandbox_pod_measure(struct executor_pod *pod, struct cgroup_usage *out);
 void sandbox_pod_destroy(struct executor_pod *pod, void (*done)(void *ctx),
 			 void *ctx);
 /* destroy that waits: at the end of the process, when no loop runs. */

@@ -10,13 +10,6 @@
 #define SNAPSHOT_STAT_IDLE 3
 #define SNAPSHOT_STAT_IOWAIT 4
 
-/* Of /proc/PID/stat, counted from the state on, which is the third. */
-#define SNAPSHOT_PID_UTIME 11
-#define SNAPSHOT_PID_STIME 12
-#define SNAPSHOT_PID_START 19
-#define SNAPSHOT_PID_RSS 21
-#define SNAPSHOT_PID_FIELDS 22
-
 void snapshot_init(struct snapshot *s)
 {
 	static const struct snapshot_pressure none = { SNAPSHOT_UNKNOWN,
@@ -221,58 +214,6 @@ int snapshot_parse_pressure(const char *text, struct snapshot_pressure *out)
 	if (snapshot_pressure_get(text, "full avg10=", &p.full) < 0)
 		p.full = SNAPSHOT_UNKNOWN;
 	*out = p;
-	return 0;
-}
-
-/* --- /proc/PID/stat ------------------------------------------------------- */
-
-/* A process may call itself anything, ") Z 1" for one. */
-static void snapshot_copy_name(char out[SNAPSHOT_NAME_BYTES], const char *name,
-			       size_t len)
-{
-	len = MIN(len, SNAPSHOT_NAME_BYTES - 1);
-	for (size_t i = 0; i < len; i++)
-		out[i] = isascii(name[i]) && isprint((unsigned char)name[i])
-				 ? name[i]
-				 : '?';
-	out[len] = '\0';
-}
-
-/* The field'th word of those that blanks separate, as a number. */
-static int snapshot_pid_fields(const char *at,
-			       uint64_t out[SNAPSHOT_PID_FIELDS])
-{
-	for (size_t i = 1; i < SNAPSHOT_PID_FIELDS; i++) {
-		at += strspn(at, " ");
-		/* Some are negative; none that is asked for. */
-		at += *at == '-';
-		if (snapshot_take_uint(&at, &out[i]) < 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-int snapshot_parse_pid(const char *text, struct snapshot_pid *out)
-{
-	const char *open = strchr(text, '('), *close = strrchr(text, ')');
-	uint64_t fields[SNAPSHOT_PID_FIELDS] = { 0 }, pid;
-	const char *at = text;
-
-	if (!open || !close || close < open || close[1] != ' ' ||
-	    !isalpha((unsigned char)close[2]))
-		return -EINVAL;
-	if (snapshot_take_uint(&at, &pid) < 0 || pid > INT32_MAX ||
-	    snapshot_pid_fields(close + 3, fields) < 0)
-		return -EINVAL;
-	*out = (struct snapshot_pid){
-		.pid = (int)pid,
-		.state = close[2],
-		.ticks = fields[SNAPSHOT_PID_UTIME] +
-			 fields[SNAPSHOT_PID_STIME],
-		.start_ticks = fields[SNAPSHOT_PID_START],
-		.rss_pages = fields[SNAPSHOT_PID_RSS],
-	};
-	snapshot_copy_name(out->name, open + 1, (size_t)(close - open - 1));
 	return 0;
 }
 

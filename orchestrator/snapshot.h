@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "common/macro.h"
+#include "common/proc_stat.h"
 
 #define SNAPSHOT_TOP 5          /* processes that are named */
-#define SNAPSHOT_NAME_BYTES 64  /* workers of the kernel have long ones */
 #define SNAPSHOT_UNKNOWN (-1.0) /* a figure that nobody has */
 
 /* Ticks of all cores since boot; only differences mean anything. */
@@ -45,7 +45,7 @@ struct snapshot_disk {
 
 struct snapshot_process {
 	int pid;
-	char name[SNAPSHOT_NAME_BYTES];
+	char name[PROC_STAT_NAME_BYTES];
 	double cpu_percent; /* of all cores, since the scan before */
 	uint64_t memory_bytes;
 };
@@ -82,18 +82,6 @@ int snapshot_parse_loadavg(const char *text, double out[3]) MUST_CHECK;
 /* "full" is unknown where the kernel has no such line. */
 int snapshot_parse_pressure(const char *text,
 			    struct snapshot_pressure *out) MUST_CHECK;
-
-/* What /proc/PID/stat says of one process. */
-struct snapshot_pid {
-	int pid;
-	char name[SNAPSHOT_NAME_BYTES]; /* what is not ASCII is '?' */
-	char state;                     /* 'Z': a zombie */
-	uint64_t ticks;                 /* user and system */
-	uint64_t start_ticks;           /* with pid: who it is */
-	uint64_t rss_pages;
-};
-
-int snapshot_parse_pid(const char *text, struct snapshot_pid *out) MUST_CHECK;
 
 /* How busy all cores were between the two; SNAPSHOT_UNKNOWN where no time has
  * passed. */

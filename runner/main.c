@@ -139,6 +139,7 @@ static int main_start(const struct main_options *o)
 	struct runner_config config = {
 		.limits = o->limits,
 		.in_pod = tree_is_pid1(),
+		.own_cgroup = tree_is_pid1() && !o->stdio,
 	};
 	struct sockaddr_un again;
 	struct payload_key key;

@@ -7,6 +7,8 @@
 
 #include "common/json.h"
 
+#define REPORT_SECTOR_BYTES 512
+
 void report_set_status(struct report *r, int status)
 {
 	if (r->error[0])
@@ -27,21 +29,32 @@ static json_int_t report_us(struct timeval tv)
 	return (json_int_t)tv.tv_sec * 1000000 + tv.tv_usec;
 }
 
+/* The kernel counts what goes to disks, and that in sectors. */
+static json_int_t report_block_bytes(long blocks)
+{
+	return (json_int_t)blocks * REPORT_SECTOR_BYTES;
+}
+
 int report_append(const struct report *r, struct buf *out)
 {
 	struct rusage usage = { 0 };
 	_cleanup_json_ json_t *o = NULL;
 
 	getrusage(RUSAGE_CHILDREN, &usage);
-	o = json_pack("{s:i, s:o, s:b, s:o, s:I, s:I, s:I, s:I}", "exit_code",
-		      r->exit_code, "signal",
+	o = json_pack("{s:i, s:o, s:b, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:I}",
+		      "exit_code", r->exit_code, "signal",
 		      r->signal ? json_integer(r->signal) : json_null(),
 		      "oom_killed", r->oom_killed, "error",
 		      r->error[0] ? json_string(r->error) : json_null(),
 		      "user_us", report_us(usage.ru_utime), "system_us",
 		      report_us(usage.ru_stime), "max_rss_kb",
-		      (json_int_t)usage.ru_maxrss, "started_us",
-		      (json_int_t)r->started_us);
+		      (json_int_t)usage.ru_maxrss, "peak_memory_bytes",
+		      r->peak_memory_bytes < 0
+			      ? json_null()
+			      : json_integer(r->peak_memory_bytes),
+		      "read_bytes", report_block_bytes(usage.ru_inblock),
+		      "write_bytes", report_block_bytes(usage.ru_oublock),
+		      "started_us", (json_int_t)r->started_us);
 	if (!o)
 		return -ENOMEM;
 	return json_append(out, o);

@@ -21,6 +21,7 @@
 #include "runner/report.h"
 #include "runner/told.h"
 #include "runner/tree.h"
+#include "runner/usage.h"
 
 #define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
 #define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
@@ -92,6 +93,8 @@ static void runner_send_exit(struct runner *r)
 
 	if (tree_is_pid1())
 		r->report.oom_killed = oom_kills() > r->oom_kills_before;
+	r->report.peak_memory_bytes =
+		r->config.own_cgroup ? usage_peak_memory() : -1;
 	e = report_append(&r->report, &b);
 	if (!e)
 		e = line_exit(r->line, b.data, b.len);

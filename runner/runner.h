@@ -29,7 +29,8 @@ struct sockaddr_un;
 struct runner_config {
 	struct limits limits;
 	const struct payload_key *key; /* NULL: every program is refused */
-	bool in_pod; /* the environment is the pod's, not somebody else's */
+	bool in_pod;     /* the environment is the pod's, not somebody else's */
+	bool own_cgroup; /* so is /sys/fs/cgroup, if there is one */
 	const struct sockaddr_un *again; /* NULL: a lost stream is the end */
 };
 

@@ -1,22 +1,25 @@
 #include "runner/tree.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "common/cgroup_usage.h"
 #include "common/clock.h"
+#include "common/proc_stat.h"
 
-#define TREE_STAT_BYTES 512
 #define TREE_KILL_AGAIN_US 1000
+#define TREE_PID_BYTES 24
 #define TREE_PROCESSES_MAX 65536
 
 struct tree_process {
 	pid_t pid, parent;
+	uint64_t ticks, rss_pages;
 	bool ours;
 };
 
@@ -40,30 +43,7 @@ int tree_init(void)
 	return 0;
 }
 
-/* The fourth field; the second may contain anything but ends at the last ). */
-static pid_t tree_parent_of(pid_t pid)
-{
-	char path[64], stat[TREE_STAT_BYTES];
-	_cleanup_close_ int fd = -1;
-	const char *after;
-	ssize_t n;
-	int parent;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	n = read(fd, stat, sizeof(stat) - 1);
-	if (n <= 0)
-		return -1;
-	stat[n] = '\0';
-	after = strrchr(stat, ')');
-	if (!after || sscanf(after + 1, " %*c %d", &parent) != 1)
-		return -1;
-	return parent;
-}
-
-static int tree_list_add(struct tree_list *l, pid_t pid, pid_t parent)
+static int tree_list_add(struct tree_list *l, const struct proc_stat *stat)
 {
 	struct tree_process *items;
 	size_t cap;
@@ -78,7 +58,12 @@ static int tree_list_add(struct tree_list *l, pid_t pid, pid_t parent)
 		l->items = items;
 		l->cap = cap;
 	}
-	l->items[l->n++] = (struct tree_process){ pid, parent, false };
+	l->items[l->n++] = (struct tree_process){
+		.pid = stat->pid,
+		.parent = stat->parent,
+		.ticks = stat->ticks,
+		.rss_pages = stat->rss_pages,
+	};
 	return 0;
 }
 
@@ -90,10 +75,12 @@ static void tree_list_fill(struct tree_list *l)
 	if (!proc)
 		return;
 	while ((entry = readdir(proc))) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		pid_t parent = pid > 0 ? tree_parent_of(pid) : -1;
+		struct proc_stat stat;
 
-		if (parent > 0 && tree_list_add(l, pid, parent) < 0)
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    proc_stat_read(dirfd(proc), entry->d_name, &stat) < 0)
+			continue;
+		if (stat.parent > 0 && tree_list_add(l, &stat) < 0)
 			break;
 	}
 	closedir(proc);
@@ -110,23 +97,32 @@ static bool tree_list_is_ours(const struct tree_list *l, pid_t parent)
 	return false;
 }
 
+/* Whoever descends from this process. */
+static void tree_list_mark(struct tree_list *l)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < l->n; i++) {
+			struct tree_process *p = &l->items[i];
+
+			if (p->ours || !tree_list_is_ours(l, p->parent))
+				continue;
+			p->ours = more = true;
+		}
+	}
+}
+
 static void tree_signal_descendants(int sig)
 {
 	struct tree_list l = { 0 };
-	bool more = true;
 
 	tree_list_fill(&l);
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < l.n; i++) {
-			struct tree_process *p = &l.items[i];
-
-			if (p->ours || !tree_list_is_ours(&l, p->parent))
-				continue;
-			p->ours = more = true;
-			kill(p->pid, sig);
-		}
-	}
+	tree_list_mark(&l);
+	for (size_t i = 0; i < l.n; i++)
+		if (l.items[i].ours)
+			kill(l.items[i].pid, sig);
 	free(l.items);
 }
 
@@ -136,6 +132,47 @@ void tree_signal(int sig)
 		kill(-1, sig);
 	else
 		tree_signal_descendants(sig);
+}
+
+static int64_t tree_us(struct timeval tv)
+{
+	return (int64_t)tv.tv_sec * 1000000 + tv.tv_usec;
+}
+
+/* On a host /proc may be that of another PID namespace. */
+static bool tree_sees_itself(void)
+{
+	char self[TREE_PID_BYTES];
+	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+
+	self[MAX(n, 0)] = '\0';
+	return strtol(self, NULL, 10) == getpid();
+}
+
+int tree_measure(struct cgroup_usage *out)
+{
+	uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct tree_list l = { 0 };
+	struct rusage ended;
+
+	if (!tree_sees_itself() || getrusage(RUSAGE_CHILDREN, &ended) < 0)
+		return -ENOENT;
+	tree_list_fill(&l);
+	tree_list_mark(&l);
+	out->cpu_us = tree_us(ended.ru_utime) + tree_us(ended.ru_stime);
+	out->memory_bytes = out->pids = 0;
+	for (size_t i = 0; i < l.n; i++) {
+		const struct tree_process *p = &l.items[i];
+
+		if (!p->ours)
+			continue;
+		out->cpu_us += (int64_t)(p->ticks * tick_us);
+		out->memory_bytes += (int64_t)(p->rss_pages *
+					       (uint64_t)sysconf(_SC_PAGESIZE));
+		out->pids++;
+	}
+	free(l.items);
+	return 0;
 }
 
 void tree_kill_all(uint64_t max_ms)

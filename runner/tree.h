@@ -11,12 +11,18 @@
 
 #include "common/macro.h"
 
+struct cgroup_usage;
+
 /* 0 or negative errno. */
 int tree_init(void) MUST_CHECK;
 bool tree_is_pid1(void);
 
 /* To every process. As PID 1 no fork can outrun it. */
 void tree_signal(int sig);
+
+/* What they use now, and have used: cpu_us, memory_bytes (each page as often as
+ * it is shown), pids. 0, or negative errno where it cannot be seen. */
+int tree_measure(struct cgroup_usage *out) MUST_CHECK;
 
 /* SIGKILL to everything until nothing is left; at most max_ms. Where there is
  * no PID namespace forks may outrun the signal. */

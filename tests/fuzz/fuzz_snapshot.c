@@ -50,9 +50,9 @@ static void parse_decimals(const char *text)
 
 static void parse_pid(const char *text)
 {
-	struct snapshot_pid pid;
+	struct proc_stat pid;
 
-	if (snapshot_parse_pid(text, &pid))
+	if (proc_stat_parse(text, &pid))
 		return;
 	assert(pid.pid >= 0);
 	for (const char *p = pid.name; *p; p++)

@@ -126,7 +126,8 @@ static void test_parse(void **state)
 	assert_true(ex.oom_killed);
 	assert_int_equal(ex.exit_code, 137);
 	assert_int_equal(ex.signal, 9);
-	assert_int_equal(ex.user_us + ex.system_us + ex.max_rss_kb, 6);
+	assert_int_equal(
+		ex.usage.user_us + ex.usage.system_us + ex.usage.max_rss_kb, 6);
 	assert_string_equal(ex.error, "");
 
 	assert_int_equal(parse(&ex, "{\"exit_code\":0,\"signal\":null}"), 0);

@@ -177,10 +177,11 @@ static void test_pressure(void **state)
 
 static void test_pid(void **state)
 {
-	struct snapshot_pid p;
+	struct proc_stat p;
 
-	assert_int_equal(snapshot_parse_pid("84 (python3) R" PID_TAIL, &p), 0);
+	assert_int_equal(proc_stat_parse("84 (python3) R" PID_TAIL, &p), 0);
 	assert_int_equal(p.pid, 84);
+	assert_int_equal(p.parent, 1);
 	assert_string_equal(p.name, "python3");
 	assert_int_equal(p.state, 'R');
 	assert_int_equal(p.ticks, 2167 + 20852);
@@ -188,10 +189,10 @@ static void test_pid(void **state)
 	assert_int_equal(p.rss_pages, 5537);
 	/* Whatever it calls itself. */
 	assert_int_equal(
-		snapshot_parse_pid("7 (a) Z 1 (\n\xc3\xa9) S" PID_TAIL, &p), 0);
+		proc_stat_parse("7 (a) Z 1 (\n\xc3\xa9) S" PID_TAIL, &p), 0);
 	assert_int_equal(p.state, 'S');
 	assert_string_equal(p.name, "a) Z 1 (???");
-	assert_int_equal(snapshot_parse_pid("7 () Z" PID_TAIL, &p), 0);
+	assert_int_equal(proc_stat_parse("7 () Z" PID_TAIL, &p), 0);
 	assert_string_equal(p.name, "");
 	assert_int_equal(p.state, 'Z');
 }
@@ -211,10 +212,10 @@ static void test_pid_refuses(void **state)
 		"x (a) S" PID_TAIL,
 		"99999999999 (a) S" PID_TAIL,
 	};
-	struct snapshot_pid p;
+	struct proc_stat p;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		assert_true(snapshot_parse_pid(bad[i], &p) < 0);
+		assert_true(proc_stat_parse(bad[i], &p) < 0);
 }
 
 /* --- figures and JSON ----------------------------------------------------- */
