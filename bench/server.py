@@ -91,7 +91,8 @@ class Cronium(Server):
     def __init__(self, settings, executor, slots, *options):
         super().__init__(settings, [machine.BIN / "cronium", "up",
                                     "--listen", "none", "--slots", slots,
-                                    "--executors", executor, *options])
+                                    "--executors", executor, "--guard", "off",
+                                    *options])
 
     def ready(self, connection):
         return bool(connection.call("GET", "/v1/agents")["agents"])

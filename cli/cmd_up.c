@@ -19,6 +19,7 @@ struct up_options {
 	const char *listen, *tls_cert, *tls_key, *log_level, *log_format, *name;
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
+	const char *guard;
 	const char *tools_dir, *tools_ca_file;
 	struct option_list executors, tools_allow, egress_allow, ssh_keys;
 	const char *ssh_known_hosts;
@@ -47,6 +48,9 @@ static const struct option_spec up_specs[] = {
 	UP_OPTION("executors", 0, OPTION_LIST, executors, "LIST", NULL,
 		  "docker, sandbox, ssh, with commas; default: what works "
 		  "here"),
+	UP_OPTION("guard", 0, OPTION_STRING, guard, "LIST", NULL,
+		  "when no job is started, as of cronium-orchestrator; or off; "
+		  "or $CRONIUM_GUARD"),
 	UP_OPTION("rate-forward", 0, OPTION_STRING, rate_forward, "RATE/BURST",
 		  "1000/200",
 		  "calls of a script to the backend, a minute; 0: any"),
@@ -211,6 +215,7 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.rate_tools = o->rate_tools,
 		.slots = o->slots,
 		.executors = &o->executors,
+		.guard = o->guard,
 		.tools_dir = o->tools_dir,
 		.tools_ca_file = o->tools_ca_file,
 		.tools_allow = &o->tools_allow,

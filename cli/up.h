@@ -34,6 +34,7 @@ struct up_config {
 	const struct option_list *tools_allow;
 	const struct option_list *egress_allow;
 	const struct option_list *ssh_keys;
+	const char *guard; /* NULL: the default, or $CRONIUM_GUARD's */
 	const char *ssh_known_hosts;
 	struct up_gateway gateway; /* in place->run/gateway, which is there */
 	const char *rate_requests; /* of the gateway */

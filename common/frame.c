@@ -42,6 +42,8 @@ const char *frame_type_name(uint8_t type)
 		return "TAKEN";
 	case FRAME_DISMISS:
 		return "DISMISS";
+	case FRAME_USAGE:
+		return "USAGE";
 	case FRAME_SPEC:
 		return "SPEC";
 	case FRAME_STATE:

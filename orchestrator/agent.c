@@ -4,12 +4,12 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/json.h"
 #include "common/log.h"
+#include "orchestrator/admission.h"
+#include "orchestrator/agent_impl.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/claims.h"
 #include "orchestrator/completion.h"
@@ -19,44 +19,6 @@
 #include "orchestrator/pod.h"
 
 #define AGENT_STOP_REASON "the orchestrator was stopped"
-
-/*
- * An execution that is with this agent.
- *
- *   WAITING ─▶ IN_POD ─▶ GONE
- *      └─────▶ REFUSED ───▲
- *
- * WAITING: for its turn to be made a pod. REFUSED: it gets none; only that is
- * told. GONE: freed at the end of the loop turn.
- */
-enum agent_job_state { AGENT_WAITING, AGENT_IN_POD, AGENT_REFUSED, AGENT_GONE };
-
-struct agent_job {
-	TAILQ_ENTRY(agent_job) link;
-	struct agent *agent;
-	enum agent_job_state state;
-	struct assignment *a; /* while it has no pod */
-	struct pod *pod;
-	struct completion *completion; /* REFUSED */
-	bool ended;  /* the backend knows its end: no lease to keep */
-	bool beaten; /* in the heartbeat that is under way */
-};
-
-TAILQ_HEAD(agent_jobs, agent_job);
-
-struct agent {
-	struct agent_config config;
-	struct claims *claims;
-	struct heartbeat *heartbeat;
-	struct agent_jobs jobs;              /* in the order of their claims */
-	unsigned int creating, creating_max; /* pods in CREATING */
-	unsigned int pods;  /* all there are; those that ended still go away */
-	struct event *turn; /* end of the loop turn: reap, start more */
-	struct event *stop_timer;
-	unsigned int stops; /* agent_stop(), and its deadlines */
-	void (*stopped)(void *ctx);
-	void *stopped_ctx;
-};
 
 bool agent_name_valid(const char *name)
 {
@@ -75,9 +37,14 @@ static void agent_wake(struct agent *agent)
 
 /* --- one job -------------------------------------------------------------- */
 
-static const char *agent_job_execution(const struct agent_job *j)
+const char *agent_job_execution(const struct agent_job *j)
 {
 	return j->pod ? pod_execution(j->pod) : j->a->execution;
+}
+
+int64_t agent_job_epoch(const struct agent_job *j)
+{
+	return j->pod ? pod_epoch(j->pod) : j->a->epoch;
 }
 
 static void agent_job_free(struct agent_job *j)
@@ -90,14 +57,14 @@ static void agent_job_free(struct agent_job *j)
 	free(j);
 }
 
-static void agent_job_bury(struct agent_job *j)
+void agent_job_bury(struct agent_job *j)
 {
 	j->state = AGENT_GONE;
 	j->ended = true;
 	agent_wake(j->agent);
 }
 
-static struct agent_job *agent_find(struct agent *agent, const char *execution)
+struct agent_job *agent_find(struct agent *agent, const char *execution)
 {
 	struct agent_job *j;
 
@@ -205,6 +172,7 @@ static void agent_job_start(struct agent_job *j)
 		.egress_allow = agent->config.egress_allow,
 		.executor_ops = e->ops,
 		.executor = e->executor,
+		.sampler = agent->config.sampler,
 	};
 	j->state = AGENT_IN_POD;
 	agent->creating++;
@@ -215,6 +183,7 @@ static void agent_job_start(struct agent_job *j)
 		agent_job_bury(j);
 	}
 	agent->pods += j->pod != NULL;
+	heartbeat_note_live(agent->heartbeat);
 	j->a = NULL;
 }
 
@@ -222,6 +191,8 @@ static void agent_start_waiting(struct agent *agent)
 {
 	struct agent_job *j;
 
+	if (!admission_accepts(agent->admission))
+		return;
 	TAILQ_FOREACH(j, &agent->jobs, link) {
 		if (agent->creating >= agent->creating_max ||
 		    agent->pods >= agent->config.slots * AGENT_PODS_PER_SLOT)
@@ -229,6 +200,39 @@ static void agent_start_waiting(struct agent *agent)
 		if (j->state == AGENT_WAITING)
 			agent_job_start(j);
 	}
+}
+
+/* --- the guard ------------------------------------------------------------ */
+
+/* What is given back before the backend knows would come again at once. */
+void agent_check_guard(struct agent *agent)
+{
+	const char *problem = admission_problem(agent->admission);
+	struct agent_job *j;
+
+	if (!problem || !agent->told)
+		return;
+	TAILQ_FOREACH(j, &agent->jobs, link)
+		if (j->state == AGENT_WAITING)
+			agent_job_release(j, problem);
+}
+
+static void agent_on_guard(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	agent->told = false;
+	heartbeat_now(agent->heartbeat);
+	agent_wake(agent);
+}
+
+/* A backend that has just started knows nothing of us. */
+static void agent_on_claims_open(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	agent->told = false;
+	heartbeat_now(agent->heartbeat);
 }
 
 /* --- claims --------------------------------------------------------------- */
@@ -259,10 +263,11 @@ static void agent_on_assignment(void *ctx, struct assignment *a,
 		return;
 	}
 	heartbeat_set_lease(agent->heartbeat, a->lease_ms);
+	agent_check_guard(agent);
 	agent_start_waiting(agent);
 }
 
-static void agent_job_cancel(struct agent_job *j, const char *reason)
+void agent_job_cancel(struct agent_job *j, const char *reason)
 {
 	if (j->state == AGENT_WAITING)
 		agent_job_refuse(j, OUTCOME_CAUSE_CANCEL, reason);
@@ -274,60 +279,9 @@ static void agent_on_cancel(void *ctx, const char *execution, int64_t epoch,
 			    const char *reason)
 {
 	struct agent_job *j = agent_find(ctx, execution);
-	int64_t ours;
 
-	if (!j)
-		return;
-	ours = j->pod ? pod_epoch(j->pod) : j->a->epoch;
-	if (ours == epoch)
+	if (j && agent_job_epoch(j) == epoch)
 		agent_job_cancel(j, reason);
-}
-
-/* --- heartbeats ----------------------------------------------------------- */
-
-static json_t *agent_list(void *ctx)
-{
-	struct agent *agent = ctx;
-	json_t *list = json_array();
-	struct agent_job *j;
-
-	TAILQ_FOREACH(j, &agent->jobs, link) {
-		int64_t epoch;
-
-		j->beaten = !j->ended;
-		if (j->ended)
-			continue;
-		epoch = j->pod ? pod_epoch(j->pod) : j->a->epoch;
-		json_array_append_new(list,
-				      json_pack("{s:s,s:I}", "id",
-						agent_job_execution(j), "epoch",
-						(json_int_t)epoch));
-	}
-	if (json_array_size(list))
-		return list;
-	json_decref(list);
-	return NULL;
-}
-
-static void agent_on_beat_cancel(void *ctx, const char *execution,
-				 const char *reason)
-{
-	struct agent_job *j = agent_find(ctx, execution);
-
-	if (j && j->beaten)
-		agent_job_cancel(j, reason);
-}
-
-static void agent_on_beat_lost(void *ctx, const char *execution)
-{
-	struct agent_job *j = agent_find(ctx, execution);
-
-	if (!j || !j->beaten)
-		return;
-	if (j->state == AGENT_IN_POD)
-		pod_abandon(j->pod, "its lease has run out");
-	else
-		agent_job_bury(j);
 }
 
 /* --- stopping ------------------------------------------------------------- */
@@ -407,12 +361,8 @@ static void agent_on_turn(int fd, short what, void *ctx)
 
 static int agent_connect(struct agent *agent)
 {
-	static const struct heartbeat_ops heartbeat_ops = {
-		.list = agent_list,
-		.on_cancel = agent_on_beat_cancel,
-		.on_lost = agent_on_beat_lost,
-	};
 	static const struct claims_ops claims_ops = {
+		.on_open = agent_on_claims_open,
 		.on_assignment = agent_on_assignment,
 		.on_cancel = agent_on_cancel,
 	};
@@ -426,7 +376,10 @@ static int agent_connect(struct agent *agent)
 	int r;
 
 	r = heartbeat_new(&agent->heartbeat, claims.base, claims.client,
-			  claims.name, &heartbeat_ops, agent);
+			  claims.name, &agent_heartbeat_ops, agent);
+	if (!r)
+		r = admission_new(&agent->admission, agent->config.sampler,
+				  agent->config.guard, agent_on_guard, agent);
 	if (!r)
 		r = claims_new(&agent->claims, &claims, &claims_ops, agent);
 	return r;
@@ -466,6 +419,7 @@ void agent_free(struct agent *agent)
 	if (!agent)
 		return;
 	claims_free(agent->claims);
+	admission_free(agent->admission);
 	heartbeat_free(agent->heartbeat);
 	while ((j = TAILQ_FIRST(&agent->jobs)))
 		agent_job_free(j);

@@ -15,6 +15,8 @@ struct allow_list;
 struct backend_client;
 struct event_base;
 struct executor_set;
+struct guard_config;
+struct sampler;
 
 #define AGENT_NAME_MAX_BYTES 64
 
@@ -34,6 +36,8 @@ struct agent_config {
 	struct backend_client *client;
 	struct executor_set *executors;
 	const struct allow_list *egress_allow; /* pod.h */
+	struct sampler *sampler;
+	const struct guard_config *guard; /* copied */
 	const char *name;
 	uint32_t slots; /* executions at a time */
 };

@@ -140,6 +140,7 @@ static void claims_on_headers(struct backend_call *call,
 	c->greeted = true;
 	c->said_lost = false;
 	c->retry_ms = CLAIMS_RETRY_MIN_MS;
+	c->ops->on_open(c->ctx);
 }
 
 static void claims_on_data(struct backend_call *call, const uint8_t *data,

@@ -19,6 +19,8 @@ struct event_base;
 #define CLAIMS_RETRY_MAX_MS 2000
 
 struct claims_ops {
+	/* The stream is there, for the first time or again. */
+	void (*on_open)(void *ctx);
 	/* Taken over by the receiver. why is NULL, or says what makes it
 	 * impossible to run; then only execution and epoch are set. */
 	void (*on_assignment)(void *ctx, struct assignment *a, const char *why);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/docker_socket.h"
 #include "common/file.h"
 #include "common/sdk_dir.h"
@@ -51,6 +52,9 @@ const struct option_spec config_specs[] = {
 	  "~/.ssh/known_hosts" },
 	{ "gateway-url", 0, OPTION_STRING, OPT(gateway_url), "URL", NULL,
 	  "what scripts on hosts of the mode direct call" },
+	{ "guard", 0, OPTION_STRING, OPT(guard), "LIST", NULL,
+	  "when no job is started: percent of each, or off; or "
+	  "$CRONIUM_GUARD; default: " GUARD_DEFAULTS },
 	{ "runner", 0, OPTION_STRING, OPT(runner), "PATH", NULL,
 	  "cronium-runner; default: beside this program" },
 	{ "sidecar", 0, OPTION_STRING, OPT(sidecar), "PATH", NULL,
@@ -225,6 +229,29 @@ static int config_check_wal(const struct config *c, char *err, size_t err_size)
 	return 0;
 }
 
+/* The environment is for those who cannot give options: an embedded server's
+ * user, say. */
+static int config_read_guard(struct config *c, char *err, size_t err_size)
+{
+	const char *env = getenv("CRONIUM_GUARD");
+	_cleanup_(buf_deinit) struct buf why = { 0 };
+	const char *text = GUARD_DEFAULTS, *from = "--guard";
+	int r;
+
+	if (c->opt.guard) {
+		text = c->opt.guard;
+	} else if (env && *env) {
+		text = env;
+		from = "CRONIUM_GUARD";
+	}
+	r = guard_config_parse(&c->guard, text, &why);
+	if (!r)
+		return 0;
+	snprintf(err, err_size, "%s: %.*s", from, (int)why.len,
+		 (char *)why.data);
+	return -EINVAL;
+}
+
 static int config_complete(struct config *c, char *err, size_t err_size)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -250,9 +277,9 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 	if (c->opt.slots > CONFIG_SLOTS_MAX)
 		return config_fail(err, err_size, "slots", "",
 				   "give 4096 at most");
-	if (config_check_wal(c, err, err_size) < 0)
-		return -EINVAL;
-	if (config_read_egress(c, err, err_size) < 0)
+	if (config_check_wal(c, err, err_size) < 0 ||
+	    config_read_egress(c, err, err_size) < 0 ||
+	    config_read_guard(c, err, err_size) < 0)
 		return -EINVAL;
 	return config_read_key(c, err, err_size);
 }

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/macro.h"
 #include "common/options.h"
+#include "orchestrator/guard_config.h"
 
 /* Default of --slots: scripts wait more than they compute. */
 #define CONFIG_SLOTS_PER_CORE 16
@@ -28,6 +29,7 @@ struct config_options {
 	uint64_t wal_keep_bytes, wal_keep_days;
 	struct option_list executors, egress_allow, ssh_keys;
 	const char *ssh_known_hosts, *gateway_url;
+	const char *guard;
 	const char *docker_socket, *sidecar_image, *subnet_pool;
 	const char *runner, *sidecar, *sdk_dir;
 	const char *log_level, *log_format;
@@ -45,6 +47,7 @@ struct config {
 	char name[HOST_NAME_MAX + 1];
 	char api_key[CONFIG_KEY_MAX_BYTES]; /* "" for none */
 	struct allow_list egress_allow;
+	struct guard_config guard;
 	enum log_level log_level;
 	enum log_format log_format;
 };

@@ -18,6 +18,10 @@ struct heartbeat {
 	char *path;
 	struct event *timer;
 	struct backend_call *call; /* under way */
+	bool live;                 /* the next beat is a soon one */
+	bool untold;               /* there is news that no body has told */
+	bool telling;              /* the body under way has it */
+	bool said_lost;            /* an outage is logged once */
 	uint32_t lease_ms;
 	const struct heartbeat_ops *ops;
 	void *ctx;
@@ -31,9 +35,29 @@ static uint32_t heartbeat_interval_ms(const struct heartbeat *h)
 static void heartbeat_arm(struct heartbeat *h)
 {
 	uint32_t ms = heartbeat_interval_ms(h);
-	const struct timeval t = clock_timeval(ms);
+	struct timeval t;
 
+	h->live = h->ops->live(h->ctx);
+	if (h->live)
+		ms = MIN(ms, HEARTBEAT_LIVE_MS);
+	if (h->untold)
+		ms = MIN(ms, HEARTBEAT_UNTOLD_MS);
+	t = clock_timeval(ms);
 	event_add(h->timer, &t);
+}
+
+void heartbeat_note_live(struct heartbeat *h)
+{
+	if (!h->live)
+		heartbeat_arm(h);
+}
+
+void heartbeat_now(struct heartbeat *h)
+{
+	h->untold = true;
+	h->telling = false;
+	if (!h->call)
+		event_active(h->timer, EV_TIMEOUT, 0);
 }
 
 void heartbeat_set_lease(struct heartbeat *h, uint32_t lease_ms)
@@ -62,6 +86,17 @@ static void heartbeat_read(struct heartbeat *h, const json_t *o)
 			    (uint32_t)json_get_int(o, "lease_ms", h->lease_ms));
 }
 
+/* News that came while the call was under way goes out by the next one. */
+static void heartbeat_check_told(struct heartbeat *h)
+{
+	if (h->telling) {
+		h->telling = h->untold = false;
+		h->ops->on_told(h->ctx);
+	} else if (h->untold) {
+		event_active(h->timer, EV_TIMEOUT, 0);
+	}
+}
+
 static void heartbeat_on_done(struct backend_call *call,
 			      const struct backend_response *r, void *ctx)
 {
@@ -71,10 +106,14 @@ static void heartbeat_on_done(struct backend_call *call,
 
 	h->call = NULL;
 	if (r->error || r->status != 200) {
-		log_warn(NULL, "heartbeat: %s (status %d)",
-			 r->error ? r->detail : "refused", r->status);
+		if (!h->said_lost)
+			log_warn(NULL, "heartbeat: %s (status %d)",
+				 r->error ? r->detail : "refused", r->status);
+		h->said_lost = true;
 		return;
 	}
+	h->said_lost = false;
+	heartbeat_check_told(h);
 	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
 	if (o)
 		heartbeat_read(h, o);
@@ -112,17 +151,16 @@ static void heartbeat_on_timer(int fd, short what, void *ctx)
 	_cleanup_json_ json_t *o = NULL;
 	struct heartbeat *h = ctx;
 	struct buf body = { 0 };
-	json_t *list;
 
 	heartbeat_arm(h);
 	if (h->call)
 		return;
-	list = h->ops->list(h->ctx);
-	if (!list)
-		return;
-	o = json_pack("{s:o}", "executions", list);
+	o = h->ops->body(h->ctx);
+	h->telling = h->untold;
 	if (o && !json_append(&body, o))
 		heartbeat_send(h, &body);
+	else
+		log_error(NULL, "heartbeat: out of memory");
 	buf_deinit(&body);
 }
 

@@ -1,10 +1,11 @@
 /*
- * Keeps the leases of the executions that are with this agent, and hears of
- * those that are cancelled or lost.
+ * Keeps the leases of the executions that are with this agent, hears of those
+ * that are cancelled or lost, and says how the agent is.
  */
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/macro.h"
@@ -16,10 +17,19 @@ struct heartbeat;
 /* Until the backend has said how long a lease is. */
 #define HEARTBEAT_LEASE_MS 30000
 #define HEARTBEAT_PER_LEASE 3
+/* While there are pods, of which people may want to see how they do. */
+#define HEARTBEAT_LIVE_MS 2000
+/* While the backend must know something that it was not told yet. */
+#define HEARTBEAT_UNTOLD_MS 500
 
 struct heartbeat_ops {
-	/* [{"id","epoch"}], a new reference; NULL: nothing to report. */
-	json_t *(*list)(void *ctx);
+	/* The body, a new reference; NULL: out of memory. */
+	json_t *(*body)(void *ctx);
+	/* Whether there are pods. */
+	bool (*live)(void *ctx);
+	/* The backend has a body that was made when, or after, heartbeat_now()
+	 * was last called. */
+	void (*on_told)(void *ctx);
 	void (*on_cancel)(void *ctx, const char *execution, const char *reason);
 	void (*on_lost)(void *ctx, const char *execution);
 };
@@ -30,5 +40,10 @@ int heartbeat_new(struct heartbeat **out, struct event_base *base,
 		  const struct heartbeat_ops *ops, void *ctx) MUST_CHECK;
 /* NULL is fine. Not from within its callbacks. */
 void heartbeat_free(struct heartbeat *h);
+/* Tells how things are at once, not at the next beat, and until the backend has
+ * it. Fine inside its callbacks. */
+void heartbeat_now(struct heartbeat *h);
+/* There are pods now, while there were none. */
+void heartbeat_note_live(struct heartbeat *h);
 /* A lease as an assignment names it: beats come often enough for it. */
 void heartbeat_set_lease(struct heartbeat *h, uint32_t lease_ms);

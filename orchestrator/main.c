@@ -18,6 +18,7 @@
 #include "orchestrator/config.h"
 #include "orchestrator/executor_set.h"
 #include "orchestrator/relay.h"
+#include "orchestrator/sampler.h"
 
 #define MAIN_ERROR_BYTES 512
 /* How long reaping may take on the way out. */
@@ -35,6 +36,7 @@ struct main_state {
 	struct relay *relay; /* NULL: the backend is on this machine */
 	struct executor_config executor_config;
 	struct executor_set *executors;
+	struct sampler *sampler;
 	struct agent *agent;
 	bool stopping;
 };
@@ -242,6 +244,10 @@ static int main_set_up(struct main_state *m)
 	if (main_set_up_client(m) < 0 || main_set_up_backend_dir(m) < 0 ||
 	    main_set_up_relay(m) < 0)
 		return -1;
+	if (sampler_new(&m->sampler, m->base, m->config.data_dir) < 0) {
+		log_error(NULL, "out of memory");
+		return -1;
+	}
 	return main_set_up_executors(m);
 }
 
@@ -292,6 +298,8 @@ static void main_on_reaped(void *ctx)
 		.client = m->client,
 		.executors = m->executors,
 		.egress_allow = &m->config.egress_allow,
+		.sampler = m->sampler,
+		.guard = &m->config.guard,
 		.name = m->config.opt.name,
 		.slots = (uint32_t)m->config.opt.slots,
 	};
@@ -316,6 +324,7 @@ static int main_run(struct main_state *m)
 static void main_tear_down(struct main_state *m)
 {
 	agent_free(m->agent);
+	sampler_free(m->sampler);
 	executor_set_free(m->executors);
 	relay_free(m->relay);
 	backend_client_free(m->client);

@@ -15,25 +15,27 @@
 #include "orchestrator/record.h"
 #include "orchestrator/runner_link.h"
 #include "orchestrator/sidecar_link.h"
+#include "orchestrator/usage.h"
 
 /* --- states --------------------------------------------------------------- */
 
 #define POD_MAY(state) (1u << (state))
 
 static const struct {
-	const char *name;
+	const char *name, *told; /* in logs; in the agent's status */
 	unsigned int next;
 } pod_states[] = {
-	[POD_CREATING] = { "CREATING",
+	[POD_CREATING] = { "CREATING", "creating",
 			   POD_MAY(POD_READY) | POD_MAY(POD_FAILED) },
-	[POD_READY] = { "READY", POD_MAY(POD_ASSIGNED) | POD_MAY(POD_FAILED) },
-	[POD_ASSIGNED] = { "ASSIGNED",
+	[POD_READY] = { "READY", "ready",
+			POD_MAY(POD_ASSIGNED) | POD_MAY(POD_FAILED) },
+	[POD_ASSIGNED] = { "ASSIGNED", "assigned",
 			   POD_MAY(POD_RUNNING) | POD_MAY(POD_FAILED) },
-	[POD_RUNNING] = { "RUNNING",
+	[POD_RUNNING] = { "RUNNING", "running",
 			  POD_MAY(POD_STOPPING) | POD_MAY(POD_FAILED) },
-	[POD_STOPPING] = { "STOPPING", POD_MAY(POD_GONE) },
-	[POD_FAILED] = { "FAILED", POD_MAY(POD_GONE) },
-	[POD_GONE] = { "GONE", 0 },
+	[POD_STOPPING] = { "STOPPING", "stopping", POD_MAY(POD_GONE) },
+	[POD_FAILED] = { "FAILED", "failed", POD_MAY(POD_GONE) },
+	[POD_GONE] = { "GONE", "gone", 0 },
 };
 
 static const char *pod_state_name(enum pod_state state)
@@ -189,6 +191,7 @@ static int pod_init(struct pod *p)
 	p->facts.timeout_ms = p->a->timeout_ms;
 	p->facts.memory_mb = p->a->memory_mb;
 	cgroup_usage_init(&p->measured);
+	cgroup_usage_init(&p->live);
 	p->facts.measured = &p->measured;
 	telemetry_begin(&p->telemetry, p->config.sampler);
 	p->facts.telemetry = &p->telemetry;
@@ -265,4 +268,17 @@ const char *pod_execution(const struct pod *p)
 int64_t pod_epoch(const struct pod *p)
 {
 	return p->a->epoch;
+}
+
+json_t *pod_status(const struct pod *p)
+{
+	const struct executor_ops *ops = p->config.executor_ops;
+	struct cgroup_usage live = p->live, measured;
+
+	cgroup_usage_init(&measured);
+	if (p->place && ops->measure)
+		ops->measure(p->place, &measured);
+	usage_merge_live(&live, &measured);
+	return usage_live_json(&live, p->a->execution, p->a->job,
+			       pod_states[p->state].told);
 }

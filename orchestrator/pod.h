@@ -21,6 +21,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -88,6 +89,9 @@ void pod_free(struct pod *p);
 
 const char *pod_execution(const struct pod *p);
 int64_t pod_epoch(const struct pod *p);
+/* {"execution","job","state","cpu_us","memory_bytes","pids"}, a new reference;
+ * NULL: out of memory. What is not known (yet) is null. */
+json_t *pod_status(const struct pod *p);
 
 /* The user wants it ended: SIGTERM, a grace period, SIGKILL. */
 void pod_cancel(struct pod *p, const char *reason);

@@ -148,6 +148,13 @@ static void pod_on_runner_output(void *ctx, enum frame_type type,
 		pod_fail_oom(p);
 }
 
+static void pod_on_runner_usage(void *ctx, const struct cgroup_usage *live)
+{
+	struct pod *p = ctx;
+
+	p->live = *live;
+}
+
 static void pod_on_runner_exit(void *ctx, const struct outcome_exit *how)
 {
 	struct pod *p = ctx;
@@ -210,6 +217,7 @@ static void pod_connect_runner(struct pod *p, int fd)
 		.on_ready = pod_on_runner_ready,
 		.on_started = pod_on_runner_started,
 		.on_output = pod_on_runner_output,
+		.on_usage = pod_on_runner_usage,
 		.on_exit = pod_on_runner_exit,
 		.on_lost = pod_on_runner_lost,
 	};

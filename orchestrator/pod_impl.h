@@ -40,6 +40,7 @@ struct pod {
 	struct outcome_facts facts;
 	char detail[OUTCOME_REASON_MAX_BYTES]; /* facts.detail */
 	struct cgroup_usage measured;          /* facts.measured */
+	struct cgroup_usage live;              /* as the runner last said */
 	struct telemetry telemetry;            /* facts.telemetry */
 	char doom[OUTCOME_REASON_MAX_BYTES];   /* it died of this; "" */
 

@@ -6,8 +6,10 @@
 
 #include "common/buf.h"
 #include "common/frame_stream.h"
+#include "common/json.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/outcome.h"
+#include "orchestrator/usage.h"
 
 struct runner_link {
 	struct frame_stream *stream;
@@ -26,6 +28,21 @@ static void runner_link_handle_exit(struct runner_link *l,
 		l->ops->on_exit(l->ctx, &how);
 }
 
+static void runner_link_handle_usage(struct runner_link *l,
+				     const struct frame *f)
+{
+	_cleanup_json_ json_t *o = NULL;
+	struct cgroup_usage live;
+	char err[128];
+
+	o = json_parse_object(f->payload, f->len, err, sizeof(err));
+	if (!o)
+		return;
+	cgroup_usage_init(&live);
+	usage_parse_live(&live, o);
+	l->ops->on_usage(l->ctx, &live);
+}
+
 static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
 				 void *ctx)
 {
@@ -42,6 +59,9 @@ static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
 	case FRAME_STDERR:
 	case FRAME_NOTICE: /* a whole line */
 		l->ops->on_output(l->ctx, f->type, f->payload, f->len);
+		break;
+	case FRAME_USAGE:
+		runner_link_handle_usage(l, f);
 		break;
 	case FRAME_EXIT:
 		runner_link_handle_exit(l, f);

@@ -10,6 +10,7 @@
 #include "common/macro.h"
 
 struct assignment;
+struct cgroup_usage;
 struct event_base;
 struct executor_place;
 struct outcome_exit;
@@ -21,6 +22,8 @@ struct runner_link_ops {
 	/* FRAME_STDOUT, FRAME_STDERR; FRAME_NOTICE, a whole line. */
 	void (*on_output)(void *ctx, enum frame_type type, const void *data,
 			  size_t len);
+	/* What the script's side uses at the moment. */
+	void (*on_usage)(void *ctx, const struct cgroup_usage *live);
 	/* All output has been delivered before. */
 	void (*on_exit)(void *ctx, const struct outcome_exit *how);
 	/* Once; reason is for a log. */

@@ -71,10 +71,22 @@ void usage_parse_live(struct cgroup_usage *live, const json_t *message)
 
 void usage_merge_live(struct cgroup_usage *live, const struct cgroup_usage *pod)
 {
-	if (pod->cpu_us >= 0)
+	/* The cgroup counts the runner, and threads; but memory that is
+	 * shared once, and files in memory, too. */
+	if (live->cpu_us < 0)
 		live->cpu_us = pod->cpu_us;
+	if (live->pids < 0)
+		live->pids = pod->pids;
 	if (pod->memory_bytes >= 0)
 		live->memory_bytes = pod->memory_bytes;
-	if (pod->pids >= 0)
-		live->pids = pod->pids;
+}
+
+json_t *usage_live_json(const struct cgroup_usage *live, const char *execution,
+			const char *job, const char *state)
+{
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "execution", execution,
+			 "job", job, "state", state, "cpu_us",
+			 usage_number(live->cpu_us), "memory_bytes",
+			 usage_number(live->memory_bytes), "pids",
+			 usage_number(live->pids));
 }

@@ -28,7 +28,11 @@ void usage_complete(struct usage *u, const struct cgroup_usage *pod);
 /* A new reference; NULL: out of memory. What is unknown is null. */
 json_t *usage_json(const struct usage *u);
 
-/* Of a pod that lives: from the runner's USAGE, what the cgroup says better. */
+/* Of a pod that lives: from the runner's USAGE, and what the cgroup says that
+ * the runner does not, or better. */
 void usage_parse_live(struct cgroup_usage *live, const json_t *message);
 void usage_merge_live(struct cgroup_usage *live,
 		      const struct cgroup_usage *pod);
+/* A new reference; NULL: out of memory. */
+json_t *usage_live_json(const struct cgroup_usage *live, const char *execution,
+			const char *job, const char *state);

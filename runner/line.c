@@ -170,6 +170,16 @@ int line_exit(struct line *l, const void *json, size_t len)
 	return line_set_word(l, &l->exited, json, len);
 }
 
+void line_usage(struct line *l, const void *json, size_t len)
+{
+	int r = 0;
+
+	if (l->state == LINE_OPEN && !frame_stream_full(l->stream))
+		r = frame_stream_send(l->stream, FRAME_USAGE, json, len);
+	if (r < 0 && r != -EPIPE)
+		log_error("-", "USAGE is not told: %s", strerror(-r));
+}
+
 static int line_say_ready(struct line *l)
 {
 	_cleanup_json_ json_t *o = json_pack("{s:s, s:i}", "version",

@@ -61,3 +61,5 @@ size_t line_room(const struct line *l);
  * after all of it. Each once. As line_log(). */
 int line_started(struct line *l, const void *json, size_t len) MUST_CHECK;
 int line_exit(struct line *l, const void *json, size_t len) MUST_CHECK;
+/* USAGE: told now or not at all. */
+void line_usage(struct line *l, const void *json, size_t len);

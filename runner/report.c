@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "common/json.h"
+#include "runner/usage.h"
 
 #define REPORT_SECTOR_BYTES 512
 
@@ -38,6 +39,7 @@ static json_int_t report_block_bytes(long blocks)
 int report_append(const struct report *r, struct buf *out)
 {
 	struct rusage usage = { 0 };
+	int64_t peak = r->own_cgroup ? usage_peak_memory() : -1;
 	_cleanup_json_ json_t *o = NULL;
 
 	getrusage(RUSAGE_CHILDREN, &usage);
@@ -49,12 +51,10 @@ int report_append(const struct report *r, struct buf *out)
 		      "user_us", report_us(usage.ru_utime), "system_us",
 		      report_us(usage.ru_stime), "max_rss_kb",
 		      (json_int_t)usage.ru_maxrss, "peak_memory_bytes",
-		      r->peak_memory_bytes < 0
-			      ? json_null()
-			      : json_integer(r->peak_memory_bytes),
-		      "read_bytes", report_block_bytes(usage.ru_inblock),
-		      "write_bytes", report_block_bytes(usage.ru_oublock),
-		      "started_us", (json_int_t)r->started_us);
+		      peak < 0 ? json_null() : json_integer(peak), "read_bytes",
+		      report_block_bytes(usage.ru_inblock), "write_bytes",
+		      report_block_bytes(usage.ru_oublock), "started_us",
+		      (json_int_t)r->started_us);
 	if (!o)
 		return -ENOMEM;
 	return json_append(out, o);

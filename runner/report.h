@@ -13,8 +13,8 @@ struct report {
 	int exit_code; /* 128 + signal when a signal ended it */
 	int signal;    /* 0: it exited by itself */
 	bool oom_killed;
-	int64_t started_us;        /* wall clock at exec; 0: it never started */
-	int64_t peak_memory_bytes; /* of the pod's cgroup; -1: unknown */
+	bool own_cgroup;    /* usage.h */
+	int64_t started_us; /* wall clock at exec; 0: it never started */
 	char error[REPORT_ERROR_BYTES]; /* why it never started, or "" */
 };
 

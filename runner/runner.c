@@ -21,7 +21,7 @@
 #include "runner/report.h"
 #include "runner/told.h"
 #include "runner/tree.h"
-#include "runner/usage.h"
+#include "runner/usage_beat.h"
 
 #define RUNNER_KILL_MS 10000 /* then what the kernel cannot kill is left */
 #define RUNNER_GRACE_MAX_MS (10 * 60 * 1000)
@@ -46,7 +46,8 @@ struct runner {
 	struct runner_config config;
 	struct assignment job;
 	struct output out[2];
-	struct gate *gate; /* NULL where nothing is confined */
+	struct gate *gate;             /* NULL where nothing is confined */
+	struct usage_beat *usage_beat; /* while the script runs */
 	int status_fd;
 	struct told told;
 	pid_t pid;  /* of the script; 0 before, and when it has ended */
@@ -93,8 +94,6 @@ static void runner_send_exit(struct runner *r)
 
 	if (tree_is_pid1())
 		r->report.oom_killed = oom_kills() > r->oom_kills_before;
-	r->report.peak_memory_bytes =
-		r->config.own_cgroup ? usage_peak_memory() : -1;
 	e = report_append(&r->report, &b);
 	if (!e)
 		e = line_exit(r->line, b.data, b.len);
@@ -144,6 +143,7 @@ static void runner_stop(struct runner *r)
 	int status = 0;
 
 	runner_set_state(r, RUNNER_STOPPING);
+	usage_beat_stop(&r->usage_beat);
 	tree_signal(SIGKILL);
 	r->empty = !tree_reap(0, &main_ended, &status);
 	runner_set_timer(r->patience, RUNNER_KILL_MS);
@@ -217,6 +217,8 @@ static void runner_report_started(struct runner *r)
 	int n;
 
 	r->report.started_us = clock_wall_ms() * 1000;
+	usage_beat_start(&r->usage_beat, r->base, r->line,
+			 r->config.own_cgroup);
 	n = snprintf(json, sizeof(json), "{\"pid\":%d}", (int)r->pid);
 	if (!line_started(r->line, json, (size_t)n))
 		runner_start_output(r);
@@ -451,6 +453,7 @@ int runner_new(struct runner **out, int fd, const struct runner_config *config)
 	r->told = TOLD_NONE;
 	r->empty = true;
 	r->config = *config;
+	r->report.own_cgroup = config->own_cgroup;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	e = runner_init(r);
@@ -495,6 +498,7 @@ void runner_free(struct runner *r)
 	gate_free(r->gate);
 	closep(&r->status_fd);
 	told_deinit(&r->told);
+	usage_beat_stop(&r->usage_beat);
 	line_free(r->line);
 	assignment_deinit(&r->job);
 	if (r->base)

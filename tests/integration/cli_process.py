@@ -39,7 +39,7 @@ class Home:
         self.data, self.run_dir = self.dir / "d", self.dir / "d" / "run"
         self.env = {k: os.environ[k] for k in INHERITED if k in os.environ}
         self.env.update(HOME=str(self.dir), CRONIUM_DATA_DIR=str(self.data),
-                        TERM="xterm")
+                        TERM="xterm", CRONIUM_GUARD="off")
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -36,7 +36,9 @@ class Orchestrator:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, stderr=log,
+                env={**os.environ, "CRONIUM_GUARD": "off"})
         self.connected()
 
     def connected(self):
@@ -97,6 +99,8 @@ def test_order_and_contents(backend):
     verbs = []
     while "complete" not in verbs:
         verb, said, request = backend.said.get(timeout=30)
+        if verb == "heartbeat":
+            continue
         assert said == execution
         verbs.append(verb)
         if verb == "started":

@@ -96,7 +96,8 @@ class Remote:
                  self.here / "run", "--executors", "sandbox", "--backend",
                  f"{self.scheme}://127.0.0.1:{self.backend.port}",
                  *(self.ca if ca is None else ca), *options],
-                stderr=log, env={**os.environ, **(env or {})})
+                stderr=log, env={**os.environ, "CRONIUM_GUARD": "off",
+                                 **(env or {})})
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

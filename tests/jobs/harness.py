@@ -73,7 +73,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PATH": PATH},
+                env={**os.environ, "PATH": PATH, "CRONIUM_GUARD": "off"},
             )
         self.wait_ready()
 

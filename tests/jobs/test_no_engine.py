@@ -15,6 +15,7 @@ def cronium(tmp_path, *args):
         "XDG_DATA_HOME": str(tmp_path / "data"),
         "XDG_RUNTIME_DIR": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "CRONIUM_GUARD": "off",
     }
     return subprocess.run(
         [BIN / "cronium", *map(str, args)], env=env, capture_output=True,

@@ -114,6 +114,7 @@ static void test_live(void **state)
 	usage_parse_live(&live, o);
 	pod.memory_bytes = 9;
 	pod.pids = 4;
+	pod.cpu_us = 700;
 	usage_merge_live(&live, &pod);
 	assert_int_equal(live.cpu_us, 7);
 	assert_int_equal(live.memory_bytes, 9);

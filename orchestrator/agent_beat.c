@@ -1,0 +1,108 @@
+#include <string.h>
+
+#include "common/json.h"
+#include "orchestrator/admission.h"
+#include "orchestrator/agent_impl.h"
+#include "orchestrator/heartbeat.h"
+#include "orchestrator/pod.h"
+#include "orchestrator/sampler.h"
+#include "orchestrator/snapshot.h"
+
+/* Of more pods the leases are kept all the same. */
+#define AGENT_PODS_TOLD_MAX 128
+
+/* --- what is told --------------------------------------------------------- */
+
+static json_t *agent_executions(struct agent *agent)
+{
+	json_t *list = json_array();
+	struct agent_job *j;
+
+	TAILQ_FOREACH(j, &agent->jobs, link) {
+		j->beaten = !j->ended;
+		if (j->ended)
+			continue;
+		json_array_append_new(
+			list,
+			json_pack("{s:s,s:I}", "id", agent_job_execution(j),
+				  "epoch", (json_int_t)agent_job_epoch(j)));
+	}
+	return list;
+}
+
+static json_t *agent_pods(struct agent *agent)
+{
+	json_t *list = json_array();
+	struct agent_job *j;
+
+	TAILQ_FOREACH(j, &agent->jobs, link)
+		if (j->pod && !j->ended &&
+		    json_array_size(list) < AGENT_PODS_TOLD_MAX)
+			json_array_append_new(list, pod_status(j->pod));
+	return list;
+}
+
+static json_t *agent_status(struct agent *agent)
+{
+	const char *problem = admission_problem(agent->admission);
+
+	return json_pack("{s:b,s:s?,s:s?,s:o,s:o}", "accepting", !problem,
+			 "code", problem ? "guard" : NULL, "problem", problem,
+			 "snapshot",
+			 snapshot_json(sampler_newest(agent->config.sampler)),
+			 "pods", agent_pods(agent));
+}
+
+static json_t *agent_body(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	return json_pack("{s:o,s:o}", "executions", agent_executions(agent),
+			 "status", agent_status(agent));
+}
+
+static bool agent_is_live(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	return agent->pods > 0;
+}
+
+/* --- what is said --------------------------------------------------------- */
+
+static void agent_on_beat_cancel(void *ctx, const char *execution,
+				 const char *reason)
+{
+	struct agent_job *j = agent_find(ctx, execution);
+
+	if (j && j->beaten)
+		agent_job_cancel(j, reason);
+}
+
+static void agent_on_beat_lost(void *ctx, const char *execution)
+{
+	struct agent_job *j = agent_find(ctx, execution);
+
+	if (!j || !j->beaten)
+		return;
+	if (j->state == AGENT_IN_POD)
+		pod_abandon(j->pod, "its lease has run out");
+	else
+		agent_job_bury(j);
+}
+
+static void agent_on_told(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	agent->told = true;
+	agent_check_guard(agent);
+}
+
+const struct heartbeat_ops agent_heartbeat_ops = {
+	.body = agent_body,
+	.live = agent_is_live,
+	.on_told = agent_on_told,
+	.on_cancel = agent_on_beat_cancel,
+	.on_lost = agent_on_beat_lost,
+};
