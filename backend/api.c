@@ -257,7 +257,8 @@ static const struct {
 	{ STORE_E_FAMILY, 409, "there are too many jobs for another", "" },
 	{ STORE_E_HOST, 400, "a host is not registered, of the", "" },
 	{ STORE_E_SESSION, 400, "a session is not there, of the", "" },
-	{ STORE_E_SESSION_ENDED, 409, "its session has ended:", "" },
+	{ STORE_E_SESSION_ENDED, 409, "its session has ended: it takes no new",
+	  "" },
 };
 
 static void api_store_failure(struct api_call *call, int r,

@@ -247,7 +247,7 @@ static void on_changed(struct backend *b, struct api_call *call, int r,
 	else if (r)
 		api_store_problem(call, r, result, api_param(call, "id"));
 	else
-		api_reply_json(call, 200, job_json(&result->job));
+		api_reply_json(call, 200, job_json(&result->job, NULL));
 }
 
 static void on_started_body(struct http_exchange *ex, const uint8_t *body,

@@ -25,6 +25,14 @@ API_HANDLER(api_host_get);
 API_HANDLER(api_host_put);
 API_HANDLER(api_host_delete);
 
+/* api_sessions.c */
+API_HANDLER(api_session_list);
+API_HANDLER(api_session_get);
+API_HANDLER(api_session_create);
+API_HANDLER(api_session_pause);
+API_HANDLER(api_session_resume);
+API_HANDLER(api_session_end);
+
 /* api_logs.c */
 API_HANDLER(api_log_read);
 API_HANDLER(api_log_append);

@@ -10,7 +10,9 @@
 #include "backend/intake.h"
 #include "backend/job_change.h"
 #include "backend/job_json.h"
+#include "backend/job_place.h"
 #include "backend/job_submission.h"
+#include "backend/session_state.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"
@@ -89,29 +91,48 @@ API_HANDLER(api_job_submit)
 
 /* --- reading ------------------------------------------------------------- */
 
+static json_t *jobs_json(const struct backend *b,
+			 const struct store_result *result)
+{
+	json_t *jobs = json_array();
+	struct job_place place;
+	struct waiting waiting;
+
+	if (!jobs || job_place_init(&place, b)) {
+		json_decref(jobs);
+		return NULL;
+	}
+	for (size_t i = 0; i < result->jobs.n; i++) {
+		const struct store_job *job = &result->jobs.items[i];
+
+		job_place_explain(&place, job, &waiting);
+		json_array_append_new(jobs, job_json(job, &waiting));
+	}
+	job_place_deinit(&place);
+	return jobs;
+}
+
 static void on_list(int r, const struct store_result *result, void *ctx)
 {
 	struct api_call *call = ctx;
-	json_t *jobs = json_array();
 	const char *next = NULL;
 
 	if (r) {
-		json_decref(jobs);
 		api_store_problem(call, r, result, "job to go on before");
 		return;
 	}
-	for (size_t i = 0; i < result->jobs.n; i++)
-		json_array_append_new(jobs, job_json(&result->jobs.items[i]));
 	if (result->jobs.more && result->jobs.n)
 		next = result->jobs.items[result->jobs.n - 1].id;
 	api_reply_json(call, 200,
-		       json_pack("{s:o,s:s?}", "jobs", jobs, "next", next));
+		       json_pack("{s:o,s:s?}", "jobs",
+				 jobs_json(call->b, result), "next", next));
 }
 
 API_HANDLER(api_job_list)
 {
 	struct api_call *call = ctx;
 	char state[16], before[ID_MAX_BYTES];
+	char session[SESSION_NAME_MAX_BYTES + 1];
 	struct store_job_query query = { .state = -1 };
 	enum job_state parsed;
 	int64_t limit;
@@ -119,6 +140,7 @@ API_HANDLER(api_job_list)
 	if (!api_query_int(call, "limit", 1, STORE_LIST_MAX, API_LIST_DEFAULT,
 			   &limit) ||
 	    !api_query_str(call, "state", state, sizeof(state)) ||
+	    !api_query_str(call, "session", session, sizeof(session)) ||
 	    !api_query_str(call, "before", before, sizeof(before)))
 		return;
 	if (*state && job_state_parse(state, &parsed)) {
@@ -128,6 +150,7 @@ API_HANDLER(api_job_list)
 	}
 	if (*state)
 		query.state = (int)parsed;
+	query.session = *session ? session : NULL;
 	query.before = *before ? before : NULL;
 	query.limit = (size_t)limit;
 	api_start(call, store_job_list(call->b->store, &query,
@@ -141,7 +164,8 @@ static void on_job(int r, const struct store_result *result, void *ctx)
 	if (r)
 		api_store_problem(call, r, result, api_param(call, "id"));
 	else
-		api_reply_json(call, 200, job_json(&result->job));
+		api_reply_json(call, 200,
+			       job_place_json(call->b, &result->job));
 }
 
 API_HANDLER(api_job_get)
@@ -204,7 +228,7 @@ static void on_cancelled(struct backend *b, struct api_call *call, int r,
 	else if (r)
 		api_store_problem(call, r, result, api_param(call, "id"));
 	else
-		api_reply_json(call, 202, job_json(&result->job));
+		api_reply_json(call, 202, job_json(&result->job, NULL));
 }
 
 static void cancel(struct api_call *call, const char *reason)

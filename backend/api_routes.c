@@ -53,6 +53,15 @@ const struct http_route api_routes[] = {
 	{ HTTP_PUT, "/v1/hosts/{name}", api_host_put, API_ADMIN },
 	{ HTTP_DELETE, "/v1/hosts/{name}", api_host_delete, API_ADMIN },
 
+	{ HTTP_GET, "/v1/sessions", api_session_list, API_ADMIN },
+	{ HTTP_POST, "/v1/sessions", api_session_create, API_ADMIN },
+	{ HTTP_GET, "/v1/sessions/{session}", api_session_get, API_ADMIN },
+	{ HTTP_POST, "/v1/sessions/{session}/pause", api_session_pause,
+	  API_ADMIN },
+	{ HTTP_POST, "/v1/sessions/{session}/resume", api_session_resume,
+	  API_ADMIN },
+	{ HTTP_POST, "/v1/sessions/{session}/end", api_session_end, API_ADMIN },
+
 	{ HTTP_GET, "/v1/agents", api_agent_list, API_ADMIN },
 	{ HTTP_GET, "/v1/agents/{name}/claims", api_agent_claims, API_AGENT },
 	{ HTTP_POST, "/v1/agents/{name}/heartbeat", api_agent_heartbeat,

@@ -23,6 +23,7 @@
 #include "backend/store.h"
 #include "backend/streams.h"
 #include "backend/tools.h"
+#include "backend/waits.h"
 #include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/http/tls.h"
@@ -110,6 +111,8 @@ static int make_parts(struct backend *b)
 	if (!r)
 		r = retries_new(&b->retries, b);
 	if (!r)
+		r = waits_new(&b->waits, b);
+	if (!r)
 		r = intake_new(&b->intake, b->base, b->keys.payload);
 	return r ? r : make_server(b);
 }
@@ -150,6 +153,7 @@ void backend_close(struct backend *b)
 	capabilities_free(b->capabilities);
 	intake_free(b->intake);
 	retries_free(b->retries);
+	waits_free(b->waits);
 	queue_free(b->queue);
 	store_close(b->store);
 	auth_free(b->auth);
@@ -318,6 +322,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	event_add(b->drain_timer, &limit);
 	queue_stop(b->queue);
 	retries_stop(b->retries);
+	waits_stop(b->waits);
 	change_hub_stop(b->changes);
 	refusals_stop(b->refusals);
 	follow_stop(b->follow);

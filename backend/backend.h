@@ -41,6 +41,7 @@ struct retries;
 struct store;
 struct streams;
 struct tools;
+struct waits;
 
 struct backend_config {
 	const char *data_dir, *run_dir;
@@ -72,6 +73,7 @@ struct backend {
 	struct live *live;          /* executions that are claimed or running */
 	struct queue *queue;        /* claims and leases */
 	struct retries *retries;    /* jobs that wait for their next try */
+	struct waits *waits;        /* what queued jobs wait for */
 	struct follow *follow;      /* who watches which job */
 	struct change_hub *changes; /* who watches variables */
 	struct refusals *refusals;  /* that sidecars report */

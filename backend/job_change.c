@@ -4,29 +4,35 @@
 #include "backend/change_hub.h"
 #include "backend/follow.h"
 #include "backend/job_json.h"
+#include "backend/job_place.h"
 #include "backend/live.h"
 #include "backend/orphans.h"
 #include "backend/queue.h"
 #include "backend/retries.h"
 #include "backend/store.h"
 #include "backend/streams.h"
+#include "backend/waits.h"
 #include "common/fail_point.h"
 #include "common/log.h"
 
-static void job_publish(struct backend *b, const struct store_job *job)
+void job_publish(struct backend *b, const struct store_job *job)
 {
 	struct buf text = { 0 };
 	struct follow_event ev = { .ended = job_state_ended(job->state) };
+	struct waiting waiting;
 
 	if (!follow_wanted(b->follow, job->id))
 		return;
-	if (job_json_append(&text, job)) {
+	if (job_waiting(b, job, &waiting) ||
+	    job_json_append(&text, job, &waiting)) {
 		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
 			  "followers were not told: out of memory");
 	} else {
 		ev.job_json = (const char *)text.data;
 		ev.len = text.len;
 		follow_publish(b->follow, job->id, &ev);
+		if (job->state == JOB_QUEUED)
+			waits_told(b->waits, job, &waiting);
 	}
 	buf_deinit(&text);
 }
@@ -69,4 +75,5 @@ void job_changed(struct backend *b, const struct store_job *job)
 	streams_job_changed(b->streams, job);
 	retries_job_changed(b->retries, job);
 	queue_job_changed(b->queue, job);
+	waits_job_changed(b->waits, job);
 }

@@ -9,3 +9,5 @@ struct backend;
 struct store_job;
 
 void job_changed(struct backend *b, const struct store_job *job);
+/* Tells those who follow it, if there are any, how it is. */
+void job_publish(struct backend *b, const struct store_job *job);

@@ -4,6 +4,7 @@
 
 #include "backend/job_spec.h"
 #include "backend/store.h"
+#include "backend/waiting.h"
 #include "common/json.h"
 
 /* NULL becomes null. */
@@ -19,6 +20,24 @@ static json_t *labels_json(const struct store_job *job)
 	if (job->labels.data)
 		labels = json_loadb(job->labels.data, job->labels.len, 0, NULL);
 	return labels ? labels : json_object();
+}
+
+/* {"id","name"}, or null. */
+static json_t *session_json(const struct store_job *job)
+{
+	return job->session ? json_pack("{s:s,s:s}", "id", job->session, "name",
+					job->session_name)
+			    : json_null();
+}
+
+static int set_queue(json_t *o, const struct store_job *job,
+		     const struct waiting *waiting)
+{
+	return json_object_set_new(o, "session", session_json(job)) ||
+	       json_object_set_new(o, "no_wait", json_boolean(job->no_wait)) ||
+	       json_object_set_new(o, "waiting",
+				   waiting ? waiting_json(waiting)
+					   : json_null());
 }
 
 static int set_state(json_t *o, const struct store_job *job)
@@ -89,7 +108,7 @@ static int set_capability(json_t *o, const struct store_job *job)
 		string_or_null(json_get_str(spec, JOB_SPEC_CAPABILITY, NULL)));
 }
 
-json_t *job_json(const struct store_job *job)
+json_t *job_json(const struct store_job *job, const struct waiting *waiting)
 {
 	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", job->id,
 			      "name", job->name, "runtime", job->runtime,
@@ -98,17 +117,18 @@ json_t *job_json(const struct store_job *job)
 			      (json_int_t)job->started_ms, "ended_ms",
 			      (json_int_t)job->ended_ms);
 
-	if (o && (set_state(o, job) || set_result(o, job) ||
-		  set_capability(o, job))) {
+	if (o && (set_state(o, job) || set_queue(o, job, waiting) ||
+		  set_result(o, job) || set_capability(o, job))) {
 		json_decref(o);
 		return NULL;
 	}
 	return o;
 }
 
-int job_json_append(struct buf *out, const struct store_job *job)
+int job_json_append(struct buf *out, const struct store_job *job,
+		    const struct waiting *waiting)
 {
-	_cleanup_json_ json_t *o = job_json(job);
+	_cleanup_json_ json_t *o = job_json(job, waiting);
 
 	return o ? json_append(out, o) : -ENOMEM;
 }
@@ -127,12 +147,12 @@ json_t *job_context_json(const struct store_job *job, bool read_only)
 	int64_t deadline_ms = job_deadline_ms(job, spec);
 
 	return json_pack(
-		"{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:n,s:b,s:b,s:o,s:o}",
+		"{s:s,s:s,s:s,s:n,s:I,s:s,s:s,s:o,s:o,s:o,s:b,s:b,s:o,s:o}",
 		"job", job->id, "execution", job->execution, "name", job->name,
 		"event", "attempt", (json_int_t)job->attempt, "trigger", "api",
 		"executor", job->executor, "deadline_ms",
 		deadline_ms ? json_integer(deadline_ms) : json_null(), "labels",
-		labels_json(job), "session", "dry_run",
+		labels_json(job), "session", session_json(job), "dry_run",
 		json_get_bool(spec, "dry_run", false), "read_only", read_only,
 		"parent", string_or_null(job->parent), "trace_id",
 		string_or_null(job->trace_id));

@@ -9,11 +9,13 @@
 #include "common/macro.h"
 
 struct store_job;
+struct waiting;
 
-/* The job object; NULL on ENOMEM. */
-json_t *job_json(const struct store_job *job);
+/* The job object, with what it waits for (NULL: nothing); NULL on ENOMEM. */
+json_t *job_json(const struct store_job *job, const struct waiting *waiting);
 /* Appends it as text. 0 or -ENOMEM. */
-int job_json_append(struct buf *out, const struct store_job *job) MUST_CHECK;
+int job_json_append(struct buf *out, const struct store_job *job,
+		    const struct waiting *waiting) MUST_CHECK;
 
 /* The context; needs job->spec. NULL on ENOMEM. */
 json_t *job_context_json(const struct store_job *job, bool read_only);

@@ -5,6 +5,7 @@
 #include "backend/agent.h"
 #include "backend/host_spec.h"
 #include "backend/job_spec_impl.h"
+#include "backend/session_state.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/runtime_config.h"
@@ -256,6 +257,20 @@ void job_spec_check_host(struct violations *c, const struct job_spec_member *m,
 			       "must be null or a host's name: 1 to %d "
 			       "letters, digits, . _ -, the first no . or -",
 			       HOST_NAME_MAX_BYTES);
+}
+
+/* That there is one is the store's to say. */
+void job_spec_check_session(struct violations *c,
+			    const struct job_spec_member *m, const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	if (json_is_null(v))
+		return;
+	if (!s || !session_ref_valid(s))
+		violations_add(
+			c, m->name,
+			"must be null, a session's id, or its name: " SESSION_NAME_RULE);
 }
 
 /* The id of another job; that there is one is the store's to say. */

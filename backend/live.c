@@ -62,6 +62,8 @@ static struct live_execution *live_add(struct live *l,
 	snprintf(x->job, sizeof(x->job), "%s", job->id);
 	snprintf(x->agent, sizeof(x->agent), "%s",
 		 job->agent ? job->agent : "");
+	snprintf(x->session, sizeof(x->session), "%s",
+		 job->session ? job->session : "");
 	x->epoch = job->epoch;
 	HASH_ADD_STR(l->by_id, id, x);
 	if (!x->hh.tbl) {
@@ -116,6 +118,13 @@ size_t live_count_agent(const struct live *l, const char *agent)
 
 	live_foreach_agent(l, agent, live_count_one, &n);
 	return n;
+}
+
+void live_foreach(const struct live *l,
+		  void (*fn)(struct live_execution *x, void *ctx), void *ctx)
+{
+	for (struct live_execution *x = l->by_id; x; x = x->hh.next)
+		fn(x, ctx);
 }
 
 void live_foreach_agent(const struct live *l, const char *agent,

@@ -25,6 +25,7 @@ struct store_job;
 struct live_execution {
 	char id[ID_MAX_BYTES], job[ID_MAX_BYTES];
 	char agent[LIVE_AGENT_MAX_BYTES];
+	char session[ID_MAX_BYTES]; /* of the job; "" for none */
 	int64_t epoch;
 	bool started;
 	bool cancel_requested;
@@ -56,7 +57,10 @@ struct live_execution *live_find(const struct live *l, const char *execution);
 void live_assume_bound(struct live *l);
 size_t live_count(const struct live *l);
 size_t live_count_agent(const struct live *l, const char *agent);
-/* Calls fn for each execution of the agent; fn must not add or remove any. */
+/* Call fn for each execution, or for those of the agent; fn must not add or
+ * remove any. */
+void live_foreach(const struct live *l,
+		  void (*fn)(struct live_execution *x, void *ctx), void *ctx);
 void live_foreach_agent(const struct live *l, const char *agent,
 			void (*fn)(struct live_execution *x, void *ctx),
 			void *ctx);

@@ -7,6 +7,8 @@
 #include "backend/api.h"
 #include "backend/follow.h"
 #include "backend/job_json.h"
+#include "backend/job_place.h"
+#include "backend/waits.h"
 #include "common/frame.h"
 #include "common/id.h"
 
@@ -196,6 +198,7 @@ static void on_job(int r, const struct store_result *result, void *ctx)
 	struct api_call *call = ctx;
 	struct log_stream *s = call->state;
 	struct buf json = { 0 };
+	struct waiting waiting;
 
 	if (r) {
 		api_store_problem(call, r, result, "job");
@@ -207,7 +210,11 @@ static void on_job(int r, const struct store_result *result, void *ctx)
 	}
 	api_stream_start(call, s->options.frames ? FRAME_CONTENT_TYPE
 						 : "text/plain; charset=utf-8");
-	r = job_json_append(&json, &result->job);
+	r = job_waiting(call->b, &result->job, &waiting);
+	if (!r)
+		r = job_json_append(&json, &result->job, &waiting);
+	if (!r && s->options.follow && result->job.state == JOB_QUEUED)
+		waits_told(call->b->waits, &result->job, &waiting);
 	if (!r)
 		r = log_stream_tell(s, json.data, json.len,
 				    job_state_ended(result->job.state));

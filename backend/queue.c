@@ -11,6 +11,7 @@
 #include "backend/job_change.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
+#include "backend/waits.h"
 #include "common/clock.h"
 #include "common/fail_point.h"
 #include "common/id.h"
@@ -137,6 +138,7 @@ static void on_claim(int r, const struct store_result *result, void *ctx)
 		snprintf(q->problem, sizeof(q->problem), "%s", result->message);
 		log_error(c->agent, "cannot claim: %s", q->problem);
 	}
+	waits_wake(q->b->waits);
 	free(c);
 	queue_pump(q);
 }
@@ -210,6 +212,27 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
 static void queue_wake(struct queue *q)
 {
 	event_active(q->wake, EV_TIMEOUT, 0);
+	waits_wake(q->b->waits);
+}
+
+static void on_counted(int r, const struct store_result *result, void *ctx)
+{
+	struct queue *q = ctx;
+
+	if (r == 0) /* the held ones, too: they cost a claim in vain */
+		q->queued = result->counts[JOB_QUEUED];
+	queue_wake(q);
+}
+
+void queue_recount(struct queue *q)
+{
+	const struct store_done done = { NULL, on_counted, q };
+
+	q->turn++;
+	queue_wake(q);
+	if (store_job_count(q->b->store, done))
+		log_warn("queue", "the store is busy: jobs are claimed one by "
+				  "one");
 }
 
 void queue_job_changed(struct queue *q, const struct store_job *job)
@@ -219,7 +242,7 @@ void queue_job_changed(struct queue *q, const struct store_job *job)
 
 	switch (job->state) {
 	case JOB_QUEUED: /* or once more */
-		if (!job->not_before_ms)
+		if (!job->not_before_ms && !job->held)
 			q->queued++;
 		q->turn++;
 		break;
@@ -228,6 +251,7 @@ void queue_job_changed(struct queue *q, const struct store_job *job)
 			q->queued = MAX(q->queued - 1, 0);
 		break;
 	case JOB_CANCELLED:
+	case JOB_FAILED:
 		if (!job->execution)
 			q->queued = MAX(q->queued - 1, 0);
 		break;
@@ -369,6 +393,7 @@ void queue_disconnect(struct queue *q, struct agent *a, const char *why)
 		 live_count_agent(q->b->live, a->name), why);
 	HASH_DEL(q->agents, a);
 	free(a);
+	waits_agent_gone(q->b->waits);
 }
 
 void queue_drained(struct queue *q, struct agent *a)

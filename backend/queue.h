@@ -40,6 +40,8 @@ struct agent *queue_connect(struct queue *q, struct api_call *call,
 			    size_t slots);
 /* Leases were cut short: looks for those that have run out at once. */
 void queue_expire_now(struct queue *q);
+/* Jobs were held or let go: counts them again. */
+void queue_recount(struct queue *q);
 /* The stream broke. */
 void queue_disconnect(struct queue *q, struct agent *a, const char *why);
 /* The agent's stream takes more again. */

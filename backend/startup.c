@@ -12,6 +12,7 @@
 #include "backend/retries.h"
 #include "backend/store.h"
 #include "backend/store_admin.h"
+#include "backend/waits.h"
 #include "common/fail_point.h"
 #include "common/id.h"
 
@@ -80,6 +81,7 @@ static int startup_take(struct startup *s, const struct store_result *result)
 		queue_start(s->b->queue, result->counts[JOB_QUEUED]);
 		orphans_start(s->b);
 		retries_start(s->b->retries);
+		waits_start(s->b->waits);
 		break;
 	default:
 		break;

@@ -26,7 +26,7 @@ export interface EventContext {
   /** Milliseconds since the epoch; null without a timeout. */
   deadline_ms: number | null;
   labels: Record<string, string>;
-  session: string | null;
+  session: { id: string; name: string } | null;
   /** True: actions of tools are only shown, not made. */
   dry_run: boolean;
   /** The job that called this one. */

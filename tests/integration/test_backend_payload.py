@@ -76,27 +76,47 @@ def test_the_key_stays(backend, tmp_path):
     assert (keys / "payload.pub").read_bytes() == pem
 
 
-# To a data directory as version 0.3 left it.
-SCHEMA_2 = "".join((
-    "DROP INDEX jobs_queue; DROP INDEX jobs_waiting; DROP TABLE hosts;",
-    *(f"ALTER TABLE jobs DROP COLUMN {name};" for name in (
-        "signature", "retries", "backoff_initial_ms", "backoff_max_ms",
-        "backoff_elapsed_ms", "failed_ms", "not_before_ms", "host")),
-    "CREATE INDEX jobs_queue ON jobs (executor, want_agent, seq)"
-    " WHERE state = 0; PRAGMA user_version = 2"))
+MIGRATIONS = os.path.join(os.path.dirname(__file__),
+                          "../../backend/migrations/sqlite")
 
 
-def change_store(backend, tmp_path, sql):
-    backend.stop()
-    with sqlite3.connect(tmp_path / "data" / "cronium.db") as db:
-        db.executescript(sql)
+def to_schema_2(path):
+    """A data directory as version 0.3 left it, with the same rows."""
+    with sqlite3.connect(f"{path}.2") as db:
+        for step in ("0001.sql", "0002.sql"):
+            with open(os.path.join(MIGRATIONS, step)) as f:
+                db.executescript(f.read())
+        tables = [row[0] for row in db.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        db.execute("ATTACH ? AS later", (str(path),))
+        # Triggers count the jobs, so that the counters come last.
+        for table in sorted(tables, key=lambda t: t == "job_counts"):
+            names = ", ".join(f'"{row[1]}"' for row in db.execute(
+                f"PRAGMA main.table_info({table})"))
+            db.execute(f"DELETE FROM main.{table}")
+            db.execute(f"INSERT INTO main.{table} ({names})"
+                       f" SELECT {names} FROM later.{table}")
+        db.execute("PRAGMA user_version = 2")
     db.close()
+    os.rename(f"{path}.2", path)
+
+
+def change_store(backend, tmp_path, change):
+    """change: SQL, or what does it to the file."""
+    path = tmp_path / "data" / "cronium.db"
+    backend.stop()
+    if callable(change):
+        change(path)
+    else:
+        with sqlite3.connect(path) as db:
+            db.executescript(change)
+        db.close()
     backend.start()
 
 
 def test_a_job_from_before_is_signed(backend, tmp_path):
     job = backend.submit()
-    change_store(backend, tmp_path, SCHEMA_2)
+    change_store(backend, tmp_path, to_schema_2)
     pem = public_key(backend)
     claim = backend.agent().claim()
     assert claim.job == job

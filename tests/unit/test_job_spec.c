@@ -76,9 +76,23 @@ static void test_defaults(void **state)
 	assert_true(json_real_value(json_object_get(s, "cpus")) == 1.0);
 	assert_true(json_is_null(json_object_get(s, "image")));
 	assert_int_equal(json_array_size(json_object_get(s, "vars_read")), 1);
-	assert_int_equal(json_object_size(s), 26);
+	assert_int_equal(json_object_size(s), 28);
 	assert_string_equal(json_get_str(s, "input_stream", ""), "open");
 	assert_true(json_is_null(json_object_get(s, "input_from")));
+	assert_true(json_is_null(json_object_get(s, "session")));
+	assert_true(json_is_false(json_object_get(s, "no_wait")));
+}
+
+static void test_sessions(void **state)
+{
+	_cleanup_json_ json_t *s = js_ok(
+		"{'runtime':'bash','session':'night','no_wait':true}");
+
+	assert_string_equal(json_get_str(s, "session", ""), "night");
+	assert_true(json_is_true(json_object_get(s, "no_wait")));
+	JS_BAD("{'runtime':'bash','session':'a b','no_wait':1}",
+	       "session: must be null, a session's id, or its name: 1 to 64",
+	       "no_wait: must be true or false");
 }
 
 static void test_names_follow(void **state)
@@ -276,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_names_follow),
 		cmocka_unit_test(test_all_violations_at_once),
 		cmocka_unit_test(test_script_names),
