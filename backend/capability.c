@@ -8,6 +8,7 @@
 #include "backend/tool_template.h"
 #include "backend/tool_violations.h"
 #include "common/json.h"
+#include "common/path.h"
 
 void capability_free(struct capability *c)
 {
@@ -39,32 +40,6 @@ json_t *capability_describe(const struct capability *c, bool full)
 	return o;
 }
 
-bool capability_path_normal(const char *path, char *out)
-{
-	size_t len, n = 0;
-
-	if (*path != '/')
-		return false;
-	for (const char *s = path; *s; s += len) {
-		s += strspn(s, "/");
-		len = strcspn(s, "/");
-		if (len == 2 && !strncmp(s, "..", 2)) {
-			while (n > 0 && out[--n] != '/')
-				;
-			continue;
-		}
-		if (!len || (len == 1 && *s == '.'))
-			continue;
-		out[n++] = '/';
-		memcpy(out + n, s, len);
-		n += len;
-	}
-	if (!n)
-		out[n++] = '/';
-	out[n] = '\0';
-	return true;
-}
-
 /* A copy of the string in its normal form; NULL where it is no absolute path,
  * or when memory ran out. */
 static json_t *capability_path_json(const json_t *v)
@@ -73,8 +48,7 @@ static json_t *capability_path_json(const json_t *v)
 	const char *path = json_string_value(v);
 
 	if (!path || strlen(path) > CAPABILITY_PATH_MAX_BYTES ||
-	    strlen(path) != json_string_length(v) ||
-	    !capability_path_normal(path, normal))
+	    strlen(path) != json_string_length(v) || !path_normal(path, normal))
 		return NULL;
 	return json_string(normal);
 }

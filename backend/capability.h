@@ -71,12 +71,6 @@ DEFINE_CLEANUP(struct capability *, capability_free)
 json_t *capability_describe(const struct capability *c, bool full);
 
 /*
- * "/a/b/../c" is "/a/c": as text, whatever is a link; ".." of "/" is "/". out
- * has room for len + 2. False where path is not absolute.
- */
-bool capability_path_normal(const char *path, char *out);
-
-/*
  * What the arguments ask for: *args with defaults, paths normalised, and the
  * job's *permissions (both json_decref). 0, TOOL_E_INVALID with all
  * violations, or -ENOMEM.

@@ -8,61 +8,14 @@
 #include "cli/job_cancel.h"
 #include "cli/job_output.h"
 #include "cli/job_request.h"
+#include "cli/job_result.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
 #include "cli/stream_send.h"
-#include "common/clock.h"
 #include "common/json.h"
 
 static const struct option_spec run_specs[] = { JOB_OPTIONS,
 						CLI_SERVER_OPTIONS };
-
-/* --json: everything about the run in one object, the output as it is. */
-static int run_print_json(const json_t *job, const struct buf *output)
-{
-	int64_t took = job_view_duration_ms(job, clock_wall_ms());
-	_cleanup_json_ json_t *head = json_pack(
-		"{s:O,s:O,s:O?,s:O?,s:O?,s:O?,s:I,s:o}", "job",
-		json_object_get(job, "id"), "state",
-		json_object_get(job, "state"), "reason",
-		json_object_get(job, "reason"), "exit_code",
-		json_object_get(job, "exit_code"), "signal",
-		json_object_get(job, "signal"), "executor",
-		json_object_get(job, "executor"), "log_dropped_bytes",
-		(json_int_t)json_get_int(job, "log_dropped_bytes", 0),
-		"duration_ms", took < 0 ? json_null() : json_integer(took));
-	struct buf text = { 0 };
-	int r = head ? json_append(&text, head) : -1;
-
-	if (!r) {
-		text.len--; /* the closing brace */
-		r = buf_append_str(&text, ",\"output\":");
-	}
-	if (!r && output->len)
-		r = buf_append(&text, output->data, output->len);
-	else if (!r)
-		r = buf_append_str(&text, "null");
-	if (!r)
-		r = buf_append_str(&text, "}\n");
-	if (!r)
-		r = job_output_write(&text);
-	buf_deinit(&text);
-	return r;
-}
-
-static void run_explain(const json_t *job)
-{
-	char sentence[512], took[32];
-	const char *state = json_get_str(job, "state", "?");
-
-	if (job_view_sentence(job, sentence, sizeof(sentence))) {
-		output_error("%s", sentence);
-		return;
-	}
-	output_note("%s in %s", state,
-		    output_duration(job_view_duration_ms(job, clock_wall_ms()),
-				    took, sizeof(took)));
-}
 
 static int run_finish(struct api *api, const struct cli_globals *globals,
 		      const json_t *job)
@@ -71,9 +24,9 @@ static int run_finish(struct api *api, const struct cli_globals *globals,
 	int r = job_output_fetch(api, json_get_str(job, "id", ""), &output);
 
 	job_view_warn_dropped(job);
-	run_explain(job);
+	job_result_explain(job);
 	if (!r)
-		r = globals->json ? run_print_json(job, &output)
+		r = globals->json ? job_result_print_json(job, &output)
 				  : job_output_print(&output);
 	buf_deinit(&output);
 	if (r < 0 && job_view_exit_code(job) == CLI_OK)

@@ -7,6 +7,8 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/read_file.h"
+#include "cli/read_json.h"
+#include "cli/schema_view.h"
 #include "cli/verb.h"
 #include "common/json.h"
 #include "common/percent.h"
@@ -97,28 +99,6 @@ static void tools_print_credential(const json_t *c)
 								: "");
 }
 
-static void tools_print_params(const json_t *schema)
-{
-	const json_t *properties = json_object_get(schema, "properties");
-	const json_t *required = json_object_get(schema, "required");
-	const char *name;
-	json_t *p;
-
-	json_object_foreach((json_t *)properties, name, p) {
-		const char *type = json_get_str(p, "type", "");
-		bool needed = false;
-
-		for (size_t i = 0; i < json_array_size(required); i++)
-			needed |= !strcmp(name,
-					  json_string_value(
-						  json_array_get(required, i)));
-		output_text("    %s%s%s%s%s%s\n", name, *type ? ": " : "", type,
-			    needed ? ", needed" : "",
-			    json_get_str(p, "description", NULL) ? "; " : "",
-			    json_get_str(p, "description", ""));
-	}
-}
-
 static void tools_print(const json_t *tool)
 {
 	const json_t *actions = json_object_get(tool, "actions");
@@ -136,7 +116,7 @@ static void tools_print(const json_t *tool)
 		summary = json_get_str(v, "summary", NULL);
 		output_text("  %s%s%s\n", json_get_str(v, "name", "?"),
 			    summary ? ": " : "", summary ? summary : "");
-		tools_print_params(json_object_get(v, "params"));
+		schema_view_print(json_object_get(v, "params"));
 	}
 }
 
@@ -191,30 +171,10 @@ static int tools_check(struct api *api, const void *options, char **words)
 
 /* --- run -------------------------------------------------------------------- */
 
-/* The parameters as they were written. 0, or negative after a message. */
-static int tools_params(const struct tools_options *o, struct buf *out)
-{
-	size_t at;
-	int r;
-
-	if (!strcmp(o->params, "-"))
-		r = read_file("parameters", "-", TOOLS_PARAMS_MAX_BYTES, out);
-	else if (o->params[0] == '@')
-		r = read_file("parameters", o->params + 1,
-			      TOOLS_PARAMS_MAX_BYTES, out);
-	else
-		r = buf_append_str(out, o->params);
-	if (!r && json_check(out->data, out->len, &at)) {
-		output_error("--params is not JSON: byte %zu", at);
-		r = -EINVAL;
-	}
-	return r;
-}
-
 static int tools_body(const struct tools_options *o, struct buf *out)
 {
 	_cleanup_(buf_deinit_secret) struct buf params = { 0 };
-	int r = tools_params(o, &params);
+	int r = read_json("params", o->params, TOOLS_PARAMS_MAX_BYTES, &params);
 
 	if (!r)
 		r = buf_append_str(out, "{\"params\":");

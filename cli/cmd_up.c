@@ -22,6 +22,8 @@ struct up_options {
 	const char *guard;
 	const char *tools_dir, *tools_ca_file;
 	struct option_list executors, tools_allow, egress_allow, ssh_keys;
+	struct option_list shares;
+	bool share_processes;
 	const char *ssh_known_hosts;
 	struct up_gateway gateway;
 	const char *rate_requests;
@@ -73,6 +75,14 @@ static const struct option_spec up_specs[] = {
 		  NULL,
 		  "the keys of hosts that have none pinned; default: "
 		  "~/.ssh/known_hosts"),
+	UP_OPTION("share", 0, OPTION_LIST, shares, "[HOST:]PATH[:rw]", NULL,
+		  "directory that capabilities (cronium exec) may reach, of "
+		  "this machine, or of a host or (*) all of them; to read, or "
+		  "also to write; repeatable"),
+	UP_OPTION("share-processes", 0, OPTION_FLAG, share_processes, NULL,
+		  NULL,
+		  "let the capability process.kill signal this machine's "
+		  "processes"),
 	UP_OPTION("gateway", 0, OPTION_STRING, gateway.listen, "HOST:PORT",
 		  NULL,
 		  "where the gateway answers: scripts on hosts of the mode "
@@ -222,6 +232,8 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.egress_allow = &o->egress_allow,
 		.ssh_keys = &o->ssh_keys,
 		.ssh_known_hosts = o->ssh_known_hosts,
+		.shares = &o->shares,
+		.share_processes = o->share_processes,
 		.gateway = o->gateway,
 		.rate_requests = o->rate_requests,
 		.embedded = o->embedded,
@@ -253,6 +265,7 @@ static void up_free_options(void *options)
 	free(o->tools_allow.items);
 	free(o->egress_allow.items);
 	free(o->ssh_keys.items);
+	free(o->shares.items);
 }
 
 const struct command command_up = {

@@ -64,7 +64,8 @@ struct command {
 	size_t n_options;
 	size_t options_bytes; /* of its struct */
 	size_t words_min, words_max;
-	bool words_any; /* what follows the first word is not ours to read */
+	bool words_any;  /* what follows the first word is not ours to read */
+	bool words_help; /* --help after words is run's to answer */
 	int (*run)(const void *options, char **words, size_t n_words);
 	/* Frees what option lists took; may be NULL. */
 	void (*free_options)(void *options);
@@ -74,4 +75,4 @@ extern const struct command command_run, command_submit, command_send,
 	command_tail, command_jobs, command_job, command_logs, command_cancel,
 	command_vars, command_up, command_doctor, command_audit, command_tools,
 	command_dev, command_migrate, command_pack, command_payload,
-	command_hosts, command_wal;
+	command_hosts, command_wal, command_exec;

@@ -101,7 +101,8 @@ const char *job_view_sentence(const json_t *job, char *out, size_t size)
 			 reason ? reason
 				: "what ran it did not report back in time");
 	else if (job_state_is(job, "failed") && job_never_ran(job))
-		snprintf(out, size, "the script could not be run: %s",
+		snprintf(out, size, "%s could not be run: %s",
+			 json_get_str(job, "capability", "the script"),
 			 reason ? reason : "no reason was given");
 	else if (job_state_is(job, "failed") && job_signal(job))
 		snprintf(out, size, "the script was ended by signal %d (%s)",

@@ -12,7 +12,7 @@ static const struct command *const commands[] = {
 	&command_jobs,  &command_job,     &command_logs, &command_cancel,
 	&command_pack,  &command_payload, &command_vars, &command_tools,
 	&command_hosts, &command_audit,   &command_up,   &command_doctor,
-	&command_dev,   &command_migrate, &command_wal,
+	&command_dev,   &command_migrate, &command_wal,  &command_exec,
 };
 
 static void main_help(void)
@@ -82,7 +82,8 @@ static int main_run(const struct command *c, int argc, char **argv)
 			  options, &first, err, sizeof(err)) < 0) {
 		output_error("%s", err);
 		exit_code = CLI_USAGE;
-	} else if (((struct cli_globals *)options)->help) {
+	} else if (((struct cli_globals *)options)->help &&
+		   !(c->words_help && first < argc)) {
 		command_help(c);
 		exit_code = CLI_OK;
 	} else if (main_check_words(c, (size_t)(argc - first)) < 0) {

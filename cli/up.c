@@ -199,6 +199,8 @@ static int up_prepare_orchestrator(struct up *u)
 	int r = up_prepare(u, p, "cronium-orchestrator", "cronium-orchestrator",
 			   UP_ORCHESTRATOR_STOP_MS);
 
+	if (c->share_processes)
+		p->argv[p->argc++] = "--share-processes";
 	snprintf(u->api, sizeof(u->api), "unix:%s/api.sock", c->place->run);
 	snprintf(u->slots, sizeof(u->slots), "%llu",
 		 (unsigned long long)c->slots);
@@ -212,6 +214,7 @@ static int up_prepare_orchestrator(struct up *u)
 	up_add_list(p, "--egress-allow", c->egress_allow);
 	up_add_list(p, "--ssh-key", c->ssh_keys);
 	up_add(p, "--ssh-known-hosts", c->ssh_known_hosts);
+	up_add_list(p, "--share", c->shares);
 	up_add(p, "--gateway-url", c->gateway.url);
 	return r;
 }

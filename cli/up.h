@@ -36,6 +36,8 @@ struct up_config {
 	const struct option_list *ssh_keys;
 	const char *guard; /* NULL: the default, or $CRONIUM_GUARD's */
 	const char *ssh_known_hosts;
+	const struct option_list *shares; /* as the orchestrator takes them */
+	bool share_processes;
 	struct up_gateway gateway; /* in place->run/gateway, which is there */
 	const char *rate_requests; /* of the gateway */
 	bool embedded;             /* ends when nobody needs it */

@@ -20,6 +20,8 @@
 
 #define AGENT_STOP_REASON "the orchestrator was stopped"
 
+#define AGENT_WHY_BYTES 1536 /* a path may be in it */
+
 bool agent_name_valid(const char *name)
 {
 	size_t n = strlen(name);
@@ -155,9 +157,10 @@ static void agent_job_start(struct agent_job *j)
 	struct agent *agent = j->agent;
 	const struct executor_entry *e;
 	struct pod_config config;
-	char why[256];
+	char why[AGENT_WHY_BYTES];
 
-	e = executor_set_choose(agent->config.executors, j->a->executor);
+	e = executor_set_choose(agent->config.executors, j->a->executor,
+				j->a->capability);
 	if (!e) {
 		snprintf(why, sizeof(why),
 			 "there is no %s executor on %s (it has %s)",
@@ -166,6 +169,12 @@ static void agent_job_start(struct agent_job *j)
 		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
 		return;
 	}
+	if (!capability_may_run(&agent->config.offer, j->a, e->ops, why,
+				sizeof(why))) {
+		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
+		return;
+	}
+	j->a->offered = agent->config.offer.shares;
 	config = (struct pod_config){
 		.base = agent->config.base,
 		.client = agent->config.client,

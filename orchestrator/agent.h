@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/macro.h"
+#include "orchestrator/capability.h"
 
 struct agent;
 struct allow_list;
@@ -38,6 +39,7 @@ struct agent_config {
 	const struct allow_list *egress_allow; /* pod.h */
 	struct sampler *sampler;
 	const struct guard_config *guard; /* copied */
+	struct capability_offer offer;    /* to capabilities */
 	const char *name;
 	uint32_t slots; /* executions at a time */
 };

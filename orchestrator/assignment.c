@@ -10,6 +10,7 @@
 #include "orchestrator/egress.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
+#include "orchestrator/shares.h"
 
 #define ASSIGNMENT_LEASE_MS 30000 /* where the backend says none */
 #define ASSIGNMENT_CPUS 1.0
@@ -126,6 +127,21 @@ static int assignment_parse_host(struct assignment *a, char *err,
 	return -EINVAL;
 }
 
+static void assignment_parse_capability(struct assignment *a,
+					const json_t *spec)
+{
+	const char *shares = json_get_str(spec, "shares", "none");
+
+	a->capability = json_get_str(spec, "capability", NULL);
+	if (!a->capability)
+		return;
+	a->processes = json_get_bool(spec, "processes", false);
+	if (!strcmp(shares, "listed"))
+		a->shares = ASSIGNMENT_SHARES_LISTED;
+	else if (!strcmp(shares, "all"))
+		a->shares = ASSIGNMENT_SHARES_ALL;
+}
+
 static int assignment_parse_spec(struct assignment *a, const json_t *spec,
 				 char *err, size_t err_size)
 {
@@ -141,6 +157,7 @@ static int assignment_parse_spec(struct assignment *a, const json_t *spec,
 	a->memory_mb = assignment_get_u32(spec, "memory_mb", RUNTIME_MEMORY_MB);
 	a->cpu_milli = assignment_get_cpus(spec);
 	a->pids = assignment_get_u32(spec, "pids", ASSIGNMENT_PIDS);
+	assignment_parse_capability(a, spec);
 	r = assignment_parse_host(a, err, err_size);
 	return r ? r : assignment_parse_runtime(a, spec, err, err_size);
 }
@@ -237,6 +254,8 @@ void assignment_executor_spec(const struct assignment *a, const char *pod,
 		.memory_bytes = (uint64_t)a->memory_mb * 1024 * 1024,
 		.cpu_milli = a->cpu_milli,
 		.pids = a->pids,
+		.shares = a->shares != ASSIGNMENT_SHARES_NONE,
+		.processes = a->processes,
 	};
 }
 
@@ -304,22 +323,93 @@ static int assignment_allow_sdk(json_t *permissions, const char *dir)
 	return json_object_set_new(permissions, "read", json_pack("[s]", dir));
 }
 
+/* A path that only we add; the runner takes it as it takes a share. */
+static int assignment_add_share(json_t *list, const char *path, bool write)
+{
+	return json_array_append_new(list, json_pack("{s:s,s:b}", "path", path,
+						     "write", write));
+}
+
+/* Adds to the permission name, which is a list or none. */
+static int assignment_add_path(json_t *permissions, const char *name,
+			       const char *path)
+{
+	json_t *list = json_object_get(permissions, name);
+
+	if (json_is_array(list))
+		return json_array_append_new(list, json_string(path));
+	return json_object_set_new(permissions, name, json_pack("[s]", path));
+}
+
+/* Every share, and its own work dir and /tmp. */
+static int assignment_allow_shares(const struct assignment *a,
+				   json_t *permissions, json_t *list)
+{
+	const json_t *share;
+	size_t i;
+	int r = 0;
+
+	if (!a->host.name)
+		r |= assignment_add_share(list, "/tmp", true);
+	r |= assignment_add_path(permissions, "write", ".");
+	json_array_foreach(list, i, share) {
+		const char *path = json_get_str(share, "path", "");
+
+		r |= assignment_add_path(permissions, "read", path);
+		if (json_get_bool(share, "write", false))
+			r |= assignment_add_path(permissions, "write", path);
+	}
+	return r;
+}
+
+/* What a capability's program may have of the machine; sdk_dir: on a host. */
+static int assignment_add_shares(const struct assignment *a, json_t *message,
+				 const char *sdk_dir)
+{
+	json_t *permissions = json_object_get(message, "permissions"), *list;
+	bool read_only = json_get_bool(json_object_get(a->json, "context"),
+				       "read_only", false);
+	int r = 0;
+
+	if (!a->capability)
+		return 0;
+	list = a->shares == ASSIGNMENT_SHARES_NONE || !a->offered
+		       ? json_array()
+		       : shares_json(a->offered, a->host.name, read_only);
+	if (!list || json_object_set_new(message, "shares", list))
+		return -ENOMEM;
+	if (a->shares == ASSIGNMENT_SHARES_ALL)
+		r = assignment_allow_shares(a, permissions, list);
+	if (sdk_dir)
+		r |= assignment_add_share(list, sdk_dir, false);
+	r |= json_object_set_new(message, "signals",
+				 json_boolean(a->processes));
+	return r ? -ENOMEM : 0;
+}
+
 /* What the runner holds the script to. */
 static json_t *assignment_confinement(const struct assignment *a,
 				      const struct executor_place *place)
 {
 	const struct runtime_config_options *o = runtime_config_get(a->config);
 	_cleanup_json_ json_t *block = runtime_config_json(a->config);
+	const char *sdk_dir = a->host.name ? place->sdk_dir : NULL;
+	json_t *message;
 
-	if (a->host.name && place->sdk_dir &&
+	if (sdk_dir &&
 	    assignment_allow_sdk(json_object_get(block, "permissions"),
-				 place->sdk_dir) < 0)
+				 sdk_dir) < 0)
 		return NULL;
-	return json_pack("{s:s,s:O,s:I,s:I,s:b,s:s}", "runtime", o->type,
-			 "permissions", json_object_get(block, "permissions"),
-			 "max_stderr_bytes", (json_int_t)o->max_stderr_bytes,
-			 "file_mode", (json_int_t)o->worker_file_perm,
-			 "payload", a->payload, "signature", a->signature);
+	message = json_pack("{s:s,s:O,s:I,s:I,s:b,s:s}", "runtime", o->type,
+			    "permissions",
+			    json_object_get(block, "permissions"),
+			    "max_stderr_bytes", (json_int_t)o->max_stderr_bytes,
+			    "file_mode", (json_int_t)o->worker_file_perm,
+			    "payload", a->payload, "signature", a->signature);
+	if (!message || !assignment_add_shares(a, message, sdk_dir))
+		return message;
+	json_decref(message);
+	return NULL;
 }
 
 static json_t *assignment_doors(const struct executor_place *place)

@@ -20,6 +20,15 @@ struct runtime;
 struct runtime_allow;
 struct runtime_config;
 
+struct shares;
+
+/* What a capability is shown of the machine (shares.h). */
+enum assignment_shares {
+	ASSIGNMENT_SHARES_NONE,
+	ASSIGNMENT_SHARES_LISTED, /* what its permissions list */
+	ASSIGNMENT_SHARES_ALL,    /* every share */
+};
+
 /* How long a script has to end by itself after SIGTERM. */
 #define ASSIGNMENT_GRACE_MS 5000
 
@@ -47,6 +56,12 @@ struct assignment {
 	const char *signature;   /* of script; "": none */
 	const char *payload_key; /* verifies it, as the runner's --key */
 	bool payload;            /* script is an archive */
+	/* Of a capability's job, which no user can set. */
+	const char *capability; /* its name; NULL: a script */
+	enum assignment_shares shares;
+	bool processes; /* it sees those of the machine */
+	/* Set by the agent: where shares come from. */
+	const struct shares *offered;
 };
 
 /*

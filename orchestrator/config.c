@@ -50,6 +50,11 @@ const struct option_spec config_specs[] = {
 	  NULL,
 	  "the keys of hosts that have none pinned; default: "
 	  "~/.ssh/known_hosts" },
+	{ "share", 0, OPTION_LIST, OPT(shares), "[HOST:]PATH[:rw]", NULL,
+	  "directory that capabilities may reach, of this machine, or of a "
+	  "host or (*) all of them; to read, or also to write; repeatable" },
+	{ "share-processes", 0, OPTION_FLAG, OPT(share_processes), NULL, NULL,
+	  "let the capability process.kill signal this machine's processes" },
 	{ "gateway-url", 0, OPTION_STRING, OPT(gateway_url), "URL", NULL,
 	  "what scripts on hosts of the mode direct call" },
 	{ "guard", 0, OPTION_STRING, OPT(guard), "LIST", NULL,
@@ -252,6 +257,18 @@ static int config_read_guard(struct config *c, char *err, size_t err_size)
 	return -EINVAL;
 }
 
+/* Once it is known where our own data lie. */
+static int config_read_shares(struct config *c, char *err, size_t err_size)
+{
+	const char *const kept[] = { c->data_dir, c->run_dir, NULL };
+	const struct option_list *list = &c->opt.shares;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < list->n; i++)
+		r = shares_add(&c->shares, list->items[i], kept, err, err_size);
+	return r;
+}
+
 static int config_complete(struct config *c, char *err, size_t err_size)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -301,6 +318,8 @@ int config_parse(struct config *c, int argc, char **argv, char *err,
 	r = config_complete(c, err, err_size);
 	if (!r)
 		r = config_complete_paths(c, err, err_size);
+	if (!r)
+		r = config_read_shares(c, err, err_size);
 	return r;
 }
 
@@ -310,5 +329,7 @@ void config_deinit(struct config *c)
 	free(c->opt.executors.items);
 	free(c->opt.egress_allow.items);
 	free(c->opt.ssh_keys.items);
+	free(c->opt.shares.items);
+	shares_deinit(&c->shares);
 	allow_list_deinit(&c->egress_allow);
 }

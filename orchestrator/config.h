@@ -13,6 +13,7 @@
 #include "common/macro.h"
 #include "common/options.h"
 #include "orchestrator/guard_config.h"
+#include "orchestrator/shares.h"
 
 /* Default of --slots: scripts wait more than they compute. */
 #define CONFIG_SLOTS_PER_CORE 16
@@ -27,7 +28,8 @@ struct config_options {
 	const char *name;
 	uint64_t slots;
 	uint64_t wal_keep_bytes, wal_keep_days;
-	struct option_list executors, egress_allow, ssh_keys;
+	struct option_list executors, egress_allow, ssh_keys, shares;
+	bool share_processes;
 	const char *ssh_known_hosts, *gateway_url;
 	const char *guard;
 	const char *docker_socket, *sidecar_image, *subnet_pool;
@@ -48,6 +50,7 @@ struct config {
 	char api_key[CONFIG_KEY_MAX_BYTES]; /* "" for none */
 	struct allow_list egress_allow;
 	struct guard_config guard;
+	struct shares shares;
 	enum log_level log_level;
 	enum log_format log_format;
 };

@@ -24,6 +24,7 @@ struct docker_shared {
 	char *host_run_dir; /* RUN as the engine's host sees it */
 	char *host_backend_dir;
 	char *host_sdk_dir; /* NULL where there is none */
+	char **host_shares; /* each of config->shares, the same way */
 	LIST_HEAD(docker_pods, executor_pod) pods;
 };
 

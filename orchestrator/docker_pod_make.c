@@ -215,14 +215,19 @@ static void docker_pod_make_script(struct executor_pod *pod,
 	docker_pod_names(pod, &names);
 	docker_pod_create(
 		pod, pod->script,
-		docker_spec_script(&pod->spec, &names,
-				   &(struct docker_mounts){
-					   .runner_dir = runner,
-					   .bin_dir = bin,
-					   .sdk_dir = shared->host_sdk_dir,
-					   .node_sdk_dir = node,
-					   .volumes = volumes,
-				   }),
+		docker_spec_script(
+			&pod->spec, &names,
+			&(struct docker_mounts){
+				.runner_dir = runner,
+				.bin_dir = bin,
+				.sdk_dir = shared->host_sdk_dir,
+				.node_sdk_dir = node,
+				.volumes = volumes,
+				.shares = pod->spec.shares
+						  ? shared->config->shares
+						  : NULL,
+				.host_shares = shared->host_shares,
+			}),
 		&ops);
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/macro.h"
 #include "orchestrator/executor.h"
+#include "orchestrator/shares.h"
 
 #define DOCKER_SIDECAR_MEMORY_BYTES (256LL * 1024 * 1024)
 #define DOCKER_SIDECAR_PIDS 8
@@ -153,6 +154,24 @@ static void docker_cover_volumes(json_t *list, const json_t *volumes,
 						"Mode", DOCKER_TMPFS_MODE));
 }
 
+/* At their own paths. */
+static void docker_mount_shares(json_t *list,
+				const struct docker_mounts *mounts)
+{
+	for (size_t i = 0; mounts->shares && i < mounts->shares->n; i++) {
+		const struct share *share = &mounts->shares->items[i];
+		json_t *mount;
+
+		if (!share_is_for(share, NULL) || !mounts->host_shares ||
+		    !mounts->host_shares[i])
+			continue;
+		mount = docker_mount(mounts->host_shares[i], share->path);
+		if (share->write)
+			json_object_set_new(mount, "ReadOnly", json_false());
+		json_array_append_new(list, mount);
+	}
+}
+
 static json_t *docker_script_mounts(const struct docker_mounts *mounts,
 				    uint64_t memory_bytes)
 {
@@ -167,6 +186,7 @@ static json_t *docker_script_mounts(const struct docker_mounts *mounts,
 							 DOCKER_NODE_SDK_DIR));
 	}
 	docker_cover_volumes(list, mounts->volumes, memory_bytes);
+	docker_mount_shares(list, mounts);
 	return list;
 }
 

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 struct executor_spec;
+struct shares;
 
 #define DOCKER_LABEL_INSTANCE "cronium.instance"
 
@@ -31,6 +32,10 @@ struct docker_mounts {
 	const char *node_sdk_dir; /* sdk_dir/node */
 	/* The image's VOLUMEs: an object with their paths as keys, or NULL. */
 	const json_t *volumes;
+	/* What a capability is shown: those of this machine, and, by the same
+	 * index, where the engine's host has them. NULL: nothing. */
+	const struct shares *shares;
+	char *const *host_shares;
 };
 
 struct docker_names {

@@ -16,6 +16,7 @@
 struct cgroup_usage;
 struct event_base;
 struct option_list;
+struct shares;
 struct ssh_host;
 struct executor;     /* one per kind and process; each .c has its own struct */
 struct executor_pod; /* one pod; each .c has its own struct */
@@ -40,6 +41,7 @@ struct executor_config {
 	const struct option_list *ssh_keys;
 	const char *ssh_known_hosts;
 	const char *gateway_url; /* what scripts call in direct mode, or NULL */
+	const struct shares *shares; /* what pods of capabilities are shown */
 	/* How a sidecar logs whose log is ours; they outlive the executor. */
 	const char *log_level, *log_format;
 };
@@ -60,6 +62,9 @@ struct executor_spec {
 	uint64_t memory_bytes;
 	uint32_t cpu_milli; /* 1000 = one core */
 	uint32_t pids;
+	/* Of a capability: it is shown the shares of this machine, and its
+	 * processes (executor_ops.machine). */
+	bool shares, processes;
 };
 
 struct executor_events {
@@ -108,6 +113,9 @@ struct executor_place {
 struct executor_ops {
 	const char *name; /* "docker" */
 	bool remote;      /* for jobs that name a host, and no others */
+	/* Its pods have the machine's own programs, and may see its processes:
+	 * what "auto" prefers for capabilities. */
+	bool machine;
 	/* 0, or negative errno with a sentence in err (not available here).
 	 * config must outlive the executor. */
 	int (*new)(struct executor **out, const struct executor_config *config,

@@ -22,6 +22,7 @@
 #include "orchestrator/docker_sweep.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/install.h"
+#include "orchestrator/shares.h"
 
 #define DOCKER_CALL_TIMEOUT_MS 60000
 #define DOCKER_EVENTS_RETRY_MS 1000
@@ -268,6 +269,31 @@ static void docker_share_sdk(struct executor *e, const char *inspect_json)
 			 strerror(-r));
 }
 
+static void docker_free_shares(struct executor *e)
+{
+	if (!e->shared.host_shares)
+		return;
+	for (size_t i = 0; i < e->shared.config->shares->n; i++)
+		free(e->shared.host_shares[i]);
+	free(e->shared.host_shares);
+	e->shared.host_shares = NULL;
+}
+
+static void docker_set_shares(struct executor *e, const char *inspect_json)
+{
+	const struct shares *shares = e->shared.config->shares;
+	struct docker_shared *shared = &e->shared;
+
+	docker_free_shares(e);
+	if (!shares || !shares->n)
+		return;
+	shared->host_shares = calloc(shares->n, sizeof(*shared->host_shares));
+	for (size_t i = 0; shared->host_shares && i < shares->n; i++)
+		if (share_is_for(&shares->items[i], NULL))
+			shared->host_shares[i] = docker_host_dir(
+				inspect_json, shares->items[i].path);
+}
+
 static void docker_on_self(void *ctx, const struct docker_reply *reply)
 {
 	struct executor *e = ctx;
@@ -278,6 +304,7 @@ static void docker_on_self(void *ctx, const struct docker_reply *reply)
 			  reply->error);
 	docker_set_host_dirs(e, reply->error ? NULL : reply->body);
 	docker_share_sdk(e, reply->error ? NULL : reply->body);
+	docker_set_shares(e, reply->error ? NULL : reply->body);
 	docker_reap_containers(e);
 }
 
@@ -297,6 +324,7 @@ static void docker_reap(struct executor *e, void (*done)(void *ctx), void *ctx)
 			return;
 	}
 	docker_set_host_dirs(e, NULL);
+	docker_set_shares(e, NULL);
 	docker_reap_containers(e);
 }
 
@@ -328,6 +356,7 @@ static void docker_free(struct executor *e)
 	docker_subnets_free(e->shared.subnets);
 	if (e->events_retry)
 		event_free(e->events_retry);
+	docker_free_shares(e);
 	free(e->shared.host_run_dir);
 	free(e->shared.host_backend_dir);
 	free(e->shared.host_sdk_dir);

@@ -174,6 +174,7 @@ static int executor_sandbox_init(struct executor *e,
 		return -ENOMEM;
 	s->run_dir = e->run_dir;
 	s->sdk_dir = e->sdk_dir;
+	s->shares = config->shares;
 	return 0;
 }
 
@@ -264,6 +265,7 @@ static void executor_sandbox_place(struct executor_pod *pod,
 
 const struct executor_ops executor_sandbox = {
 	.name = "sandbox",
+	.machine = true,
 	.new = executor_sandbox_new,
 	.free = executor_sandbox_free,
 	.reap = executor_sandbox_reap,

@@ -139,8 +139,11 @@ const char *executor_set_names(const struct executor_set *s)
 }
 
 const struct executor_entry *executor_set_choose(const struct executor_set *s,
-						 const char *name)
+						 const char *name, bool machine)
 {
+	for (size_t i = 0; machine && !strcmp(name, "auto") && i < s->n; i++)
+		if (s->entries[i].ops->machine)
+			return &s->entries[i];
 	if (!strcmp(name, "auto"))
 		return s->entries[0].ops->remote ? NULL : &s->entries[0];
 	for (size_t i = 0; i < s->n; i++)

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/macro.h"
@@ -31,9 +32,11 @@ DEFINE_CLEANUP(struct executor_set *, executor_set_free)
 
 /* "docker,sandbox" */
 const char *executor_set_names(const struct executor_set *s);
-/* By name; "auto" is the first there is. NULL: not here. */
+/* By name; "auto" is the first there is; machine: rather one that has the
+ * machine's own programs. NULL: not here. */
 const struct executor_entry *executor_set_choose(const struct executor_set *s,
-						 const char *name);
+						 const char *name,
+						 bool machine);
 /* Removes what earlier processes left behind, then calls done; once at a
  * time, and done may be called from within. */
 void executor_set_reap(struct executor_set *s, void (*done)(void *ctx),

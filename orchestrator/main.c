@@ -203,6 +203,7 @@ static int main_set_up_executors(struct main_state *m)
 		.ssh_keys = &opt->ssh_keys,
 		.ssh_known_hosts = opt->ssh_known_hosts,
 		.gateway_url = opt->gateway_url,
+		.shares = &m->config.shares,
 	};
 	char err[MAIN_ERROR_BYTES] = "out of memory";
 
@@ -300,6 +301,7 @@ static void main_on_reaped(void *ctx)
 		.egress_allow = &m->config.egress_allow,
 		.sampler = m->sampler,
 		.guard = &m->config.guard,
+		.offer = { &m->config.shares, m->config.opt.share_processes },
 		.name = m->config.opt.name,
 		.slots = (uint32_t)m->config.opt.slots,
 	};

@@ -1,11 +1,14 @@
 #include "orchestrator/sandbox_args.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/path.h"
 #include "orchestrator/sandbox_files.h"
+#include "orchestrator/shares.h"
 
 /* What a cgroup limits further; without one, at most the job's memory. */
 #define SANDBOX_ARGS_TMPFS_BYTES (1ULL << 30)
@@ -61,15 +64,17 @@ static void sandbox_args_add_text(struct sandbox_args *a, const char *fmt, ...)
 	a->text_len += (size_t)n + 1;
 }
 
-static void sandbox_args_add_namespaces(struct sandbox_args *a, bool root)
+static void sandbox_args_add_namespaces(struct sandbox_args *a,
+					const struct sandbox_args_spec *spec)
 {
-	sandbox_args_add_all(a, "--unshare-pid", "--unshare-ipc",
-			     "--unshare-uts", "--unshare-cgroup-try",
-			     "--hostname", "cronium", "--die-with-parent",
-			     "--new-session", "--as-pid-1", "--cap-drop", "ALL",
-			     NULL);
+	if (!spec->processes)
+		sandbox_args_add_all(a, "--unshare-pid", "--as-pid-1", NULL);
+	sandbox_args_add_all(a, "--unshare-ipc", "--unshare-uts",
+			     "--unshare-cgroup-try", "--hostname", "cronium",
+			     "--die-with-parent", "--new-session", "--cap-drop",
+			     "ALL", NULL);
 	/* What the runner needs to become the script's user and to end it. */
-	if (root)
+	if (spec->root)
 		sandbox_args_add_all(a, "--cap-add", "CAP_SETUID", "--cap-add",
 				     "CAP_SETGID", "--cap-add", "CAP_KILL",
 				     NULL);
@@ -142,6 +147,44 @@ static void sandbox_args_add_program(struct sandbox_args *a,
 			      spec->program_name);
 }
 
+/* What leads to a share, unless the one before it has made that. */
+static void sandbox_args_add_parents(struct sandbox_args *a, const char *path,
+				     const char *before)
+{
+	char parent[PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	for (char *slash = strchr(parent + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (!before || !path_covers(parent, before)) {
+			sandbox_args_add_all(a, "--perms", "0755", "--dir",
+					     NULL);
+			sandbox_args_add_text(a, "%s", parent);
+		}
+		*slash = '/';
+	}
+}
+
+/* At their own paths, over whatever the sandbox has there; bwrap mounts in
+ * their order. */
+static void sandbox_args_add_shares(struct sandbox_args *a,
+				    const struct shares *shares)
+{
+	const char *before = NULL;
+
+	for (size_t i = 0; shares && i < shares->n; i++) {
+		const struct share *share = &shares->items[i];
+
+		if (!share_is_for(share, NULL))
+			continue;
+		sandbox_args_add_parents(a, share->path, before);
+		sandbox_args_add_all(a, share->write ? "--bind" : "--ro-bind",
+				     share->path, share->path, NULL);
+		before = share->path;
+	}
+}
+
 static void sandbox_args_add_files(struct sandbox_args *a,
 				   const struct sandbox_args_spec *spec)
 {
@@ -164,8 +207,10 @@ static void sandbox_args_add_files(struct sandbox_args *a,
 	sandbox_args_add_tmpfs(a, "/dev/shm", SANDBOX_ARGS_SHM_BYTES, spec);
 	sandbox_args_add_tmpfs(a, "/tmp", SANDBOX_ARGS_TMPFS_BYTES, spec);
 	sandbox_args_add_tmpfs(a, "/work", SANDBOX_ARGS_TMPFS_BYTES, spec);
-	sandbox_args_add_all(a, "--symlink", "/tmp", "/var/tmp", "--remount-ro",
-			     "/dev", "--remount-ro", "/", "--chdir", "/", NULL);
+	sandbox_args_add_all(a, "--symlink", "/tmp", "/var/tmp", NULL);
+	sandbox_args_add_shares(a, spec->shares);
+	sandbox_args_add_all(a, "--remount-ro", "/dev", "--remount-ro", "/",
+			     "--chdir", "/", NULL);
 }
 
 static void sandbox_args_add_runner(struct sandbox_args *a,
@@ -195,7 +240,7 @@ int sandbox_args_init(struct sandbox_args *a,
 	a->n = a->text_len = 0;
 	a->full = false;
 	sandbox_args_add(a, "bwrap");
-	sandbox_args_add_namespaces(a, spec->root);
+	sandbox_args_add_namespaces(a, spec);
 	sandbox_args_add_files(a, spec);
 	sandbox_args_add_runner(a, spec);
 	a->items[a->n] = NULL;

@@ -6,8 +6,9 @@
 
 #include "common/macro.h"
 
-#define SANDBOX_ARGS_MAX 160
-#define SANDBOX_ARGS_TEXT_BYTES 4096
+/* With the shares and what leads to them. */
+#define SANDBOX_ARGS_MAX 1024
+#define SANDBOX_ARGS_TEXT_BYTES (32 * 1024)
 
 /* Where the interpreter is that the sandbox is shown by itself. */
 #define SANDBOX_ARGS_BIN_DIR "/opt/bin"
@@ -16,6 +17,8 @@
 #define SANDBOX_ARGS_CONTROL_FD 3
 #define SANDBOX_ARGS_SECCOMP_FD 4
 
+struct shares;
+
 struct sandbox_args_spec {
 	const char *run_dir;
 	const char *sdk_dir; /* or NULL */
@@ -23,6 +26,8 @@ struct sandbox_args_spec {
 	const char *program, *program_name;
 	const char *payload_key; /* the runner's --key, or "" */
 	bool root;
+	const struct shares *shares; /* that it is shown; NULL: none */
+	bool processes;              /* it sees those of the machine */
 	/* What no cgroup enforces: the runner sets an rlimit; 0 = it does. */
 	uint64_t memory_bytes;
 	uint32_t pids;

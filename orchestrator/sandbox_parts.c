@@ -129,6 +129,8 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 		.program_name = runtime_program(spec->runtime),
 		.payload_key = spec->payload_key ?: "",
 		.root = shared->root,
+		.shares = spec->shares ? shared->shares : NULL,
+		.processes = spec->processes,
 		.memory_bytes = enforced & CGROUP_MEMORY ? 0
 							 : spec->memory_bytes,
 		.pids = enforced & CGROUP_PIDS ? 0 : spec->pids,

@@ -22,6 +22,7 @@ struct event;
 struct sandbox_shared {
 	struct event_base *base;
 	const char *run_dir, *sdk_dir;
+	const struct shares *shares;        /* of capabilities' pods */
 	const char *log_level, *log_format; /* of sidecars */
 	bool root;
 	uid_t uid;

@@ -26,6 +26,21 @@ static int permit_check(const json_t *v)
 	return 0;
 }
 
+static int permit_check_shares(const json_t *shares)
+{
+	const json_t *item;
+	size_t i;
+
+	if (!shares)
+		return 0;
+	if (!json_is_array(shares) || json_array_size(shares) > PERMIT_LIST_MAX)
+		return -EINVAL;
+	json_array_foreach(shares, i, item)
+		if (json_get_str(item, "path", "")[0] != '/')
+			return -EINVAL;
+	return 0;
+}
+
 int permit_parse(struct permit *p, const json_t *assign)
 {
 	const json_t *o = json_object_get(assign, "permissions");
@@ -38,10 +53,13 @@ int permit_parse(struct permit *p, const json_t *assign)
 		.env = json_object_get(o, "env"),
 		.run = json_is_true(run),
 		.bash = !strcmp(json_get_str(assign, "runtime", ""), "bash"),
+		.shares = json_object_get(assign, "shares"),
+		.signals = json_get_bool(assign, "signals", false),
 	};
 	if ((o && !json_is_object(o)) || (run && !json_is_boolean(run)) ||
 	    permit_check(p->net) || permit_check(p->read) ||
-	    permit_check(p->write) || permit_check(p->env))
+	    permit_check(p->write) || permit_check(p->env) ||
+	    permit_check_shares(p->shares))
 		return -EINVAL;
 	return 0;
 }

@@ -27,6 +27,11 @@ struct permit {
 	const json_t *net, *read, *write, *env;
 	bool run;
 	bool bash; /* may start the programs that its SDK needs */
+	/* Of a capability's program: what is listed is had only below one of
+	 * these, and "." is the work dir (runner/permit_shares.h); NULL: it is
+	 * a script. */
+	const json_t *shares;
+	bool signals; /* it may signal processes outside of its pod */
 };
 
 /* Reads `permissions` and `runtime` of an ASSIGN message, which must outlive

@@ -15,11 +15,13 @@
 #include "runner/elf_loader.h"
 #include "runner/gate.h"
 #include "runner/permit.h"
+#include "runner/permit_shares.h"
 
 /* The headers may be older than the kernel. */
 #define PATHS_TRUNCATE (1ULL << 14)  /* ABI 3 */
 #define PATHS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
 #define PATHS_SCOPES 3ULL            /* ABI 6: abstract sockets, signals */
+#define PATHS_SCOPE_SOCKETS 1ULL
 
 #define PATHS_EXECUTE LANDLOCK_ACCESS_FS_EXECUTE
 #define PATHS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -104,26 +106,32 @@ static int paths_add_fd(const struct paths *s, int fd, uint64_t rights)
 		       : 0;
 }
 
+/* The same of what may be no directory, which has some of them only. */
+static int paths_add_any(const struct paths *s, int fd, uint64_t rights)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		rights &= PATHS_OF_FILES;
+	return rights ? paths_add_fd(s, fd, rights) : 0;
+}
+
 /* Adds the rights to path and all below it. 0, or negative errno where it is
  * not there or out of the user's reach. */
 static int paths_add(const struct paths *s, const char *path, int flags,
 		     uint64_t rights)
 {
 	_cleanup_close_ int fd = -1;
-	struct stat st;
 
 	if (!rights)
 		return 0;
 	fd = open(path, O_PATH | O_CLOEXEC | flags);
 	if (fd < 0)
 		return -errno;
-	if (rights & ~PATHS_OF_FILES && !(flags & O_DIRECTORY)) {
-		if (fstat(fd, &st) < 0)
-			return -errno;
-		if (!S_ISDIR(st.st_mode))
-			rights &= PATHS_OF_FILES;
-	}
-	return rights ? paths_add_fd(s, fd, rights) : 0;
+	return flags & O_DIRECTORY ? paths_add_fd(s, fd, rights)
+				   : paths_add_any(s, fd, rights);
 }
 
 static int paths_allow(const struct paths *s, const char *path, uint64_t rights)
@@ -192,7 +200,37 @@ static void paths_tell_missing(const struct paths *s, const char *flag,
 	gate_tell(s->gate_fd, text);
 }
 
-static void paths_allow_list(const struct paths *s, const json_t *list,
+/* Of a capability: what the path leads to, where that lies in a share; to be
+ * written only where the share may be. */
+static int paths_allow_shared(const struct paths *s, const json_t *shares,
+			      const char *path, uint64_t rights)
+{
+	_cleanup_close_ int fd = -1;
+	bool write = false;
+
+	fd = permit_share_open(shares, path, &write);
+	if (fd < 0)
+		return fd;
+	rights &= s->handled & (write ? ~0ULL : ~PATHS_WRITE);
+	return rights ? paths_add_any(s, fd, rights) : 0;
+}
+
+/* An item of a list of permissions. */
+static int paths_allow_item(const struct paths *s, const struct permit *p,
+			    const char *work_dir, const char *path,
+			    uint64_t rights)
+{
+	if (p->shares && !strcmp(path, "."))
+		return paths_allow(s, work_dir, rights);
+	if (*path != '/')
+		return -EINVAL;
+	if (p->shares)
+		return paths_allow_shared(s, p->shares, path, rights);
+	return paths_allow(s, path, rights);
+}
+
+static void paths_allow_list(const struct paths *s, const struct permit *p,
+			     const char *work_dir, const json_t *list,
 			     const char *flag, uint64_t rights)
 {
 	const json_t *item;
@@ -200,9 +238,10 @@ static void paths_allow_list(const struct paths *s, const json_t *list,
 
 	json_array_foreach(list, i, item) {
 		const char *path = json_string_value(item);
-		int r = *path == '/' ? paths_allow(s, path, rights) : -EINVAL;
+		int r = paths_allow_item(s, p, work_dir, path, rights);
 
-		if (r < 0)
+		/* A capability's program says it better. */
+		if (r < 0 && !p->shares)
 			paths_tell_missing(s, flag, path, -r);
 	}
 }
@@ -265,7 +304,7 @@ static struct paths_ruleset_attr paths_handled(const struct permit *p, long abi)
 	if (abi < 5)
 		attr.fs &= ~PATHS_IOCTL_DEV;
 	if (abi >= 6)
-		attr.scoped = PATHS_SCOPES;
+		attr.scoped = p->signals ? PATHS_SCOPE_SOCKETS : PATHS_SCOPES;
 	return attr;
 }
 
@@ -302,8 +341,10 @@ int permit_paths_apply(const struct permit *p, const struct permit_place *place,
 	paths_allow_program(&s, place->program);
 	(void)paths_allow(&s, place->work_dir, PATHS_READ);
 	paths_allow_ca_file(&s, place->ca_file);
-	paths_allow_list(&s, p->read, "--allow-read", PATHS_READ);
-	paths_allow_list(&s, p->write, "--allow-write", PATHS_WRITE);
+	paths_allow_list(&s, p, place->work_dir, p->read, "--allow-read",
+			 PATHS_READ);
+	paths_allow_list(&s, p, place->work_dir, p->write, "--allow-write",
+			 PATHS_WRITE);
 	if (permit_is_all(p->write))
 		(void)paths_allow(&s, "/", LANDLOCK_ACCESS_FS_REFER);
 	if (s.handled & PATHS_EXECUTE)

@@ -25,6 +25,7 @@ SETTINGS = {
     "core.sshCommand": "false",
     "credential.helper": "",
     "gc.auto": "0",
+    "init.defaultBranch": "main",
     "gc.autoDetach": "false",
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",

@@ -129,33 +129,6 @@ static void test_file_mistakes(void **state)
 	}
 }
 
-/* --- paths ---------------------------------------------------------------- */
-
-static void test_path_normal(void **state)
-{
-	static const char *const cases[][2] = {
-		{ "/", "/" },
-		{ "/a//b/./c/", "/a/b/c" },
-		{ "/a/../b", "/b" },
-		{ "/a/b/../../..", "/" },
-		{ "/../../etc/passwd", "/etc/passwd" },
-		{ "/a/...", "/a/..." },
-		{ "/a/..b/.c", "/a/..b/.c" },
-		{ "/..", "/" },
-		{ "/a/..", "/" },
-		{ "/ab/..", "/" },
-	};
-	char out[64];
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_true(capability_path_normal(cases[i][0], out));
-		assert_string_equal(out, cases[i][1]);
-	}
-	assert_false(capability_path_normal("a/b", out));
-	assert_false(capability_path_normal("", out));
-	assert_false(capability_path_normal("../x", out));
-}
-
 /* --- arguments ------------------------------------------------------------ */
 
 static void expect_permitted(const char *name, const char *given,
@@ -432,7 +405,6 @@ int main(void)
 		cmocka_unit_test(test_builtin),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_mistakes),
-		cmocka_unit_test(test_path_normal),
 		cmocka_unit_test(test_permissions),
 		cmocka_unit_test(test_args),
 		cmocka_unit_test(test_job_body),
