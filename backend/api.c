@@ -278,6 +278,11 @@ static void api_store_failure(struct api_call *call, int r,
 			    "nothing was stored: %s; make room on the disk of "
 			    "the data directory and try again",
 			    why);
+	else if (r == -EINPROGRESS)
+		api_problem(call, 503, "outcome_unknown",
+			    "the connection to the database was lost: what "
+			    "was asked for has happened or not; look, or "
+			    "repeat it with the same Idempotency-Key");
 	else
 		api_problem(call, 503, "store_failed",
 			    r == -EIO && call->caller.kind == AUTH_ADMIN

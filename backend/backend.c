@@ -53,6 +53,7 @@ static int open_data(struct backend *b, char *err, size_t err_size)
 		return r;
 	config = (struct store_config){
 		.data_dir = data_dir_path(b->dir),
+		.url = b->config->store,
 		.vault = b->keys.vault,
 		.sign = sign_script,
 		.signer = b->keys.payload,

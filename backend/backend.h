@@ -45,6 +45,7 @@ struct waits;
 
 struct backend_config {
 	const char *data_dir, *run_dir;
+	const char *store;  /* store_url.h; NULL: DATA/cronium.db */
 	const char *listen; /* HOST:PORT or "none" */
 	const char *tls_cert, *tls_key;
 	const char *log_level, *log_format;

@@ -16,6 +16,7 @@ void db_close(struct db *db)
 
 int db_begin(struct db *db, enum db_begin how)
 {
+	db->writing = how != DB_READ;
 	return db->driver->begin(db, how);
 }
 
@@ -81,6 +82,13 @@ int db_query_int(struct db *db, const char *sql, const struct db_arg *args,
 int db_exec(struct db *db, const char *sql, const struct db_arg *args)
 {
 	return db->driver->exec(db, sql, args);
+}
+
+int db_lock(struct db *db, const struct db_sql *sql, const struct db_arg *args)
+{
+	const char *text = db_text(db, sql);
+
+	return text && db->writing ? db_exec(db, text, args) : 0;
 }
 
 int db_script(struct db *db, const char *sql)

@@ -99,6 +99,7 @@ struct db {
 	const char *failed;
 	/* What the database's clock is ahead of ours; 0 where it is ours. */
 	int64_t clock_offset_ms;
+	bool writing; /* this transaction may change something */
 	char message[DB_MESSAGE_MAX_BYTES];
 };
 
@@ -184,6 +185,10 @@ int db_query_int(struct db *db, const char *sql, const struct db_arg *args,
 /* Runs a statement that gives no rows. 0 or negative errno, which may also
  * come from what is run next, or from db_commit(). */
 int db_exec(struct db *db, const char *sql,
+	    const struct db_arg *args) MUST_CHECK;
+/* The same, of a lock, where this database needs one (sql has a text for it)
+ * and the transaction writes. */
+int db_lock(struct db *db, const struct db_sql *sql,
 	    const struct db_arg *args) MUST_CHECK;
 /* Runs statements without arguments, split by ';'. */
 int db_script(struct db *db, const char *sql) MUST_CHECK;

@@ -16,6 +16,9 @@
 static const struct option_spec backend_options[] = {
 	{ "data-dir", 'd', OPTION_STRING, OPTION(data_dir), "DIR", NULL,
 	  "database and keys; made if missing" },
+	{ "store", 0, OPTION_STRING, OPTION(store), "URL", NULL,
+	  "sqlite:PATH or postgresql://…, also CRONIUM_STORE; default: "
+	  "sqlite:DATA/cronium.db" },
 	{ "run-dir", 'r', OPTION_STRING, OPTION(run_dir), "DIR", NULL,
 	  "sockets; made if missing" },
 	{ "listen", 'l', OPTION_STRING, OPTION(listen), "HOST:PORT",
@@ -174,6 +177,8 @@ static int run(int argc, char **argv, struct backend_config *config)
 			config->log_format);
 		return 2;
 	}
+	if (!config->store || !*config->store)
+		config->store = getenv("CRONIUM_STORE"); /* no arguments: ps */
 	if (!config_valid(config))
 		return 2;
 	log_init("backend", level);

@@ -42,8 +42,11 @@ int migrate(struct db *db)
 {
 	const struct migration *steps = db->driver->migrations;
 	int latest = migrate_latest(steps), version = 0;
-	int r = db->driver->get_version(db, &version);
+	int r = db_begin(db, DB_READ);
 
+	if (r == 0)
+		r = db->driver->get_version(db, &version);
+	db_rollback(db);
 	if (r == 0 && version > latest) {
 		snprintf(db->message, sizeof(db->message),
 			 "%s was written by a newer Cronium (schema %d, this "

@@ -18,7 +18,7 @@ struct migration {
 };
 
 /* In their order; {0} ends them. */
-extern const struct migration migrations_sqlite[];
+extern const struct migration migrations_sqlite[], migrations_postgres[];
 
 /* Brings the schema up to date, each step in a transaction. 0 or negative
  * errno with db->message; -EPROTO for a database of a newer Cronium. */

@@ -1,41 +1,21 @@
-#include "backend/store_sql.h"
+#include "backend/store_sql_impl.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backend/db_postgres.h"
 #include "backend/db_sqlite.h"
 #include "backend/store_sql_key.h"
 #include "backend/store_url.h"
-#include "common/fail_point.h"
 
 /* One transaction: bounds how long the first of a batch waits for the last,
  * and how much is repeated when the disk is full. */
 #define SQL_BATCH_MAX_CALLS 512
 #define SQL_BATCH_MAX_BYTES (16 * 1024 * 1024)
 
-struct sql_store;
-
-/* A thread with its connection and the calls that wait for it. */
-struct sql_worker {
-	struct sql_store *store;
-	struct db db;
-	pthread_t thread;
-	bool running;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	struct store_calls queue; /* under lock */
-	bool closing;             /* under lock */
-};
-
-struct sql_store {
-	struct store base;
-	struct store_url url;
-	struct sql_worker writer, reader;
-};
-
-static sql_op_fn *const sql_ops[STORE_OPS] = {
+sql_op_fn *const sql_ops[STORE_OPS] = {
 	[STORE_OP_JOB_SUBMIT] = sql_job_submit,
 	[STORE_OP_JOB_GET] = sql_job_get,
 	[STORE_OP_JOB_LIST] = sql_job_list,
@@ -88,177 +68,6 @@ static sql_op_fn *const sql_ops[STORE_OPS] = {
 	[STORE_OP_API_KEY_LIST] = sql_api_key_list,
 };
 
-/* ------------------------------------------------------------- operations */
-
-/* Gives a failed call its sentence: its own, or the database's. */
-static int call_failed(struct db *db, struct store_call *call, int r)
-{
-	if (call->result.message)
-		return r;
-	if (*db->message)
-		return store_call_fail(call, r, "%s", db->message);
-	return store_call_fail(call, r, "%s: %s", db->name, strerror(-r));
-}
-
-static int call_run(struct db *db, struct store_call *call)
-{
-	int r;
-
-	call->result = (struct store_result){ 0 };
-	*db->message = '\0';
-	r = sql_ops[call->op](db, call);
-	db_reset(db);
-	if (call->arena.failed)
-		r = -ENOMEM;
-	return r < 0 ? call_failed(db, call, r) : r;
-}
-
-/* Whichever connection noticed: from here on nothing is written. Reading goes
- * on, as far as it can, so that what is there can be saved. */
-static void sql_note_failure(struct sql_store *s, const struct db *db)
-{
-	if (db->failed)
-		atomic_store(&s->base.failed, db->failed);
-}
-
-/* ----------------------------------------------------------------- writer */
-
-static int call_note_audit(struct db *db, struct store_call *call, int r)
-{
-	const struct store_audit *audit = store_call_audit(call);
-
-	if (!audit || (r == 0 && call->result.repeated))
-		return 0;
-	return sql_audit_note(db, audit, r);
-}
-
-/* Runs a call in its savepoint. Negative only when the whole transaction is
- * lost; else the verdict is in call->r. */
-static int writer_run(struct db *db, struct store_call *call)
-{
-	int r = db_savepoint(db);
-
-	if (r < 0)
-		return r;
-	call->r = call_run(db, call);
-	if (!db_in_transaction(db))
-		return call->r < 0 ? call->r : -EIO;
-	r = 0;
-	if (call->r)
-		r = db_savepoint_undo(db);
-	if (r == 0 && call->r >= 0)
-		r = call_note_audit(db, call, call->r);
-	if (r == 0)
-		r = db_savepoint_release(db);
-	db_reset(db);
-	return r;
-}
-
-static void writer_fail_all(struct db *db, struct store_calls *calls, int r)
-{
-	struct store_call *call;
-
-	STAILQ_FOREACH(call, calls, queued) {
-		call->result = (struct store_result){ 0 };
-		call->r = call_failed(db, call, r);
-	}
-}
-
-/* One transaction for all calls; all of them failed when it is negative. */
-static int writer_transact(struct sql_store *s, struct store_calls *calls)
-{
-	struct db *db = &s->writer.db;
-	struct store_call *call;
-	int r;
-
-	*db->message = '\0';
-	if (atomic_load(&s->base.failed)) {
-		snprintf(db->message, sizeof(db->message), "%s: %s", db->name,
-			 atomic_load(&s->base.failed));
-		return -EIO;
-	}
-	r = db_begin(db, DB_WRITE);
-	STAILQ_FOREACH(call, calls, queued) {
-		if (r < 0)
-			break;
-		r = writer_run(db, call);
-	}
-	FAIL_POINT("store.commit.before");
-	if (r == 0)
-		r = db_commit(db);
-	FAIL_POINT("store.commit.after");
-	db_rollback(db); /* what was not committed */
-	sql_note_failure(s, db);
-	if (r == 0)
-		atomic_fetch_add(&s->base.commits_total, 1);
-	return r;
-}
-
-static void writer_run_single(struct sql_store *s, struct store_call *call)
-{
-	struct store_calls one = STAILQ_HEAD_INITIALIZER(one);
-	int r;
-
-	STAILQ_INSERT_TAIL(&one, call, queued);
-	r = writer_transact(s, &one);
-	if (r < 0)
-		writer_fail_all(&s->writer.db, &one, r);
-	store_call_finish(&s->base, &one);
-}
-
-/* Group commit. Where it fails (one big write does not fit on the disk any
- * more) each call gets a transaction and a verdict of its own; not where the
- * file is locked, which would mean to wait once for each. */
-static void writer_run_batch(struct sql_store *s, struct store_calls *calls)
-{
-	struct store_call *call;
-	int r = writer_transact(s, calls);
-
-	if (r == -EBUSY)
-		writer_fail_all(&s->writer.db, calls, r);
-	if (r == 0 || r == -EBUSY) {
-		store_call_finish(&s->base, calls);
-		return;
-	}
-	while ((call = STAILQ_FIRST(calls))) {
-		STAILQ_REMOVE_HEAD(calls, queued);
-		writer_run_single(s, call);
-	}
-}
-
-/* ----------------------------------------------------------------- reader */
-
-static int reader_transact(struct sql_store *s, struct store_call *call)
-{
-	struct db *db = &s->reader.db;
-	int r;
-
-	if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
-		return -ECANCELED;
-	*db->message = '\0';
-	r = db_begin(db, DB_READ);
-	if (r < 0)
-		return call_failed(db, call, r);
-	r = call_run(db, call);
-	db_rollback(db);
-	sql_note_failure(s, db);
-	return r;
-}
-
-static void reader_run_batch(struct sql_store *s, struct store_calls *calls)
-{
-	struct store_call *call;
-
-	while ((call = STAILQ_FIRST(calls))) {
-		struct store_calls one = STAILQ_HEAD_INITIALIZER(one);
-
-		STAILQ_REMOVE_HEAD(calls, queued);
-		call->r = reader_transact(s, call);
-		STAILQ_INSERT_TAIL(&one, call, queued);
-		store_call_finish(&s->base, &one);
-	}
-}
-
 /* ---------------------------------------------------------------- workers */
 
 /* Waits for calls and takes one batch. False when closing and none is left. */
@@ -288,7 +97,7 @@ static void *writer_main(void *arg)
 	struct store_calls batch;
 
 	while (worker_take(w, &batch))
-		writer_run_batch(w->store, &batch);
+		sql_write_batch(w->store, &batch);
 	return NULL;
 }
 
@@ -298,7 +107,7 @@ static void *reader_main(void *arg)
 	struct store_calls batch;
 
 	while (worker_take(w, &batch))
-		reader_run_batch(w->store, &batch);
+		sql_read_batch(w->store, &batch);
 	return NULL;
 }
 
@@ -369,31 +178,43 @@ static const struct store_ops sql_store_ops = {
 	.close = sql_close,
 };
 
+static int sql_open_db(struct sql_store *s, struct sql_worker *w,
+		       const char *role, const struct store_config *config)
+{
+	const struct db_postgres_who who = { s->base.instance, role };
+
+	if (s->url.kind == STORE_POSTGRES)
+		return db_postgres_open(&w->db, &s->url, config->vault, &who);
+	return db_sqlite_open(&w->db, s->url.where, config->vault);
+}
+
 static int sql_open_writer(struct sql_store *s,
-			   const struct store_config *config, char *err,
-			   size_t err_size)
+			   const struct store_config *config)
 {
 	struct db *db = &s->writer.db;
-	int r = db_sqlite_open(db, s->url.where, config->vault);
+	int r = sql_open_db(s, &s->writer, "writer", config);
 
 	if (r == 0)
 		r = db->driver->migrate(db, config);
 	if (r == 0)
 		r = sql_key_check(db);
-	if (r < 0)
-		snprintf(err, err_size, "%s",
-			 *db->message ? db->message : strerror(-r));
+	sql_note_clock(s, db);
 	return r;
 }
 
-static int sql_open_reader(struct sql_store *s,
-			   const struct store_config *config, char *err,
-			   size_t err_size)
+static int sql_open(struct sql_store *s, const struct store_config *config,
+		    char *err, size_t err_size)
 {
-	int r = db_sqlite_open(&s->reader.db, s->url.where, config->vault);
+	const struct db *db = &s->writer.db;
+	int r = sql_open_writer(s, config);
 
+	if (r == 0) {
+		db = &s->reader.db;
+		r = sql_open_db(s, &s->reader, "reader", config);
+	}
 	if (r < 0)
-		snprintf(err, err_size, "%s", s->reader.db.message);
+		snprintf(err, err_size, "%s",
+			 *db->message ? db->message : strerror(-r));
 	return r;
 }
 
@@ -423,12 +244,10 @@ int store_open(struct store **out, struct event_base *base,
 	worker_init(&s->reader, s);
 	r = store_init(&s->base, &sql_store_ops, base);
 	if (r == 0)
-		r = store_url_parse(&s->url, config->url, config->data_dir,
-				    err, err_size);
+		r = store_url_parse(&s->url, config->url, config->data_dir, err,
+				    err_size);
 	if (r == 0)
-		r = sql_open_writer(s, config, err, err_size);
-	if (r == 0)
-		r = sql_open_reader(s, config, err, err_size);
+		r = sql_open(s, config, err, err_size);
 	if (r == 0)
 		r = sql_start_workers(s, err, err_size);
 	if (r < 0) {

@@ -2,11 +2,12 @@
  * The store in an SQL database. Each operation is one function that runs in
  * the writer's or the reader's thread, inside a transaction:
  *
- *   store_sql.c              threads, group commit
+ *   store_sql.c              threads
+ *   store_sql_batch.c        transactions, group commit
  *   store_sql_{job,submit,family,queue,retry,session,host,log,stream,sweep,
  *   variable,change,runtime,tool,audit}.c    operations
  *   store_sql_key.c          whether the master key is the right one
- *   db.h, db_sqlite*.c       databases
+ *   db.h, db_*.c             databases
  *   migrate.c, migrations/   tables
  *
  * An operation may be run again after its transaction was rolled back. It

@@ -42,12 +42,13 @@ static int family_size(struct db *db, int64_t top, int64_t max, int64_t *n)
 {
 	struct db_row *row;
 	int r = db_query(db,
-			 "WITH RECURSIVE below(seq) AS (SELECT ?1 UNION ALL "
+			 "WITH RECURSIVE below(seq) AS (SELECT seq FROM jobs "
+			 "WHERE seq = ?1 UNION ALL "
 			 "SELECT j.seq FROM below b "
 			 "JOIN executions e ON e.job = b.seq "
-			 "JOIN jobs j ON j.parent = e.id LIMIT ?2 + 1) "
-			 "SELECT count(*) - 1 FROM below",
-			 DB_ARGS(db_int(top), db_int(max)), &row);
+			 "JOIN jobs j ON j.parent = e.id) SELECT count(*) - 1 "
+			 "FROM (SELECT 1 FROM below LIMIT ?2) AS counted",
+			 DB_ARGS(db_int(top), db_int(max + 1)), &row);
 
 	if (r == 0)
 		*n = db_column_int64(row, 0);
@@ -100,8 +101,12 @@ static int orphan_cancel(struct db *db, struct store_call *call, int64_t seq,
 {
 	static const char reason[] = "the job that waited for it has ended";
 	struct sql_job job;
-	int r = sql_job_load_seq(db, call, seq, &job);
+	int r = sql_job_lock_seq(db, seq);
 
+	if (r == 0)
+		r = sql_job_load_seq(db, call, seq, &job);
+	if (r == 0 && job_state_ended(job.job.state))
+		return STORE_E_NOT_FOUND;
 	if (r == 0)
 		r = db_exec(db,
 			    "UPDATE jobs SET cancel_requested = 1, "
@@ -124,7 +129,7 @@ int sql_job_cancel_orphans(struct db *db, struct store_call *call)
 	int64_t *seqs = arena_alloc(&call->arena,
 				    STORE_LIST_MAX * sizeof(*seqs));
 	struct db_row *row;
-	size_t n = 0;
+	size_t n = 0, done = 0;
 	int r;
 
 	if (call->arena.failed)
@@ -138,9 +143,13 @@ int sql_job_cancel_orphans(struct db *db, struct store_call *call)
 	for (; r == 0; r = db_next(db, row))
 		seqs[n++] = db_column_int64(row, 0);
 	r = MIN(r, 0);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = orphan_cancel(db, call, seqs[i], &jobs[i]);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = orphan_cancel(db, call, seqs[i], &jobs[done]);
+		done += r == 0;
+		if (r == STORE_E_NOT_FOUND) /* it has ended meanwhile */
+			r = 0;
+	}
 	call->result.jobs.items = jobs;
-	call->result.jobs.n = n;
+	call->result.jobs.n = done;
 	return r;
 }

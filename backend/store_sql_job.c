@@ -117,12 +117,46 @@ static int sql_job_load_by(struct db *db, struct store_call *call,
 	return r;
 }
 
+int sql_job_lock(struct db *db, const char *id)
+{
+	static const struct db_sql sql = {
+		{ [DB_POSTGRES] = "SELECT 1 FROM jobs WHERE id = ?1 "
+				  "FOR NO KEY UPDATE" }
+	};
+
+	return db_lock(db, &sql, DB_ARGS(db_str(id)));
+}
+
+int sql_job_lock_seq(struct db *db, int64_t seq)
+{
+	static const struct db_sql sql = {
+		{ [DB_POSTGRES] = "SELECT 1 FROM jobs WHERE seq = ?1 "
+				  "FOR NO KEY UPDATE" }
+	};
+
+	return db_lock(db, &sql, DB_ARGS(db_int(seq)));
+}
+
+int sql_job_lock_execution(struct db *db, const char *execution)
+{
+	static const struct db_sql sql = {
+		{ [DB_POSTGRES] = "SELECT 1 FROM jobs WHERE seq = (SELECT job "
+				  "FROM executions WHERE id = ?1) "
+				  "FOR NO KEY UPDATE" }
+	};
+
+	return db_lock(db, &sql, DB_ARGS(db_str(execution)));
+}
+
 int sql_job_load(struct db *db, struct store_call *call, const char *id,
 		 struct sql_job *out)
 {
 	static const char sql[] = "SELECT " JOB_COLUMNS JOB_SPEC JOB_WITH_LATEST
 				  "WHERE j.id = ?1";
-	int r = sql_job_load_by(db, call, sql, db_str(id), out);
+	int r = sql_job_lock(db, id);
+
+	if (r == 0)
+		r = sql_job_load_by(db, call, sql, db_str(id), out);
 
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no job %s", id);
@@ -154,7 +188,10 @@ int sql_job_load_execution(struct db *db, struct store_call *call,
 		"SELECT " JOB_COLUMNS JOB_SPEC
 		" FROM executions e JOIN jobs j ON j.seq = e.job" JOB_SESSION
 		"WHERE e.id = ?1";
-	int r = sql_job_load_by(db, call, sql, db_str(execution), out);
+	int r = sql_job_lock_execution(db, execution);
+
+	if (r == 0)
+		r = sql_job_load_by(db, call, sql, db_str(execution), out);
 
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no execution %s",

@@ -26,6 +26,16 @@ int sql_job_load_execution(struct db *db, struct store_call *call,
 			   const char *execution,
 			   struct sql_job *out) MUST_CHECK;
 
+/*
+ * Nobody else changes the job, or its executions, streams and log, until this
+ * transaction ends: each operation that does takes this first, and what it
+ * reads afterwards is what the last one has left. Loading a job by its name, or
+ * by that of an execution, does so where the transaction may write.
+ */
+int sql_job_lock(struct db *db, const char *id) MUST_CHECK;
+int sql_job_lock_seq(struct db *db, int64_t seq) MUST_CHECK;
+int sql_job_lock_execution(struct db *db, const char *execution) MUST_CHECK;
+
 /* 0 or STORE_E_NOT_FOUND, or negative errno. */
 int sql_payload_load(struct db *db, struct store_call *call, int64_t job,
 		     int kind, struct store_blob *out) MUST_CHECK;
@@ -38,13 +48,19 @@ int sql_payload_save(struct db *db, int64_t job, int kind,
 	"VALUES (?1, ?2, ?3, ?4)"
 
 /* The oldest queued job for an executor and an agent, or for any where that is
- * NULL: found at once, however many wait for others. */
-#define SQL_CLAIM                                     \
+ * NULL: found at once, however many wait for others. What another backend is
+ * about to claim is passed over. */
+#define SQL_CLAIM_SQLITE                              \
 	"SELECT seq FROM jobs INDEXED BY jobs_queue " \
 	"WHERE state = 0 AND not_before_ms = 0 "      \
 	"AND held = 0 "                               \
 	"AND executor = ?1 "                          \
 	"AND want_agent IS ?2 ORDER BY seq LIMIT 1"
+#define SQL_CLAIM_POSTGRES                                            \
+	"SELECT seq FROM jobs WHERE state = 0 AND not_before_ms = 0 " \
+	"AND held = 0 AND executor = ?1 "                             \
+	"AND coalesce(want_agent, '') = coalesce(?2, '') "            \
+	"ORDER BY seq LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
 
 /* Whether a new job may be below its parent: 0, STORE_E_ENDED, STORE_E_FAMILY,
  * or negative errno. */
@@ -76,7 +92,8 @@ int sql_job_set_state(struct db *db, const struct sql_job *job,
 int sql_execution_end(struct db *db, const struct sql_job *job,
 		      enum job_state state) MUST_CHECK;
 
-/* Does something to one job, and fills it in as it is afterwards. */
+/* Does something to one job, and fills it in as it is afterwards.
+ * STORE_E_NOT_FOUND: it needs nothing any more. */
 typedef int sql_queue_one_fn(struct db *db, struct store_call *call,
 			     int64_t seq, struct store_job *out);
 /* To each job whose number the query finds (?1: the time of the request in ms,

@@ -62,16 +62,17 @@ static int key_adopt(struct db *db)
 	return r;
 }
 
-int sql_key_check(struct db *db)
+/* 0 where it is the one, or has become it. */
+static int key_take(struct db *db)
 {
 	int64_t n_sealed = 0;
 	bool known = false;
 	int r = key_is_known(db, &known);
 
-	if (r == 0 && !known)
-		r = key_count_sealed(db, &n_sealed);
-	db_reset(db);
 	if (r < 0 || known)
+		return r;
+	r = key_count_sealed(db, &n_sealed);
+	if (r < 0)
 		return r;
 	if (!n_sealed)
 		return key_adopt(db);
@@ -81,4 +82,24 @@ int sql_key_check(struct db *db)
 		 "variable CRONIUM_MASTER_KEY that it was used with",
 		 db->name, (long long)n_sealed);
 	return -EKEYREJECTED;
+}
+
+int sql_key_check(struct db *db)
+{
+	bool known = false;
+	int r = db_begin(db, DB_READ);
+
+	if (r == 0)
+		r = key_is_known(db, &known);
+	db_rollback(db);
+	if (r < 0 || known)
+		return r;
+	/* Of two backends that start with different keys one is the first. */
+	r = db_begin(db, DB_MIGRATE);
+	if (r == 0)
+		r = key_take(db);
+	if (r == 0)
+		r = db_commit(db);
+	db_rollback(db);
+	return r;
 }

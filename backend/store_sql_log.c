@@ -22,12 +22,16 @@ static int log_load(struct db *db, struct store_call *call, const char *id,
 		    struct log_target *t)
 {
 	struct db_row *row;
-	int r = db_query(db,
-			 "SELECT e.seq, e.job, e.epoch, e.state, "
-			 "e.log_received, e.log_bytes, e.log_dropped, j.id "
-			 "FROM executions e JOIN jobs j ON j.seq = e.job "
-			 "WHERE e.id = ?1",
-			 DB_ARGS(db_str(id)), &row);
+	int r = sql_job_lock_execution(db, id);
+
+	if (r < 0)
+		return r;
+	r = db_query(db,
+		     "SELECT e.seq, e.job, e.epoch, e.state, "
+		     "e.log_received, e.log_bytes, e.log_dropped, j.id "
+		     "FROM executions e JOIN jobs j ON j.seq = e.job "
+		     "WHERE e.id = ?1",
+		     DB_ARGS(db_str(id)), &row);
 
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no execution %s", id);

@@ -15,7 +15,10 @@ static int claim_find_oldest(struct db *db, const char *executor,
 			     const char *want_agent, int64_t *seq)
 {
 	struct db_row *row;
-	static const struct db_sql sql = { { [DB_SQLITE] = SQL_CLAIM } };
+	static const struct db_sql sql = {
+		{ [DB_SQLITE] = SQL_CLAIM_SQLITE,
+		  [DB_POSTGRES] = SQL_CLAIM_POSTGRES }
+	};
 	int r = db_query(db, db_text(db, &sql),
 			 DB_ARGS(db_str(executor), db_str(want_agent)), &row);
 
@@ -239,13 +242,17 @@ static int heartbeat_extend(struct db *db, struct store_call *call,
 			    struct heartbeat *out)
 {
 	struct db_row *row;
-	int r = db_query(
-		db,
-		"SELECT e.seq, j.cancel_requested, j.cancel_reason "
-		"FROM executions e JOIN jobs j ON j.seq = e.job "
-		"WHERE e.id = ?1 AND e.epoch = ?2 "
-		"AND e.lease_until_ms IS NOT NULL",
-		DB_ARGS(db_str(lease->execution), db_int(lease->epoch)), &row);
+	int r = sql_job_lock_execution(db, lease->execution);
+
+	if (r < 0)
+		return r;
+	r = db_query(db,
+		     "SELECT e.seq, j.cancel_requested, j.cancel_reason "
+		     "FROM executions e JOIN jobs j ON j.seq = e.job "
+		     "WHERE e.id = ?1 AND e.epoch = ?2 "
+		     "AND e.lease_until_ms IS NOT NULL",
+		     DB_ARGS(db_str(lease->execution), db_int(lease->epoch)),
+		     &row);
 
 	if (r == STORE_E_NOT_FOUND) {
 		out->lost[out->n_lost++] = lease->execution;
@@ -355,9 +362,13 @@ static int expire_one(struct db *db, struct store_call *call, int64_t seq,
 		.state = JOB_LOST,
 		.reason = "its agent stopped answering: the lease ran out",
 	};
+	const struct store_request_ms *now = call->request;
 	struct sql_job job;
 	int r = sql_job_load_seq(db, call, seq, &job);
 
+	if (r == 0 && (!job_state_live(job.job.state) ||
+		       job.job.lease_until_ms >= now->ms))
+		return STORE_E_NOT_FOUND;
 	if (r == 0 && job.job.state == JOB_CLAIMED) {
 		r = lease_return(db, &job);
 	} else if (r == 0) {
@@ -392,7 +403,7 @@ int sql_queue_each(struct db *db, struct store_call *call, const char *query,
 					      STORE_LIST_MAX * sizeof(*jobs));
 	int64_t *seqs = arena_alloc(&call->arena,
 				    STORE_LIST_MAX * sizeof(*seqs));
-	size_t n = 0;
+	size_t n = 0, done = 0;
 	struct db_row *row;
 	int r;
 
@@ -403,10 +414,16 @@ int sql_queue_each(struct db *db, struct store_call *call, const char *query,
 	for (; r == 0; r = db_next(db, row))
 		seqs[n++] = db_column_int64(row, 0);
 	r = MIN(r, 0);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = one(db, call, seqs[i], &jobs[i]);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = sql_job_lock_seq(db, seqs[i]);
+		if (r == 0)
+			r = one(db, call, seqs[i], &jobs[done]);
+		done += r == 0;
+		if (r == STORE_E_NOT_FOUND) /* another backend was first */
+			r = 0;
+	}
 	call->result.jobs.items = jobs;
-	call->result.jobs.n = n;
+	call->result.jobs.n = done;
 	return r;
 }
 

@@ -234,9 +234,14 @@ static int due_release(struct db *db, struct store_call *call, int64_t seq,
 		       struct store_job *out)
 {
 	struct sql_job job;
-	int r = db_exec(db, "UPDATE jobs SET not_before_ms = 0 WHERE seq = ?1",
-			DB_ARGS(db_int(seq)));
+	int r = sql_job_load_seq(db, call, seq, &job);
 
+	if (r == 0 && !job.job.not_before_ms)
+		return STORE_E_NOT_FOUND;
+	if (r == 0)
+		r = db_exec(db,
+			    "UPDATE jobs SET not_before_ms = 0 WHERE seq = ?1",
+			    DB_ARGS(db_int(seq)));
 	if (r == 0)
 		r = sql_job_load_seq(db, call, seq, &job);
 	if (r == 0)

@@ -82,8 +82,10 @@ static int stream_load(struct db *db, struct store_call *call, const char *job,
 	static const char sql[] = STREAM_COLUMNS " FROM jobs j" STREAM_JOIN
 						 "WHERE j.id = ?1";
 	struct db_row *row;
-	int r = db_query(db, sql, DB_ARGS(db_str(job), db_int(kind)), &row);
+	int r = sql_job_lock(db, job);
 
+	if (r == 0)
+		r = db_query(db, sql, DB_ARGS(db_str(job), db_int(kind)), &row);
 	*out = (struct stream){ .kind = kind };
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no job %s", job);
@@ -101,9 +103,11 @@ static int stream_load_execution(struct db *db, struct store_call *call,
 		", e.state FROM executions e JOIN jobs j ON j.seq = "
 		"e.job" STREAM_JOIN "WHERE e.id = ?1";
 	struct db_row *row;
-	int r = db_query(db, sql, DB_ARGS(db_str(execution), db_int(kind)),
-			 &row);
+	int r = sql_job_lock_execution(db, execution);
 
+	if (r == 0)
+		r = db_query(db, sql, DB_ARGS(db_str(execution), db_int(kind)),
+			     &row);
 	*out = (struct stream){ .kind = kind };
 	if (r == STORE_E_NOT_FOUND)
 		return store_call_fail(call, r, "there is no execution %s",
@@ -140,6 +144,16 @@ static enum store_stream_state stream_state(const struct stream *s)
 	return s->job_state == JOB_SUCCEEDED ? STORE_STREAM_ENDED
 					     : STORE_STREAM_BROKEN;
 }
+
+/* The chunks of a stream (job, kind) that have ?4 bytes from record ?3 on, and
+ * some more: those that begin up to there behind the first one. */
+#define STREAM_CHUNKS_FROM                                            \
+	"SELECT c.first, c.at, c.data FROM stream_chunks c, (SELECT " \
+	"first, at, length(data) AS len FROM stream_chunks "          \
+	"WHERE job = ?1 AND kind = ?2 AND first <= ?3 "               \
+	"ORDER BY first DESC LIMIT 1) AS s WHERE c.job = ?1 "         \
+	"AND c.kind = ?2 AND c.first >= s.first "                     \
+	"AND c.at <= s.at + s.len + ?4"
 
 /* -------------------------------------------------------- idempotency keys */
 
@@ -237,19 +251,16 @@ static int stream_compare(struct db *db, const struct stream *s, int64_t from,
 {
 	int64_t seen;
 	struct db_row *row;
-	int r = db_query(db,
-			 "SELECT first, data FROM stream_chunks "
-			 "WHERE job = ?1 AND kind = ?2 AND first >= (SELECT "
-			 "max(first) FROM stream_chunks WHERE job = ?1 AND "
-			 "kind = ?2 AND first <= ?3) ORDER BY first",
-			 DB_ARGS(db_int(s->job), db_int(s->kind), db_int(from)),
+	int r = db_query(db, STREAM_CHUNKS_FROM " ORDER BY c.first",
+			 DB_ARGS(db_int(s->job), db_int(s->kind), db_int(from),
+				 db_int((int64_t)len)),
 			 &row);
 
 	*same = true;
 	for (; r == 0 && len && *same; r = db_next(db, row)) {
 		int64_t first = db_column_int64(row, 0);
-		const char *stored = db_column_data(row, 1);
-		size_t n = db_column_len(row, 1), skip;
+		const char *stored = db_column_data(row, 2);
+		size_t n = db_column_len(row, 2), skip;
 
 		if (!stored)
 			return -ENOMEM;
@@ -449,13 +460,10 @@ static int stream_read_rows(struct db *db, struct store_call *call,
 		.from = q->from,
 	};
 	struct db_row *row;
-	int r = db_query(db,
-			 "SELECT first, at, data FROM stream_chunks "
-			 "WHERE job = ?1 AND kind = ?2 AND first >= (SELECT "
-			 "max(first) FROM stream_chunks WHERE job = ?1 AND "
-			 "kind = ?2 AND first <= ?3) ORDER BY first LIMIT ?4",
+	int r = db_query(db, STREAM_CHUNKS_FROM " ORDER BY c.first LIMIT ?5",
 			 DB_ARGS(db_int(s->job), db_int(s->kind),
-				 db_int(q->from), db_int(STREAM_READ_MAX_ROWS)),
+				 db_int(q->from), db_int((int64_t)c.room),
+				 db_int(STREAM_READ_MAX_ROWS)),
 			 &row);
 
 	for (; r == 0 && !c.full; r = db_next(db, row)) {

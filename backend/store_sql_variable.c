@@ -86,19 +86,14 @@ int sql_variable_get(struct db *db, struct store_call *call)
 				 &call->result.variable);
 }
 
-/* The first text behind all that begin with prefix; NULL when there is none:
- * then prefix is empty or all 0xff, which is no text. */
-static const char *variable_prefix_end(struct arena *a, const char *prefix)
+/* Keys come in the order of their bytes: those with a prefix are neighbours,
+ * and the first that begins otherwise is behind them all. */
+static bool variable_matches(struct db_row *row, const char *prefix)
 {
-	char *end = arena_strdup(a, prefix);
-	size_t n = end ? strlen(end) : 0;
+	const char *key = db_column_data(row, 0);
+	size_t len = strlen(prefix);
 
-	while (n && (unsigned char)end[n - 1] == 0xff)
-		end[--n] = '\0';
-	if (!n)
-		return NULL;
-	end[n - 1] = (char)(end[n - 1] + 1);
-	return end;
+	return key && db_column_len(row, 0) >= len && !memcmp(key, prefix, len);
 }
 
 int sql_variable_list(struct db *db, struct store_call *call)
@@ -116,12 +111,12 @@ int sql_variable_list(struct db *db, struct store_call *call)
 	r = db_query(db,
 		     "SELECT key, secret, version, updated_ms, bytes "
 		     "FROM variables WHERE key >= ?1 AND key > ?2 "
-		     "AND (?3 IS NULL OR key < ?3) ORDER BY key LIMIT ?4",
+		     "ORDER BY key LIMIT ?3",
 		     DB_ARGS(db_str(prefix), db_str(q->after ? q->after : ""),
-			     db_str(variable_prefix_end(&call->arena, prefix)),
 			     db_int((int64_t)limit + 1)),
 		     &row);
-	for (; r == 0 && n < limit; r = db_next(db, row)) {
+	for (; r == 0 && variable_matches(row, prefix) && n < limit;
+	     r = db_next(db, row)) {
 		struct store_variable *v = &items[n++];
 
 		v->key = db_column_str(row, 0, &call->arena);
@@ -132,11 +127,25 @@ int sql_variable_list(struct db *db, struct store_call *call)
 	}
 	call->result.variables.items = items;
 	call->result.variables.n = n;
-	call->result.variables.more = r == 0;
+	call->result.variables.more = r == 0 && n == limit &&
+				      variable_matches(row, prefix);
 	return MIN(r, 0);
 }
 
 /* ---------------------------------------------------------------- storing */
+
+/* Taken before a variable is read, so that the versions of all backends, and
+ * what they are made of, come one after the other. */
+static int variable_lock(struct db *db)
+{
+	static const struct db_sql sql = {
+		{ [DB_POSTGRES] = "SELECT 1 FROM counters WHERE "
+				  "name = 'variable_version' "
+				  "FOR NO KEY UPDATE" }
+	};
+
+	return db_lock(db, &sql, DB_NO_ARGS);
+}
 
 static int variable_next_version(struct db *db, int64_t *version)
 {
@@ -226,7 +235,9 @@ int sql_variable_put(struct db *db, struct store_call *call)
 	v->key = put->key;
 	if (r || call->result.repeated)
 		return r;
-	r = sql_variable_load(db, call, put->key, false, &old);
+	r = variable_lock(db);
+	if (r == 0)
+		r = sql_variable_load(db, call, put->key, false, &old);
 	if (r < 0)
 		return r;
 	call->result.created = r == STORE_E_NOT_FOUND;
@@ -260,7 +271,9 @@ int sql_variable_delete(struct db *db, struct store_call *call)
 	v->key = del->key;
 	if (r || call->result.repeated)
 		return r;
-	r = sql_variable_load(db, call, del->key, false, &old);
+	r = variable_lock(db);
+	if (r == 0)
+		r = sql_variable_load(db, call, del->key, false, &old);
 	if (r == 0)
 		r = variable_check_version(call, &old, del->expect);
 	if (r)
@@ -316,7 +329,9 @@ int sql_variable_increment(struct db *db, struct store_call *call)
 	v->key = inc->key;
 	if (r || call->result.repeated)
 		return r;
-	r = sql_variable_load(db, call, inc->key, true, v);
+	r = variable_lock(db);
+	if (r == 0)
+		r = sql_variable_load(db, call, inc->key, true, v);
 	if (r < 0)
 		return r;
 	call->result.created = r == STORE_E_NOT_FOUND;

@@ -131,7 +131,7 @@ int store_url_parse(struct store_url *out, const char *url,
 	int r = -EINVAL;
 
 	*out = (struct store_url){ 0 };
-	if (!url)
+	if (!url || !*url)
 		r = url_parse_default(out, data_dir);
 	else if (!strncmp(url, URL_SQLITE, strlen(URL_SQLITE)))
 		r = url_parse_sqlite(out, url + strlen(URL_SQLITE));

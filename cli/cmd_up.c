@@ -20,7 +20,7 @@ struct up_options {
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const char *guard;
-	const char *tools_dir, *tools_ca_file;
+	const char *store, *tools_dir, *tools_ca_file;
 	struct option_list executors, tools_allow, egress_allow, ssh_keys;
 	struct option_list shares;
 	bool share_processes;
@@ -39,6 +39,9 @@ static const struct option_spec up_specs[] = {
 		  "127.0.0.1:8642",
 		  "where the API answers; none: nowhere "
 		  "but on RUN/api.sock"),
+	UP_OPTION("store", 0, OPTION_STRING, store, "URL", NULL,
+		  "sqlite:PATH or postgresql://…, also CRONIUM_STORE; "
+		  "default: sqlite:DATA/cronium.db"),
 	UP_OPTION("tls-cert", 0, OPTION_STRING, tls_cert, "FILE", NULL,
 		  "certificate chain, PEM: https"),
 	UP_OPTION("tls-key", 0, OPTION_STRING, tls_key, "FILE", NULL,
@@ -228,6 +231,7 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.guard = o->guard,
 		.tools_dir = o->tools_dir,
 		.tools_ca_file = o->tools_ca_file,
+		.store = o->store,
 		.tools_allow = &o->tools_allow,
 		.egress_allow = &o->egress_allow,
 		.ssh_keys = &o->ssh_keys,

@@ -188,6 +188,7 @@ static int up_prepare_backend(struct up *u)
 	up_add(p, "--rate-tools", c->rate_tools);
 	up_add(p, "--tools-dir", c->tools_dir);
 	up_add(p, "--tools-ca-file", c->tools_ca_file);
+	up_add(p, "--store", c->store);
 	up_add_list(p, "--tools-allow", c->tools_allow);
 	return r;
 }

@@ -30,7 +30,7 @@ struct up_config {
 	const char *rate_forward, *rate_tools;
 	uint64_t slots;
 	const struct option_list *executors;
-	const char *tools_dir, *tools_ca_file;
+	const char *store, *tools_dir, *tools_ca_file;
 	const struct option_list *tools_allow;
 	const struct option_list *egress_allow;
 	const struct option_list *ssh_keys;

@@ -21,6 +21,15 @@ test_unit() {
 	meson test -C "$1" --print-errorlogs
 }
 
+# The PostgreSQL server of this run: below /tmp, for its socket's path.
+test_postgres_start() {
+	TEST_POSTGRES=$(mktemp -d /tmp/cronium-postgres.XXXXXX)
+	trap 'postgres_stop "$TEST_POSTGRES"' EXIT
+	CRONIUM_TEST_POSTGRES=$(postgres_start "$TEST_POSTGRES") ||
+		die "cannot start PostgreSQL for the tests: see above"
+	export CRONIUM_TEST_POSTGRES
+}
+
 # test_pytest BUILD-DIR PYTEST-ARG...
 test_pytest() {
 	local dir=$1
@@ -84,6 +93,7 @@ cmd_test() {
 	build_plain
 	runner_build
 	images_build "${IMAGES[@]}"
+	test_postgres_start
 	if [ -z "$sanitize" ]; then
 		test_plain
 	else

@@ -2,12 +2,15 @@
 
 #include <event2/event.h>
 #include <ftw.h>
+#include <libpq-fe.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,15 +19,147 @@
 #include "backend/store_no_wait.h"
 #include "backend/store_session.h"
 #include "backend/store_tool.h"
+#include "common/clock.h"
 
 static const uint8_t fixture_key[VAULT_KEY_BYTES] =
 	"an example of a key, 32 bytes..";
+
+/* ---------------------------------------------------------- the database */
+
+bool store_fixture_is_postgres(void)
+{
+	const char *url = getenv("CRONIUM_TEST_STORE");
+
+	return url && *url;
+}
+
+static PGresult *postgres_result(struct store_fixture *f, const char *sql)
+{
+	PGconn *link = PQconnectdb(getenv("CRONIUM_TEST_STORE"));
+	char text[2048];
+	PGresult *result;
+
+	assert_int_equal(PQstatus(link), CONNECTION_OK);
+	snprintf(text, sizeof(text),
+		 "SET client_min_messages = error; SET search_path TO %s; %s",
+		 f->schema, sql);
+	result = PQexec(link, text);
+	if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+		fail_msg("%s: %s", sql, PQerrorMessage(link));
+	PQfinish(link);
+	return result;
+}
+
+static int64_t postgres_number(struct store_fixture *f, const char *sql)
+{
+	PGresult *result = postgres_result(f, sql);
+	int64_t n = PQntuples(result) ? atoll(PQgetvalue(result, 0, 0)) : 0;
+
+	PQclear(result);
+	return n;
+}
+
+static int64_t sqlite_number(struct store_fixture *f, const char *sql)
+{
+	char path[128];
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+	int64_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/cronium.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL),
+			 SQLITE_OK);
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		n = sqlite3_column_int64(stmt, 0);
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	sqlite3_close(db);
+	return n;
+}
+
+int64_t store_fixture_sql(struct store_fixture *f, const char *sql)
+{
+	return *f->url ? postgres_number(f, sql) : sqlite_number(f, sql);
+}
+
+/* A row as text has its bytes in hexadecimal digits. */
+static bool postgres_holds(struct store_fixture *f, const char *text)
+{
+	PGresult *tables =
+		postgres_result(f, "SELECT tablename FROM pg_tables "
+				   "WHERE schemaname = current_schema()");
+	int64_t n = 0;
+
+	assert_true(PQntuples(tables) > 0);
+	for (int i = 0; i < PQntuples(tables); i++) {
+		char sql[512];
+
+		snprintf(sql, sizeof(sql),
+			 "SELECT count(*) FROM %s AS t WHERE "
+			 "position('%s' in t::text) > 0 OR "
+			 "position(encode('%s', 'hex') in t::text) > 0",
+			 PQgetvalue(tables, i, 0), text, text);
+		n += postgres_number(f, sql);
+	}
+	PQclear(tables);
+	return n > 0;
+}
+
+static bool file_holds(const char *dir, const char *name, const char *text)
+{
+	_cleanup_(buf_deinit) struct buf data = { 0 };
+	char path[256], part[65536];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while ((n = fread(part, 1, sizeof(part), f)) > 0)
+		assert_int_equal(buf_append(&data, part, n), 0);
+	fclose(f);
+	return memmem(data.data, data.len, text, strlen(text));
+}
+
+bool store_fixture_holds(struct store_fixture *f, const char *text)
+{
+	if (*f->url)
+		return postgres_holds(f, text);
+	return file_holds(f->dir, "cronium.db", text) ||
+	       file_holds(f->dir, "cronium.db-wal", text);
+}
+
+static void store_fixture_name_schema(struct store_fixture *f)
+{
+	const char *url = getenv("CRONIUM_TEST_STORE");
+
+	if (!store_fixture_is_postgres())
+		return;
+	snprintf(f->schema, sizeof(f->schema), "test_%d_%08lx", getpid(),
+		 random() ^ (long)clock_mono_us());
+	snprintf(f->url, sizeof(f->url), "%s%cschema=%s", url,
+		 strchr(url, '?') ? '&' : '?', f->schema);
+}
+
+static void store_fixture_drop_schema(struct store_fixture *f)
+{
+	char sql[128];
+
+	if (!*f->url)
+		return;
+	snprintf(sql, sizeof(sql), "DROP SCHEMA IF EXISTS %s CASCADE",
+		 f->schema);
+	PQclear(postgres_result(f, sql));
+}
 
 /* ---------------------------------------------------------- set-up */
 
 int store_fixture_try_open(struct store_fixture *f, char *err, size_t err_size)
 {
-	struct store_config config = { .data_dir = f->dir, .vault = f->vault };
+	struct store_config config = { .data_dir = f->dir,
+				       .url = *f->url ? f->url : NULL,
+				       .vault = f->vault };
 
 	return store_open(&f->store, f->base, &config, err, err_size);
 }
@@ -51,6 +186,7 @@ int store_fixture_setup(void **state)
 	assert_non_null(mkdtemp(f->dir));
 	f->base = event_base_new();
 	assert_int_equal(vault_new(&f->vault, fixture_key), 0);
+	store_fixture_name_schema(f);
 	store_fixture_open(f);
 	*state = f;
 	return 0;
@@ -79,8 +215,25 @@ int store_fixture_teardown(void **state)
 	event_base_free(f->base);
 	arena_deinit(&f->arena, false);
 	store_fixture_remove_dir(f->dir);
+	store_fixture_drop_schema(f);
 	free(f);
 	return 0;
+}
+
+void store_fixture_open_second(const struct store_fixture *f,
+			       struct store_fixture *second)
+{
+	assert_true(*f->url);
+	*second = *f;
+	second->store = NULL;
+	second->arena = (struct arena){ 0 };
+	store_fixture_open(second);
+}
+
+void store_fixture_close_second(struct store_fixture *second)
+{
+	store_fixture_close(second);
+	arena_deinit(&second->arena, false);
 }
 
 /* ---------------------------------------------------------- replies */

@@ -1,4 +1,8 @@
-/* A store in a temporary directory, driven synchronously: for store tests. */
+/*
+ * A store driven synchronously: for store tests. It is a file in a temporary
+ * directory; where CRONIUM_TEST_STORE is a postgresql:// URL, a schema of its
+ * own in that database.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -11,6 +15,7 @@ struct event_base;
 
 struct store_fixture {
 	char dir[64];
+	char url[512], schema[64]; /* of PostgreSQL; "" */
 	struct event_base *base;
 	struct vault *vault;
 	struct store *store;
@@ -31,10 +36,23 @@ struct reply {
 int store_fixture_setup(void **state);
 int store_fixture_teardown(void **state);
 
+bool store_fixture_is_postgres(void);
+
 /* The parts of set-up. */
 void store_fixture_open(struct store_fixture *f);
 int store_fixture_try_open(struct store_fixture *f, char *err, size_t err_size);
 void store_fixture_close(struct store_fixture *f);
+
+/* Another store on the same database: of PostgreSQL alone. */
+void store_fixture_open_second(const struct store_fixture *f,
+			       struct store_fixture *second);
+void store_fixture_close_second(struct store_fixture *second);
+
+/* Runs SQL beside the store, in its schema; the first column of the first row
+ * as a number, 0 where there is none. */
+int64_t store_fixture_sql(struct store_fixture *f, const char *sql);
+/* Whether the database holds these bytes anywhere. */
+bool store_fixture_holds(struct store_fixture *f, const char *text);
 
 struct store_done store_fixture_done(struct store_fixture *f,
 				     struct reply *reply, void (*op)(void));

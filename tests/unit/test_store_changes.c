@@ -1,13 +1,10 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -332,37 +329,6 @@ static void test_large_values_are_kept_once(void **state)
 
 /* ---------------------------------------------------------- secrets */
 
-static bool file_contains(const char *path, const char *what)
-{
-	int fd = open(path, O_RDONLY);
-	struct stat st;
-	char *data;
-	bool found;
-
-	if (fd < 0)
-		return false;
-	assert_int_equal(fstat(fd, &st), 0);
-	data = malloc((size_t)st.st_size + 1);
-	assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
-	found = memmem(data, (size_t)st.st_size, what, strlen(what)) != NULL;
-	free(data);
-	close(fd);
-	return found;
-}
-
-static bool stored(const struct store_fixture *f, const char *what)
-{
-	static const char *const names[] = { "cronium.db", "cronium.db-wal" };
-	bool found = false;
-	char path[128];
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
-		found |= file_contains(path, what);
-	}
-	return found;
-}
-
 static void test_secrets_are_sealed(void **state)
 {
 	struct store_fixture *f = *state;
@@ -371,14 +337,14 @@ static void test_secrets_are_sealed(void **state)
 	put_secret(f, "s", "\"hush-hush-1\"", STORE_SECRET_ON);
 	put_secret(f, "s", "\"hush-hush-2\"", STORE_SECRET_KEEP);
 	rm(f, "s");
-	assert_false(stored(f, "hush-hush"));
+	assert_false(store_fixture_holds(f, "hush-hush"));
 	list(f, "s", 0, &reply);
 	assert_string_equal(text(&reply), "s*=\"hush-hush-1\"@1 "
 					  "s*=\"hush-hush-2\"@2 s*-@3");
 	list(f, NULL, 0, &reply);
 	assert_string_equal(text(&reply), "s*=@1 s*=@2 s*-@3");
 	store_fixture_close(f);
-	assert_false(stored(f, "hush-hush"));
+	assert_false(store_fixture_holds(f, "hush-hush"));
 	store_fixture_open(f);
 }
 
@@ -398,14 +364,14 @@ static void test_what_becomes_a_secret_is_forgotten(void **state)
 	list(f, "other", 0, &reply);
 	assert_string_equal(text(&reply), "other=\"open-2\"@2");
 	store_fixture_close(f);
-	assert_false(stored(f, "open-1"));
-	assert_true(stored(f, "open-2"));
+	assert_false(store_fixture_holds(f, "open-1"));
+	assert_true(store_fixture_holds(f, "open-2"));
 	store_fixture_open(f);
 	/* Also one that was deleted in between. */
 	rm(f, "other");
 	put_secret(f, "other", "\"hush\"", STORE_SECRET_ON);
 	store_fixture_close(f);
-	assert_false(stored(f, "open-2"));
+	assert_false(store_fixture_holds(f, "open-2"));
 	store_fixture_open(f);
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include "backend/store_sql_job.h"
 #include "store_fixture.h"
@@ -415,31 +414,6 @@ static void test_wanted_agent_after_a_lease(void **state)
 	assert_string_equal(claimed_by(f, "one", "docker"), "job_1");
 }
 
-/* However many wait for others, the next job is found by its index. */
-static void test_claims_are_searched_by_index(void **state)
-{
-	struct store_fixture *f = *state;
-	sqlite3_stmt *row;
-	char path[128];
-	sqlite3 *db;
-	const char *plan;
-
-	snprintf(path, sizeof(path), "%s/cronium.db", f->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(
-		sqlite3_prepare_v2(db, "EXPLAIN QUERY PLAN " SQL_CLAIM,
-				   -1, &row, NULL),
-		SQLITE_OK);
-	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
-	plan = (const char *)sqlite3_column_text(row, 3);
-	assert_non_null(strstr(plan, "SEARCH jobs USING"));
-	assert_non_null(strstr(plan, "INDEX jobs_queue (executor=? AND "
-				     "want_agent=?)"));
-	assert_int_equal(sqlite3_step(row), SQLITE_DONE);
-	sqlite3_finalize(row);
-	sqlite3_close(db);
-}
-
 #define T(name)                                                    \
 	cmocka_unit_test_setup_teardown(name, store_fixture_setup, \
 					store_fixture_teardown)
@@ -461,7 +435,6 @@ int main(void)
 		T(test_expire),
 		T(test_only_the_wanted_agent),
 		T(test_wanted_agent_after_a_lease),
-		T(test_claims_are_searched_by_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static void pass_time(struct store_fixture *f, const struct reply *job)
 	int64_t at_ms = job->result.job.not_before_ms;
 	struct reply reply;
 
-	assert_true(at_ms > clock_wall_ms());
+	assert_true(at_ms > store_now_ms(f->store));
 	assert_int_equal(STORE_WAIT(f, &reply, store_queue_due, at_ms - 1), 0);
 	assert_int_equal(reply.result.jobs.n, 0);
 	assert_int_equal(reply.result.jobs.next_ms, at_ms);
@@ -87,8 +87,8 @@ static void test_tries_end(void **state)
 	assert_int_equal(reply.result.job.state, JOB_QUEUED);
 	assert_int_equal(reply.result.job.attempt, 2);
 	assert_in_range(reply.result.job.not_before_ms,
-			clock_wall_ms() + 2 * HOUR_MS - 60000,
-			clock_wall_ms() + 2 * HOUR_MS);
+			store_now_ms(f->store) + 2 * HOUR_MS - 60000,
+			store_now_ms(f->store) + 2 * HOUR_MS);
 	pass_time(f, &reply);
 	attempt(f, "ex_3", JOB_FAILED, &reply);
 	assert_int_equal(reply.result.job.state, JOB_FAILED);

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <setjmp.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -419,25 +418,6 @@ static void test_pipe(void **state)
 
 /* ---------------------------------------------------------- sweeping */
 
-/* Asks the file itself. */
-static int64_t ask(struct store_fixture *f, const char *sql)
-{
-	char path[128];
-	sqlite3_stmt *stmt;
-	sqlite3 *db;
-	int64_t n;
-
-	snprintf(path, sizeof(path), "%s/cronium.db", f->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL),
-			 SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	n = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return n;
-}
-
 static bool sweep(struct store_fixture *f)
 {
 	struct reply reply;
@@ -448,7 +428,8 @@ static bool sweep(struct store_fixture *f)
 
 static int64_t input_chunks(struct store_fixture *f)
 {
-	return ask(f, "SELECT count(*) FROM stream_chunks WHERE kind = 0");
+	return store_fixture_sql(
+		f, "SELECT count(*) FROM stream_chunks WHERE kind = 0");
 }
 
 static void append_big(struct store_fixture *f, size_t len)
@@ -491,7 +472,8 @@ static void test_sweep(void **state)
 	}
 	assert_true(n >= 3);
 	assert_int_equal(left, 0);
-	assert_int_equal(ask(f, "SELECT count(*) FROM stream_keys"), 0);
+	assert_int_equal(
+		store_fixture_sql(f, "SELECT count(*) FROM stream_keys"), 0);
 	assert_string_equal(text_of(f, OUT, 0, 100, &reply), "1\n");
 	check_state(f, STORE_STREAM_ENDED, STORE_STREAM_ENDED);
 	assert_int_equal(streams_of(f, "job_1").streams.input.records, 16);
@@ -501,41 +483,15 @@ static void test_sweep(void **state)
 
 /* ---------------------------------------------------------- faults */
 
-static void test_out_of_memory(void **state)
-{
-	struct store_fixture *f = *state;
-	struct reply reply;
-
-	begin(f);
-	append_ok(f, output("1\n2\n", -1));
-	text_of(f, OUT, 0, 10, &reply);
-	sqlite3_hard_heap_limit64(1);
-	assert_int_equal(append(f, output("3\n", 2), &reply), -ENOMEM);
-	assert_int_equal(append(f, input("3\n", -1), &reply), -ENOMEM);
-	assert_int_equal(STORE_WAIT0(f, &reply, store_stream_sweep), -ENOMEM);
-	sqlite3_hard_heap_limit64(0);
-	assert_int_equal(append_ok(f, output("3\n", 2)), 3);
-	assert_string_equal(text_of(f, OUT, 0, 100, &reply), "1\n2\n3\n");
-}
-
 static void test_a_missing_chunk_is_said(void **state)
 {
 	struct store_fixture *f = *state;
 	struct reply reply;
-	char path[128];
-	sqlite3 *db;
 
 	begin(f);
 	append_ok(f, output("1\n2\n", -1));
 	append_ok(f, output("3\n", -1));
-	snprintf(path, sizeof(path), "%s/cronium.db", f->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-				      "DELETE FROM stream_chunks WHERE "
-				      "first = 2",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
-	sqlite3_close(db);
+	store_fixture_sql(f, "DELETE FROM stream_chunks WHERE first = 2");
 	assert_string_equal(text_of(f, OUT, 1, 100, &reply), "2\n");
 	assert_int_equal(read_of(f, "job_1", OUT, 2, 100, &reply), -EIO);
 	assert_non_null(strstr(reply.result.message, "record 2 of job_1"));
@@ -578,7 +534,6 @@ int main(void)
 		T(test_unknown_writers),
 		T(test_pipe),
 		T(test_sweep),
-		T(test_out_of_memory),
 		T(test_a_missing_chunk_is_said),
 		T(test_reopened),
 	};

@@ -160,32 +160,17 @@ static void test_audit(void **state)
 			    "tool.begin");
 }
 
-static bool file_has(const char *path, const char *needle)
-{
-	FILE *file = fopen(path, "r");
-	char *data = calloc(1, 4 << 20);
-	size_t n = file && data ? fread(data, 1, 4 << 20, file) : 0;
-	bool found = n && memmem(data, n, needle, strlen(needle));
-
-	if (file)
-		fclose(file);
-	free(data);
-	return found;
-}
-
 static void test_replies_are_sealed(void **state)
 {
 	struct store_fixture *f = *state;
 	struct reply reply;
-	char path[128];
 
 	start_job(f, "job_1", "ex_1");
 	assert_int_equal(begin(f, "k", "params-in-the-clear", &reply), 0);
 	assert_int_equal(finish(f, "k", 200, "\"reply-in-the-clear\"", "ok"),
 			 0);
-	snprintf(path, sizeof(path), "%s/cronium.db-wal", f->dir);
-	assert_true(file_has(path, "slack/send-message"));
-	assert_false(file_has(path, "in-the-clear"));
+	assert_true(store_fixture_holds(f, "slack/send-message"));
+	assert_false(store_fixture_holds(f, "in-the-clear"));
 }
 
 /* --------------------------------------------------------------- children */

@@ -1,12 +1,9 @@
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -172,34 +169,6 @@ static void test_one_of_two_racers_wins(void **state)
 
 /* ---------------------------------------------------------- secrets */
 
-static bool file_contains(const char *dir, const char *name, const char *text)
-{
-	char path[128];
-	char *data;
-	struct stat st;
-	bool found;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	assert_int_equal(fstat(fd, &st), 0);
-	data = malloc((size_t)st.st_size + 1);
-	assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
-	found = memmem(data, (size_t)st.st_size, text, strlen(text)) != NULL;
-	free(data);
-	close(fd);
-	return found;
-}
-
-/* True when the database, or its write-ahead log, contains text. */
-static bool dir_contains(struct store_fixture *f, const char *text)
-{
-	return file_contains(f->dir, "cronium.db", text) ||
-	       file_contains(f->dir, "cronium.db-wal", text);
-}
-
 static int put_secret(struct store_fixture *f, const char *value,
 		      enum store_secret secret, struct reply *reply)
 {
@@ -218,26 +187,26 @@ static void test_secrets_are_sealed_and_sticky(void **state)
 
 	put_secret(f, "\"first-plain\"", STORE_SECRET_KEEP, &reply);
 	assert_false(reply.result.variable.secret);
-	assert_true(dir_contains(f, "first-plain"));
+	assert_true(store_fixture_holds(f, "first-plain"));
 	put_secret(f, "\"hush-hush-1\"", STORE_SECRET_ON, &reply);
 	assert_true(reply.result.variable.secret);
 	put_secret(f, "\"hush-hush-2\"", STORE_SECRET_KEEP, &reply);
 	assert_true(reply.result.variable.secret);
 	assert_int_equal(reply.result.variable.bytes, 13);
 	assert_string_equal(variable_value(f, "k"), "\"hush-hush-2\"");
-	assert_false(dir_contains(f, "hush-hush"));
+	assert_false(store_fixture_holds(f, "hush-hush"));
 	put_secret(f, "5", STORE_SECRET_KEEP, &reply);
 	increment(f, "k", "1", &reply);
 	assert_string_equal(reply.result.variable.value.data, "6");
 	assert_true(reply.result.variable.secret);
 	put_secret(f, "\"open-again\"", STORE_SECRET_OFF, &reply);
 	assert_false(reply.result.variable.secret);
-	assert_true(dir_contains(f, "open-again"));
+	assert_true(store_fixture_holds(f, "open-again"));
 	/* Once the write-ahead log is folded in nothing is left behind. */
 	put_secret(f, "\"hush\"", STORE_SECRET_ON, &reply);
 	store_fixture_close(f);
-	assert_false(dir_contains(f, "first-plain"));
-	assert_false(dir_contains(f, "open-again"));
+	assert_false(store_fixture_holds(f, "first-plain"));
+	assert_false(store_fixture_holds(f, "open-again"));
 	store_fixture_open(f);
 }
 
@@ -288,7 +257,7 @@ static void test_writes_are_repeated_from_memory(void **state)
 	assert_true(reply.result.repeated);
 	assert_true(reply.result.variable.secret);
 	assert_string_equal(reply.result.variable.key, "s");
-	assert_false(dir_contains(f, "hush-hush"));
+	assert_false(store_fixture_holds(f, "hush-hush"));
 }
 
 static void test_nothing_is_written_after_the_end(void **state)
