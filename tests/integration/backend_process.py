@@ -1,5 +1,6 @@
 """A real cronium-backend, and the ways to talk to it."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -16,8 +17,18 @@ BIN = os.environ.get("CRONIUM_BIN_DIR", "build/bin")
 BACKEND = os.path.abspath(os.path.join(BIN, "cronium-backend"))
 FRAMES = "application/vnd.cronium.frames"
 TIMEOUT = 20
+# A PostgreSQL server, for a store in a schema of its own; else it is SQLite.
+STORE = os.environ.get("CRONIUM_TEST_STORE")
 # With the usual quarantine a sanitized backend seems to keep what it freed.
 ASAN = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=8"
+
+
+def store_url(directory):
+    """For all backends of one directory the same."""
+    if not STORE:
+        return None
+    name = hashlib.sha256(str(directory).encode()).hexdigest()[:24]
+    return f"{STORE}{'&' if '?' in STORE else '?'}schema=backend_{name}"
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -175,6 +186,7 @@ class Backend:
         self.data = os.path.join(directory, "data")
         self.run = os.path.join(directory, "run")
         self.options, self.listen, self.env = options, listen, env
+        self.store = store_url(directory)
         self.wrapper = list(wrapper)  # what starts the backend
         self.log = []
         self.process = None
@@ -187,7 +199,8 @@ class Backend:
             [*self.wrapper, BACKEND, "--data-dir", self.data,
              "--run-dir", self.run, "--listen", self.listen, *self.options],
             stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "ASAN_OPTIONS": ASAN, **(self.env or {})})
+            env={**os.environ, "ASAN_OPTIONS": ASAN,
+                 "CRONIUM_STORE": self.store or "", **(self.env or {})})
         self.ready, self.port = threading.Event(), None
         self.reader = threading.Thread(target=self._read_log, daemon=True,
                                        args=(self.process,))
