@@ -73,16 +73,6 @@ static void audit_print(const json_t *list)
 			    (long long)json_get_int(list, "next", 0));
 }
 
-static int audit_append_text(struct buf *path, const char *name,
-			     const char *value)
-{
-	if (!value)
-		return 0;
-	return buf_printf(path, "&%s=", name) || percent_append(path, value)
-		       ? -1
-		       : 0;
-}
-
 static int audit_path(const struct audit_options *o, struct buf *path)
 {
 	int r = buf_printf(path, "/v1/audit?limit=%llu",
@@ -92,9 +82,9 @@ static int audit_path(const struct audit_options *o, struct buf *path)
 		r = buf_printf(path, "&before=%llu",
 			       (unsigned long long)o->before);
 	if (!r)
-		r = audit_append_text(path, "execution", o->execution);
+		r = percent_append_query(path, "execution", o->execution);
 	if (!r)
-		r = audit_append_text(path, "job", o->job);
+		r = percent_append_query(path, "job", o->job);
 	return r || !buf_cstr(path) ? -1 : 0;
 }
 

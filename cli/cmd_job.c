@@ -93,6 +93,10 @@ static void job_print(const json_t *job)
 	output_coloured(job_view_colour(job), json_get_str(job, "state", "?"));
 	putchar('\n');
 	job_line("reason", json_get_str(job, "reason", NULL));
+	job_line("waiting", json_get_str(json_object_get(job, "waiting"),
+					 "message", NULL));
+	job_line("session",
+		 json_get_str(json_object_get(job, "session"), "name", NULL));
 	job_line("runtime", json_get_str(job, "runtime", NULL));
 	job_line("executor", json_get_str(job, "executor", NULL));
 	job_line("host", json_get_str(job, "host", NULL));

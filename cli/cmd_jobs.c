@@ -13,7 +13,7 @@
 
 struct jobs_options {
 	struct cli_globals globals;
-	const char *state, *before;
+	const char *state, *session, *before;
 	uint64_t limit;
 };
 
@@ -25,6 +25,8 @@ static const struct option_spec jobs_specs[] = {
 	JOBS_OPTION("state", 's', OPTION_STRING, state, "STATE", NULL,
 		    "queued, claimed, running, succeeded, failed, timed_out, "
 		    "cancelled or lost"),
+	JOBS_OPTION("session", 0, OPTION_STRING, session, "NAME", NULL,
+		    "only those of this session"),
 	JOBS_OPTION("limit", 'n', OPTION_UINT, limit, "N", "20", "how many"),
 	JOBS_OPTION("before", 0, OPTION_STRING, before, "JOB", NULL,
 		    "go on after this one"),
@@ -70,14 +72,12 @@ static int jobs_path(const struct jobs_options *o, struct buf *path)
 	int r = buf_printf(path, "/v1/jobs?limit=%llu",
 			   (unsigned long long)o->limit);
 
-	if (!r && o->state)
-		r = buf_append_str(path, "&state=");
-	if (!r && o->state)
-		r = percent_append(path, o->state);
-	if (!r && o->before)
-		r = buf_append_str(path, "&before=");
-	if (!r && o->before)
-		r = percent_append(path, o->before);
+	if (!r)
+		r = percent_append_query(path, "state", o->state);
+	if (!r)
+		r = percent_append_query(path, "session", o->session);
+	if (!r)
+		r = percent_append_query(path, "before", o->before);
 	return r < 0 || !buf_cstr(path) ? -1 : 0;
 }
 

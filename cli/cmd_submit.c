@@ -4,6 +4,7 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/job_request.h"
+#include "cli/job_view.h"
 #include "cli/output.h"
 #include "cli/stream_send.h"
 #include "common/json.h"
@@ -31,6 +32,21 @@ static int submit_send(struct api *api, const json_t *job, int fd)
 	return stream_send_job(api, &to, &n);
 }
 
+/* It may have ended already: --no-wait. */
+static int submit_answer(struct api *api, const struct job_options *o,
+			 const json_t *job, int fd)
+{
+	char sentence[1024];
+
+	submit_print(o, job);
+	if (job_view_ended(job)) {
+		if (job_view_sentence(job, sentence, sizeof(sentence)))
+			output_error("%s", sentence);
+		return job_view_exit_code(job);
+	}
+	return fd < 0 ? CLI_OK : submit_send(api, job, fd);
+}
+
 static int submit_run(const void *options, char **words, size_t n_words)
 {
 	const struct job_options *o = options;
@@ -52,10 +68,8 @@ static int submit_run(const void *options, char **words, size_t n_words)
 	}
 	job = job_request_submit(&api, &body);
 	buf_deinit(&body);
-	if (job) {
-		submit_print(o, job);
-		exit_code = fd < 0 ? CLI_OK : submit_send(&api, job, fd);
-	}
+	if (job)
+		exit_code = submit_answer(&api, o, job, fd);
 	api_close(&api);
 	return exit_code;
 }

@@ -13,7 +13,7 @@
 #include "cli/local.h"
 #include "cli/log_frame.h"
 #include "cli/output.h"
-#include "cli/queue_check.h"
+#include "cli/wait_note.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/json.h"
@@ -31,7 +31,7 @@ struct follow {
 	bool ended;      /* … which is final */
 	unsigned int interrupts;
 	struct event *tick, *hold;
-	struct queue_check *check;
+	struct wait_note *note;
 	struct log_frame log; /* with options->json */
 };
 
@@ -77,6 +77,7 @@ static void follow_on_state(struct follow *f, const struct frame *frame)
 	json_decref(f->job);
 	f->job = job;
 	f->ended = job_view_ended(job);
+	wait_note_job(f->note, job);
 	if (f->ended && f->options->json)
 		follow_on_written(f, log_frame_finish_json(&f->log));
 	follow_show_state(f);
@@ -237,23 +238,16 @@ static void on_hold(evutil_socket_t fd, short what, void *arg)
 
 /* --- a job that nobody takes ------------------------------------------------ */
 
-static const json_t *follow_last_state(void *ctx)
-{
-	const struct follow *f = ctx;
-
-	return f->job;
-}
-
 /* A server of our own will not get another orchestrator. */
-static void follow_on_nobody(void *ctx, const char *why)
+static void follow_on_waiting(void *ctx, const char *code, const char *why)
 {
 	struct follow *f = ctx;
 
-	if (f->api->server.hold.embedded) {
+	if (f->api->server.hold.embedded && wait_note_is_hopeless(code)) {
 		output_error("the script cannot be run: %s", why);
 		follow_finish(f, FOLLOW_REFUSED);
 	} else {
-		output_warn("%s waits: %s", f->id, why);
+		output_warn("waiting: %s", why);
 	}
 }
 
@@ -265,9 +259,8 @@ static int follow_init(struct follow *f)
 	struct event_base *base = f->api->base;
 
 	f->tick = event_new(base, -1, EV_PERSIST, on_tick, f);
-	f->check = queue_check_new(f->api, follow_last_state, follow_on_nobody,
-				   f);
-	if (!f->tick || !f->check)
+	f->note = wait_note_new(base, follow_on_waiting, f);
+	if (!f->tick || !f->note)
 		return -ENOMEM;
 	if (output_is_terminal())
 		event_add(f->tick, &tick);
@@ -280,7 +273,7 @@ static int follow_init(struct follow *f)
 
 static void follow_deinit(struct follow *f)
 {
-	queue_check_free(f->check);
+	wait_note_free(f->note);
 	if (f->tick)
 		event_free(f->tick);
 	if (f->hold)

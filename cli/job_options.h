@@ -11,9 +11,9 @@ struct job_options {
 	struct cli_globals globals;
 	const char *runtime, *executor, *image, *input, *memory, *cpus, *name;
 	uint64_t timeout_ms;
-	const char *input_stream, *input_from, *agent;
+	const char *input_stream, *input_from, *agent, *session;
 	struct option_list env, labels, vars_read, vars_write, tools;
-	bool egress, read_only, dry_run;
+	bool egress, read_only, dry_run, no_wait;
 	/* The runtime block. 0 and NULL: not given. */
 	const char *environment, *backoff, *file_perm, *host;
 	const char *verify; /* a payload's signature, with this key */
@@ -104,6 +104,11 @@ struct job_options {
 			   "refuse it cronium/call-workflow"),                 \
 		JOB_OPTION("agent", 0, OPTION_STRING, agent, "NAME", NULL,     \
 			   "the only orchestrator that may run it"),           \
+		JOB_OPTION("session", 0, OPTION_STRING, session, "NAME", NULL, \
+			   "put it into this session"),                        \
+		JOB_OPTION("no-wait", 0, OPTION_FLAG, no_wait, NULL, NULL,     \
+			   "let it fail where it would wait for more than a "  \
+			   "free slot"),                                       \
 		JOB_OPTION("vars-read", 0, OPTION_LIST, vars_read, "PATTERN",  \
 			   NULL,                                               \
 			   "variables it may read, such as 'team/*'; "         \

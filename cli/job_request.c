@@ -132,6 +132,13 @@ static json_t *job_patterns(const struct option_list *list)
 	return patterns;
 }
 
+static int job_set_queue(json_t *spec, const struct job_options *o)
+{
+	return json_object_set_new(spec, "no_wait", json_boolean(o->no_wait)) ||
+	       (o->session &&
+		json_object_set_new(spec, "session", json_string(o->session)));
+}
+
 /* Who it may be and what it may touch. */
 static int job_set_rights(json_t *spec, const struct job_options *o)
 {
@@ -189,7 +196,7 @@ static json_t *job_spec(const struct job_options *o, const char *name,
 			 open || job_request_streams(o) ? "open" : "none",
 			 "cpus", cpus, "env", env, "labels", labels, "args",
 			 args);
-	if (spec && job_set_rights(spec, o)) {
+	if (spec && (job_set_rights(spec, o) || job_set_queue(spec, o))) {
 		json_decref(spec);
 		return NULL;
 	}

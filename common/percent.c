@@ -43,6 +43,13 @@ int percent_append(struct buf *b, const char *s)
 	return r;
 }
 
+int percent_append_query(struct buf *b, const char *name, const char *value)
+{
+	int r = value ? buf_printf(b, "&%s=", name) : 0;
+
+	return r || !value ? r : percent_append(b, value);
+}
+
 int percent_decode(const char *s, size_t len, bool plus_is_space, char *out,
 		   size_t size)
 {

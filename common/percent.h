@@ -17,6 +17,9 @@ struct buf;
 size_t percent_encode(const char *s, char *out);
 /* Appends. 0 or -ENOMEM. */
 int percent_append(struct buf *b, const char *s) MUST_CHECK;
+/* Appends "&NAME=VALUE"; NULL: nothing. The same. */
+int percent_append_query(struct buf *b, const char *name,
+			 const char *value) MUST_CHECK;
 
 /*
  * Decodes len bytes into out, which has size bytes, with a NUL; in a query a

@@ -143,12 +143,23 @@ class Agent:
     def __init__(self, admin, name="agent-1", slots=4,
                  executors="docker,sandbox"):
         self.admin, self.name = admin, name
+        self.events = []
         self.stream = admin.stream(
             f"/v1/agents/{name}/claims?slots={slots}"
             f"&executors={executors}")
 
+    def next(self):
+        """The next message that is no EVENT: those are kept."""
+        while True:
+            kind, payload = self.stream.next()
+            if kind != frames.EVENT:
+                return kind, payload
+            self.events.append(json.loads(payload))
+
     def claim(self):
-        assign = self.stream.expect(frames.ASSIGN)
+        kind, assign = self.next()
+        assert kind == frames.ASSIGN, (kind, assign)
+        assign = json.loads(assign)
         kind, script = self.stream.next()
         assert kind == frames.SCRIPT
         kind, input = self.stream.next()

@@ -253,7 +253,7 @@ def test_full_disk_is_why_a_job_waits(tmp_path):
         for line in run.stderr:
             if "cannot give it to an orchestrator" in line:
                 break
-        assert "waits" in line and "the disk is full" in line
+        assert "waiting: " in line and "the disk is full" in line
         assert "full" in b.admin.get("/v1/agents").json["problem"]
         run.kill()
         run.communicate()

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import frames
-from backend_process import Backend, Claim, quote
+from backend_process import Backend, quote
 
 pytestmark = pytest.mark.timeout(120)
 GONE = (OSError, http.client.HTTPException)
@@ -45,28 +45,6 @@ def entries(backend):
     return [(e["action"], e["target"], e["result"])
             for e in backend.admin.get("/v1/audit").json["entries"]
             if e["action"].startswith("session.")]
-
-
-def events(agent, n):
-    """The next n, whatever comes in between."""
-    found = []
-    while len(found) < n:
-        kind, payload = agent.stream.next()
-        if kind == frames.EVENT:
-            found.append(json.loads(payload))
-    return found
-
-
-def agent_claim(agent):
-    """Past the events."""
-    while True:
-        kind, payload = agent.stream.next()
-        if kind == frames.EVENT:
-            continue
-        assert kind == frames.ASSIGN
-        assert agent.stream.next()[0] == frames.SCRIPT
-        assert agent.stream.next()[0] == frames.INPUT
-        return Claim(json.loads(payload), None, None)
 
 
 # --- the API
@@ -199,7 +177,7 @@ def test_pause_holds_and_resume_lets_go_in_order(backend):
     # What runs goes on, and what is no part of it.
     agent.started(running)
     assert agent.complete(running).status == 200
-    agent.complete(claim := agent_claim(agent))
+    agent.complete(claim := agent.claim())
     assert claim.job == other
     backend.kill()
     backend.start()
@@ -209,7 +187,7 @@ def test_pause_holds_and_resume_lets_go_in_order(backend):
     assert claim.job == probe, "still held"
     move(backend, "resume")
     for job in jobs[1:]:
-        claim = agent_claim(agent)
+        claim = agent.claim()
         assert claim.job == job
         agent.complete(claim)
     assert session(backend)["jobs"] == {"queued": 0, "running": 0, "ended": 4}
@@ -231,11 +209,8 @@ def test_end_cancels_at_once(backend):
     with pytest.raises(EOFError):
         followed.next()
     assert backend.job(jobs[1])["state"] == "cancelled"
-    while True:
-        kind, payload = agent.stream.next()
-        if kind == frames.CANCEL:
-            break
-        assert kind == frames.EVENT
+    kind, payload = agent.next()
+    assert kind == frames.CANCEL
     assert json.loads(payload) == {"execution": running.id,
                                    "epoch": running.epoch, "reason": reason}
     assert agent.heartbeat(running).json["cancel"] == [
@@ -266,8 +241,12 @@ def test_agents_hear_of_it(backend):
     for how in ("pause", "resume", "end"):
         move(backend, how)
         move(backend, how)
+    backend.submit()
+    agents[0].claim()
+    backend.submit(agent="a1")
+    agents[1].claim()
     for agent in agents:
-        assert events(agent, 4) == [
+        assert agent.events == [
             {"type": f"session_{what}", "session": night["id"],
              "name": "night"}
             for what in ("created", "paused", "resumed", "ended")]
@@ -285,11 +264,11 @@ def test_what_is_tried_again_is_held(backend):
     assert agent.complete(claim, "failed", exit_code=1).json["state"] == (
         "queued")
     other = backend.submit()
-    agent.complete(claim := agent_claim(agent))
+    agent.complete(claim := agent.claim())
     assert claim.job == other
     assert backend.job(job)["waiting"]["code"] == "session_paused"
     move(backend, "resume")
-    assert agent_claim(agent).job == job
+    assert agent.claim().job == job
 
 
 def test_children_inherit_it(backend):
@@ -303,7 +282,7 @@ def test_children_inherit_it(backend):
         "script": {"name": "child.sh", "content": "true"}}}
     child = sidecar.post(EXECUTE, call).json["job"]
     assert backend.job(child)["session"]["id"] == night["id"]
-    assert agent_claim(agent).assign["context"]["session"] == {
+    assert agent.claim().assign["context"]["session"] == {
         "id": night["id"], "name": "night"}
     move(backend, "pause")
     held = sidecar.post(EXECUTE, call).json["job"]

@@ -209,7 +209,7 @@ def test_who_waits_for_an_agent_is_told(home, backend, env):
         line = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT)
-        assert f"{job} waits: {why}" in line
+        assert f"waiting: {why}" in line
     r = home("job", away, env=env)
     assert re.search(r"^for agent +away$", r.out, re.M), r
     agent.close()

@@ -51,7 +51,7 @@ def test_a_server_may_get_one_later(tmp_path):
             "run", "--executor", "docker", ROOT / "examples" / "hello.py"
         )
         line = process.stderr.readline()
-        assert b"waits: no orchestrator here runs Docker jobs" in line
+        assert b"waiting: no orchestrator here runs Docker jobs" in line
         process.terminate()
         process.communicate(timeout=30)
         assert process.returncode == 130

@@ -31,7 +31,10 @@ static void test_append(void **state)
 	(void)state;
 	assert_int_equal(buf_append_str(&b, "/v1/jobs/"), 0);
 	assert_int_equal(percent_append(&b, "a/b"), 0);
+	assert_int_equal(percent_append_query(&b, "state", NULL), 0);
 	assert_string_equal(buf_cstr(&b), "/v1/jobs/a%2Fb");
+	assert_int_equal(percent_append_query(&b, "state", "a b"), 0);
+	assert_string_equal(buf_cstr(&b), "/v1/jobs/a%2Fb&state=a%20b");
 }
 
 static int decode(const char *s, bool query, char out[8])
