@@ -1,8 +1,11 @@
 #include "common/json.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <yajl/yajl_parse.h>
 
 /* --- UTF-8 --------------------------------------------------------------- */
@@ -76,7 +79,65 @@ static int json_check_close(void *ctx)
 	return 1;
 }
 
-int json_check(const void *data, size_t len, size_t *at)
+/*
+ * yajl does not look whether it got its memory. Where it did not, it is left by
+ * a leap out of its allocator, and what it had is freed from this list.
+ */
+struct json_memory {
+	LIST_HEAD(, json_block) blocks;
+	jmp_buf none_left;
+};
+
+struct json_block {
+	LIST_ENTRY(json_block) entry;
+	max_align_t data[];
+};
+
+static void *json_memory_resize(void *ctx, void *p, size_t n)
+{
+	struct json_memory *m = ctx;
+	struct json_block *block = NULL;
+
+	if (n > SIZE_MAX - sizeof(*block))
+		longjmp(m->none_left, 1);
+	if (p) {
+		block = CONTAINER_OF(p, struct json_block, data);
+		LIST_REMOVE(block, entry);
+	}
+	p = block;
+	block = realloc(block, sizeof(*block) + n);
+	if (!block) {
+		free(p);
+		longjmp(m->none_left, 1);
+	}
+	LIST_INSERT_HEAD(&m->blocks, block, entry);
+	return block->data;
+}
+
+static void *json_memory_get(void *ctx, size_t n)
+{
+	return json_memory_resize(ctx, NULL, n);
+}
+
+static void json_memory_put(void *ctx, void *p)
+{
+	struct json_block *block;
+
+	if (!p)
+		return;
+	block = CONTAINER_OF(p, struct json_block, data);
+	LIST_REMOVE(block, entry);
+	free(block);
+}
+
+static void json_memory_free(struct json_memory *m)
+{
+	while (!LIST_EMPTY(&m->blocks))
+		json_memory_put(m, LIST_FIRST(&m->blocks)->data);
+}
+
+static int json_check_syntax(struct json_memory *m, const void *data,
+			     size_t len, size_t *at)
 {
 	static const yajl_callbacks callbacks = {
 		.yajl_start_map = json_check_open,
@@ -84,17 +145,12 @@ int json_check(const void *data, size_t len, size_t *at)
 		.yajl_start_array = json_check_open,
 		.yajl_end_array = json_check_close,
 	};
+	yajl_alloc_funcs memory = { json_memory_get, json_memory_resize,
+				    json_memory_put, m };
 	unsigned int depth = 0;
-	yajl_handle h;
+	yajl_handle h = yajl_alloc(&callbacks, &memory, &depth);
 	yajl_status status;
 
-	/* yajl lets over-long forms and surrogates through. */
-	*at = json_utf8_check(data, len);
-	if (*at < len)
-		return -EINVAL;
-	h = yajl_alloc(&callbacks, NULL, &depth);
-	if (!h)
-		return -ENOMEM;
 	yajl_config(h, yajl_dont_validate_strings, 1);
 	status = yajl_parse(h, data, len);
 	*at = yajl_get_bytes_consumed(h);
@@ -104,6 +160,21 @@ int json_check(const void *data, size_t len, size_t *at)
 	}
 	yajl_free(h);
 	return status == yajl_status_ok ? 0 : -EINVAL;
+}
+
+int json_check(const void *data, size_t len, size_t *at)
+{
+	struct json_memory memory;
+
+	/* yajl lets over-long forms and surrogates through. */
+	*at = json_utf8_check(data, len);
+	if (*at < len)
+		return -EINVAL;
+	LIST_INIT(&memory.blocks);
+	if (!setjmp(memory.none_left))
+		return json_check_syntax(&memory, data, len, at);
+	json_memory_free(&memory);
+	return -ENOMEM;
 }
 
 /* --- JSON that we own ---------------------------------------------------- */
