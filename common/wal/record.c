@@ -206,9 +206,8 @@ int wal_record_decode(const char *line, size_t len, struct wal_record *out)
 
 	*out = (struct wal_record){ .root = root };
 	if (!root)
-		return json_error_code(&e) == json_error_out_of_memory
-			       ? -ENOMEM
-			       : -EBADMSG;
+		/* Want of memory is all that it has no words for. */
+		return *e.text ? -EBADMSG : -ENOMEM;
 	data = json_object_get(root, "data");
 	out->seq = (uint64_t)json_get_int(root, "seq", 0);
 	out->time_ms = json_get_int(root, "time_ms", 0);

@@ -28,18 +28,13 @@ static void expect_read(const struct wal_fixture *f, const char *expected)
 	free(text);
 }
 
-static void expect_read_f(const struct wal_fixture *f, const char *fmt, ...)
-	PRINTF_LIKE(2, 3);
-static void expect_read_f(const struct wal_fixture *f, const char *fmt, ...)
-{
-	char expected[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(expected, sizeof(expected), fmt, ap);
-	va_end(ap);
-	expect_read(f, expected);
-}
+#define expect_read_f(f, ...)                                  \
+	do {                                                   \
+		char wanted[512];                              \
+                                                               \
+		snprintf(wanted, sizeof(wanted), __VA_ARGS__); \
+		expect_read(f, wanted);                        \
+	} while (0)
 
 /* --- records -------------------------------------------------------------- */
 

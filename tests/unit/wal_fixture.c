@@ -1,5 +1,6 @@
 #include "wal_fixture.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,13 +25,18 @@ int wal_fixture_set_up(void **state)
 	return 0;
 }
 
+static int fixture_remove(const char *path, const struct stat *st, int type,
+			  struct FTW *ftw)
+{
+	return remove(path);
+}
+
 int wal_fixture_tear_down(void **state)
 {
 	struct wal_fixture *f = *state;
-	char command[128];
 
-	snprintf(command, sizeof(command), "rm -r %s", f->data_dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(
+		nftw(f->data_dir, fixture_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
 	free(f);
 	return 0;
 }
