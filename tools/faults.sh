@@ -1,8 +1,21 @@
 # shellcheck shell=bash
-# ./dev faults: random kills under load, and what the oracle says.
+# ./dev faults: random kills under load, and what the oracle says; --inject: each
+# call of the unit tests that can fail does so once.
+
+faults_inject() {
+	say "building in build-inject/, where calls can be made to fail"
+	build_dir build-inject --buildtype=debug -Doptimization=1 \
+		-Db_sanitize=address,undefined -Dinject=true
+	"$(system_python)" tests/faults/inject.py "$@"
+}
 
 cmd_faults() {
 	cmd_setup
+	if [ "${1:-}" = --inject ]; then
+		shift
+		faults_inject "$@"
+		return
+	fi
 	case " $* " in
 	*docker*)
 		engine_ensure
