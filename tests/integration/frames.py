@@ -9,6 +9,7 @@ MORE = 0x80
 
 STDOUT, STDERR, NOTICE = 1, 2, 3
 READY, ASSIGN, SCRIPT, INPUT, SIGNAL, EXIT = 16, 17, 18, 19, 20, 21
+USAGE = 31
 REDACT, ACK, DRAIN, DRAINED, HEARTBEAT, STARTED = 22, 23, 24, 25, 26, 27
 RESUME, TAKEN, DISMISS = 28, 29, 30
 SPEC, STATE, CANCEL, REVOKE = 32, 33, 34, 35
@@ -52,14 +53,15 @@ class Stream:
         return taken
 
     def next(self):
-        """(type, payload) of the next message; heartbeats are skipped."""
+        """(type, payload) of the next message; what comes of itself now and
+        then is skipped."""
         message = b""
         while True:
             kind, n = struct.unpack(">BI", self._take(5))
             message += self._take(n)
             if kind & MORE:
                 continue
-            if kind != HEARTBEAT:
+            if kind not in (HEARTBEAT, USAGE):
                 return kind, message
             message = b""
 
