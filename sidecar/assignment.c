@@ -94,6 +94,7 @@ int assignment_parse(struct assignment *out, const void *json, size_t len,
 			     err_size)) ||
 	    (r = take_context(o, out)))
 		return r;
+	out->keep_ms = take_limit(o, "keep_ms", 0, UINT64_MAX);
 	out->input_bytes = take_limit(o, "input_bytes", 0, UINT64_MAX);
 	out->cache_ttl_ms = take_limit(limits, "cache_ttl_ms", CACHE_TTL_MS,
 				       UINT64_MAX);

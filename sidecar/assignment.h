@@ -20,6 +20,7 @@ struct assignment {
 	char trace[TRACE_BYTES]; /* its trace_id; "" for none */
 	struct buf input;        /* one JSON value, or nothing */
 	uint64_t input_bytes;
+	uint64_t keep_ms; /* without an orchestrator; 0: none */
 	uint64_t cache_ttl_ms, cache_bytes;
 	uint64_t output_bytes, value_bytes; /* limits of one body */
 	struct rate_limit rate[RATE_CLASSES];

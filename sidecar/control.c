@@ -1,152 +1,123 @@
 #include "sidecar/control.h"
 
-#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/again.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/frame_stream.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/options.h"
 #include "common/unix_socket.h"
+#include "sidecar/redactions.h"
 
-struct redaction {
-	TAILQ_ENTRY(redaction) link;
-	struct control *control;
-	uint32_t id;
-	struct event *timeout;
-	void (*done)(bool masked, void *ctx);
-	void *ctx;
+enum control_state {
+	CONTROL_CONNECTING,
+	CONTROL_OPEN,
+	CONTROL_AWAY,
+	CONTROL_KNOCKING,
+	CONTROL_LOST,
 };
 
 struct control {
+	enum control_state state;
 	struct event_base *base;
-	struct frame_stream *stream; /* NULL before connected, after lost */
+	struct frame_stream *stream; /* NULL before connected, while AWAY */
 	struct sockaddr_un address;
+	struct sockaddr_un again_address;
+	bool has_again;
+	struct again *again; /* NULL: it is not kept */
+	char *execution;
+	uint64_t keep_ms;
 	char *ready;
 	const struct control_ops *ops;
 	void *ctx;
 	struct event *retry;
 	uint64_t give_up_ms;
-	uint32_t last_id;
-	size_t n_redactions;
-	TAILQ_HEAD(, redaction) redactions;
+	struct redactions redactions;
 };
 
-/* --- redactions ----------------------------------------------------------- */
-
-static void redaction_free(struct redaction *r)
+static UNUSED bool may_follow(enum control_state from, enum control_state to)
 {
-	TAILQ_REMOVE(&r->control->redactions, r, link);
-	r->control->n_redactions--;
-	if (r->timeout)
-		event_free(r->timeout);
-	free(r);
+	switch (from) {
+	case CONTROL_CONNECTING:
+		return to == CONTROL_OPEN || to == CONTROL_LOST;
+	case CONTROL_OPEN:
+		return to == CONTROL_AWAY || to == CONTROL_LOST;
+	case CONTROL_AWAY:
+		return to == CONTROL_KNOCKING || to == CONTROL_LOST;
+	case CONTROL_KNOCKING:
+		return to == CONTROL_OPEN || to == CONTROL_AWAY ||
+		       to == CONTROL_LOST;
+	case CONTROL_LOST:
+		return false;
+	}
+	return false;
 }
 
-static void redaction_end(struct redaction *r, bool masked)
+static void set_state(struct control *c, enum control_state state)
 {
-	void (*done)(bool, void *) = r->done;
-	void *ctx = r->ctx;
-
-	redaction_free(r);
-	done(masked, ctx);
+	assert(may_follow(c->state, state));
+	c->state = state;
 }
 
-static void on_redact_timeout(evutil_socket_t fd, short what, void *arg)
+bool control_is_kept(const struct control *c)
 {
-	redaction_end(arg, false);
-}
-
-static void fail_redactions(struct control *c)
-{
-	while (!TAILQ_EMPTY(&c->redactions))
-		redaction_end(TAILQ_FIRST(&c->redactions), false);
-}
-
-static uint32_t next_id(struct control *c)
-{
-	/* 0 is the acknowledgement of the assignment. */
-	if (!++c->last_id)
-		c->last_id = 1;
-	return c->last_id;
-}
-
-static int send_redact(struct control *c, uint32_t id, const void *value,
-		       size_t len)
-{
-	_cleanup_(buf_deinit_secret) struct buf message = { 0 };
-	uint32_t wire_id = htonl(id);
-	int r;
-
-	if ((r = buf_reserve(&message, sizeof(wire_id) + len)) ||
-	    (r = buf_append(&message, &wire_id, sizeof(wire_id))) ||
-	    (r = buf_append(&message, value, len)))
-		return r;
-	return frame_stream_send(c->stream, FRAME_REDACT, message.data,
-				 message.len);
+	return c->again && c->state != CONTROL_LOST &&
+	       redactions_are_kept(&c->redactions);
 }
 
 int control_redact(struct control *c, const void *value, size_t len,
 		   void (*done)(bool masked, void *ctx), void *ctx)
 {
-	const struct timeval timeout = clock_timeval(CONTROL_REDACT_MS);
-	struct redaction *r;
-	int e;
+	struct frame_stream *stream = c->state == CONTROL_OPEN ? c->stream
+							       : NULL;
 
-	if (!c->stream)
+	if (c->state == CONTROL_LOST)
 		return -EPIPE;
-	if (c->n_redactions == CONTROL_REDACT_PENDING_MAX)
-		return -EBUSY;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return -ENOMEM;
-	r->control = c;
-	r->id = next_id(c);
-	r->done = done;
-	r->ctx = ctx;
-	TAILQ_INSERT_TAIL(&c->redactions, r, link);
-	c->n_redactions++;
-	r->timeout = evtimer_new(c->base, on_redact_timeout, r);
-	e = r->timeout ? send_redact(c, r->id, value, len) : -ENOMEM;
-	if (!e && evtimer_add(r->timeout, &timeout) < 0)
-		e = -ENOMEM;
-	if (e < 0)
-		redaction_free(r);
-	return e;
-}
-
-static void on_ack(struct control *c, const struct frame *f)
-{
-	struct redaction *r;
-	uint32_t id;
-
-	if (f->len != sizeof(id))
-		return;
-	memcpy(&id, f->payload, sizeof(id));
-	id = ntohl(id);
-	TAILQ_FOREACH(r, &c->redactions, link) {
-		if (r->id == id) {
-			redaction_end(r, true);
-			return;
-		}
-	}
+	return redactions_ask(&c->redactions, stream, value, len, done, ctx);
 }
 
 /* --- the stream ----------------------------------------------------------- */
 
-static void lose(struct control *c, const char *reason)
+static void close_stream(struct control *c)
 {
 	frame_stream_close(c->stream);
 	c->stream = NULL;
-	fail_redactions(c);
+}
+
+static void lose(struct control *c, const char *reason)
+{
+	set_state(c, CONTROL_LOST);
+	close_stream(c);
+	redactions_fail(&c->redactions);
 	c->ops->on_lost(reason, c->ctx);
+}
+
+/* The stream has ended, or is of no use. */
+static void leave(struct control *c, const char *reason)
+{
+	uint64_t silent_ms = frame_stream_silent_ms(c->stream);
+
+	if (!control_is_kept(c)) {
+		if (c->again)
+			log_warn(c->execution, "it was told more secrets than "
+					       "it could tell the next one");
+		lose(c, reason);
+		return;
+	}
+	log_warn(c->execution, "the orchestrator is away: %s", reason);
+	set_state(c, CONTROL_AWAY);
+	close_stream(c);
+	again_lost(c->again, silent_ms);
 }
 
 static void on_revoke(struct control *c, const struct frame *f)
@@ -160,10 +131,47 @@ static void on_revoke(struct control *c, const struct frame *f)
 		c->ops->on_revoke(jti, c->ctx);
 }
 
+static void take_up(struct control *c)
+{
+	int e;
+
+	log_info(c->execution, "the orchestrator is back");
+	again_taken_up(c->again);
+	set_state(c, CONTROL_OPEN);
+	e = redactions_say_again(&c->redactions, c->stream);
+	if (!e)
+		e = control_assigned(c);
+	if (e < 0)
+		leave(c, strerror(-e));
+}
+
+static bool is_for_us(const struct control *c, const struct frame *f)
+{
+	char err[128];
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, err,
+						     sizeof(err));
+
+	return !strcmp(json_get_str(o, "execution", ""), c->execution);
+}
+
+static void on_knocked(struct control *c, const struct frame *f)
+{
+	if (f->type == FRAME_DISMISS)
+		c->ops->on_dismiss(c->ctx);
+	else if (f->type == FRAME_RESUME && is_for_us(c, f))
+		take_up(c);
+	else
+		leave(c, "it did not take this execution up");
+}
+
 static void on_frame(struct frame_stream *s, const struct frame *f, void *ctx)
 {
 	struct control *c = ctx;
 
+	if (c->state == CONTROL_KNOCKING) {
+		on_knocked(c, f);
+		return;
+	}
 	switch (f->type) {
 	case FRAME_ASSIGN:
 		c->ops->on_assign(f->payload, f->len, c->ctx);
@@ -172,13 +180,16 @@ static void on_frame(struct frame_stream *s, const struct frame *f, void *ctx)
 		c->ops->on_input(f->payload, f->len, c->ctx);
 		break;
 	case FRAME_ACK:
-		on_ack(c, f);
+		redactions_take_ack(&c->redactions, f->payload, f->len);
 		break;
 	case FRAME_REVOKE:
 		on_revoke(c, f);
 		break;
 	case FRAME_DRAIN:
 		c->ops->on_drain(c->ctx);
+		break;
+	case FRAME_DISMISS:
+		c->ops->on_dismiss(c->ctx);
 		break;
 	default: /* a newer orchestrator may say more */
 		break;
@@ -187,7 +198,7 @@ static void on_frame(struct frame_stream *s, const struct frame *f, void *ctx)
 
 static void on_close(struct frame_stream *s, const char *reason, void *ctx)
 {
-	lose(ctx, reason);
+	leave(ctx, reason);
 }
 
 /* Takes fd. */
@@ -205,20 +216,103 @@ static int open_stream(struct control *c, int fd)
 				 strlen(c->ready));
 }
 
+static int open_first(struct control *c, int fd)
+{
+	set_state(c, CONTROL_OPEN);
+	return open_stream(c, fd);
+}
+
+/* Nothing is said to nobody: an orchestrator that comes back asks again. */
+static int say(struct control *c, enum frame_type type, const void *payload,
+	       size_t len)
+{
+	int r = -EPIPE;
+
+	if (c->state == CONTROL_OPEN)
+		r = frame_stream_send(c->stream, type, payload, len);
+	return r == -EPIPE && control_is_kept(c) ? 0 : r;
+}
+
 int control_assigned(struct control *c)
 {
 	static const uint32_t zero;
 
-	if (!c->stream)
-		return -EPIPE;
-	return frame_stream_send(c->stream, FRAME_ACK, &zero, sizeof(zero));
+	return say(c, FRAME_ACK, &zero, sizeof(zero));
 }
 
 int control_drained(struct control *c, const void *stats, size_t len)
 {
-	if (!c->stream)
-		return -EPIPE;
-	return frame_stream_send(c->stream, FRAME_DRAINED, stats, len);
+	return say(c, FRAME_DRAINED, stats, len);
+}
+
+/* --- being kept ----------------------------------------------------------- */
+
+static void on_connected(int fd, void *ctx)
+{
+	struct control *c = ctx;
+
+	if (open_stream(c, fd) < 0) {
+		close_stream(c);
+		again_lost(c->again, 0);
+	} else {
+		set_state(c, CONTROL_KNOCKING);
+	}
+}
+
+static void on_over(void *ctx)
+{
+	struct control *c = ctx;
+	char reason[128];
+
+	snprintf(reason, sizeof(reason),
+		 "nobody took this execution up again within %" PRIu64 " ms",
+		 c->keep_ms);
+	lose(c, reason);
+}
+
+/* What READY says from now on. */
+static int name_execution(struct control *c, const char *execution)
+{
+	char err[128];
+	_cleanup_json_ json_t *o = json_parse_object(c->ready, strlen(c->ready),
+						     err, sizeof(err));
+	char *ready = NULL;
+
+	if (o &&
+	    !json_object_update_new(o, json_pack("{s:s, s:b}", "execution",
+						 execution, "resumed", true)))
+		ready = json_dumps(o, JSON_COMPACT);
+	if (!ready)
+		return -ENOMEM;
+	free(c->ready);
+	c->ready = ready;
+	c->execution = strdup(execution);
+	return c->execution ? 0 : -ENOMEM;
+}
+
+int control_keep(struct control *c, uint64_t keep_ms, const char *execution,
+		 const char *backend_token)
+{
+	static const struct again_ops ops = {
+		.on_connected = on_connected,
+		.on_over = on_over,
+	};
+	const struct again_config config = {
+		.base = c->base,
+		.address = &c->again_address,
+		.keep_ms = keep_ms,
+		.ops = &ops,
+		.ctx = c,
+	};
+	int r;
+
+	if (!keep_ms || !c->has_again)
+		return 0;
+	c->keep_ms = keep_ms;
+	r = name_execution(c, execution);
+	if (!r)
+		r = redactions_keep(&c->redactions, backend_token);
+	return r ? r : again_new(&c->again, &config);
 }
 
 /* --- connecting ----------------------------------------------------------- */
@@ -235,7 +329,7 @@ static int try_connect(struct control *c)
 	int fd = unix_socket_connect(&c->address, SOCK_NONBLOCK);
 
 	if (fd >= 0)
-		return open_stream(c, fd);
+		return open_first(c, fd);
 	if (!may_come_up(fd) || clock_mono_ms() >= c->give_up_ms)
 		return fd;
 	return evtimer_add(c->retry, &pause) < 0 ? -ENOMEM : 0;
@@ -277,7 +371,7 @@ static int start(struct control *c, const char *address)
 	if (fd >= 0)
 		return evutil_make_socket_nonblocking(fd) < 0
 			       ? -EBADF
-			       : open_stream(c, fd);
+			       : open_first(c, fd);
 	c->give_up_ms = clock_mono_ms() + CONTROL_CONNECT_MS;
 	return try_connect(c);
 }
@@ -289,7 +383,7 @@ static struct control *create(struct event_base *base, const char *ready,
 
 	if (!c)
 		return NULL;
-	TAILQ_INIT(&c->redactions);
+	redactions_init(&c->redactions, base);
 	c->base = base;
 	c->ops = ops;
 	c->ctx = ctx;
@@ -302,12 +396,18 @@ static struct control *create(struct event_base *base, const char *ready,
 }
 
 int control_new(struct control **out, struct event_base *base,
-		const char *address, const char *ready,
-		const struct control_ops *ops, void *ctx)
+		const char *address, const struct sockaddr_un *again,
+		const char *ready, const struct control_ops *ops, void *ctx)
 {
 	struct control *c = create(base, ready, ops, ctx);
-	int r = c ? start(c, address) : -ENOMEM;
+	int r = -ENOMEM;
 
+	if (c && again) {
+		c->has_again = true;
+		c->again_address = *again;
+	}
+	if (c)
+		r = start(c, address);
 	if (r < 0)
 		control_free(c);
 	else
@@ -325,7 +425,7 @@ int control_new_fd(struct control **out, struct event_base *base, int fd,
 		close(fd);
 		return -ENOMEM;
 	}
-	r = open_stream(c, fd);
+	r = open_first(c, fd);
 	if (r < 0)
 		control_free(c);
 	else
@@ -337,9 +437,12 @@ void control_free(struct control *c)
 {
 	if (!c)
 		return;
-	frame_stream_close(c->stream);
-	c->stream = NULL;
-	fail_redactions(c);
+	if (c->state != CONTROL_LOST)
+		set_state(c, CONTROL_LOST);
+	close_stream(c);
+	redactions_deinit(&c->redactions);
+	again_free(c->again);
+	free(c->execution);
 	if (c->retry)
 		event_free(c->retry);
 	free(c->ready);

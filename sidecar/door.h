@@ -2,6 +2,9 @@
  * The sidecar's end of its door to the orchestrator (ARCHITECTURE.md, The
  * egress proxy): asks for connections to the outside, and is given connections
  * of the script that came another way.
+ *
+ *   OPEN ──▶ AWAY ──▶ OPEN     of a door that is kept: what was asked for and
+ *     └──▶ SHUT                not answered is asked for again
  */
 #pragma once
 
@@ -12,9 +15,11 @@
 struct door;
 struct door_call;
 struct event_base;
+struct sockaddr_un;
 
 #define DOOR_CALLS_MAX 64  /* not answered yet; more wait */
 #define DOOR_CALL_MS 30000 /* above the orchestrator's own deadline */
+#define DOOR_AWAY_MS 10000 /* then a call is refused while nobody is there */
 
 struct door_result {
 	int fd;              /* connected, of the receiver; or -1 */
@@ -30,7 +35,7 @@ struct door_ops {
 	void (*on_proxy)(void *ctx, int fd);
 	/* A gateway's: whose door it is; may be NULL. */
 	void (*on_execution)(void *ctx, const char *execution);
-	/* It is shut: every call was told so before. Once; the door is not to
+	/* It is SHUT: every call was told so before. Once; the door is not to
 	 * be freed from within. */
 	void (*on_lost)(void *ctx, const char *reason);
 };
@@ -42,6 +47,9 @@ int door_new(struct door **out, struct event_base *base, const char *address,
 /* fd: connected, SOCK_SEQPACKET; taken, also on error. */
 int door_new_fd(struct door **out, struct event_base *base, int fd,
 		const struct door_ops *ops, void *ctx) MUST_CHECK;
+/* From now on it is kept: when it is lost, it connects to this address again,
+ * for as long as it lives. 0 or -ENOMEM. */
+int door_keep(struct door *d, const struct sockaddr_un *again) MUST_CHECK;
 /* Calls are dropped without a word: their owners are gone before. */
 void door_free(struct door *d);
 

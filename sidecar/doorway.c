@@ -128,6 +128,11 @@ void doorway_free(struct doorway *d)
 	free(d);
 }
 
+int doorway_keep(struct doorway *d, const struct sockaddr_un *again)
+{
+	return door_keep(d->door, again);
+}
+
 int doorway_listen(struct doorway *d, const char *address)
 {
 	return d->proxy ? proxy_listen(d->proxy, address) : -EPIPE;

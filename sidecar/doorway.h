@@ -14,6 +14,7 @@ struct doorway;
 struct event_base;
 struct http_server;
 struct metrics;
+struct sockaddr_un;
 
 struct doorway_config {
 	struct event_base *base;
@@ -39,6 +40,9 @@ int doorway_new_fd(struct doorway **out, const struct doorway_config *config,
 /* Closes what goes through the proxy; the HTTP server keeps what it got. NULL
  * is fine. */
 void doorway_free(struct doorway *d);
+
+/* As door_keep(). */
+int doorway_keep(struct doorway *d, const struct sockaddr_un *again) MUST_CHECK;
 
 /* The proxy listens, too: as in proxy_listen(). */
 int doorway_listen(struct doorway *d, const char *address) MUST_CHECK;

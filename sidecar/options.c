@@ -14,6 +14,10 @@ const struct option_spec sidecar_option_specs[] = {
 	  "PATH|fd:N|listen:PATH", NULL,
 	  "the orchestrator's control socket, or an open descriptor; of a "
 	  "gateway: where it listens for control streams" },
+	{ "again", 0, OPTION_STRING, OFFSET(again), "PATH|dir:N", NULL,
+	  "where to connect when the orchestrator was away: a control socket, "
+	  "or the directory of control.sock and door.sock, inherited; default: "
+	  "--control's path, and --door's" },
 	{ "listen", 'l', OPTION_LIST, OFFSET(listen), "HOST:PORT|fd:N|none",
 	  NULL,
 	  "where scripts call, may be repeated; 127.0.0.1 and localhost also "
@@ -76,6 +80,9 @@ static const char *check_gateway(const struct sidecar_options *o)
 	if (o->door && !listens(o->door))
 		return "--door has to be listen:PATH for a gateway: each "
 		       "connection there is one execution's";
+	if (o->again)
+		return "--again is not for a gateway: its executions end with "
+		       "their control streams";
 	if (o->proxy)
 		return "--proxy is not for a gateway: its connections come in "
 		       "by --door";

@@ -8,7 +8,7 @@
 #include "common/options.h"
 
 struct sidecar_options {
-	const char *control;
+	const char *control, *again;
 	struct option_list listen;
 	const char *proxy, *door;
 	const char *backend;

@@ -28,6 +28,7 @@ struct seat {
 	struct execution *execution;
 	struct event *end; /* of draining, then of lingering */
 	bool drained;
+	bool dismissible; /* it waits for DISMISS once it is drained */
 	bool failed;
 };
 
@@ -82,6 +83,11 @@ const char *seat_state_name(enum seat_state state)
 	return names[state];
 }
 
+bool seat_is_kept(const struct seat *s)
+{
+	return control_is_kept(s->control);
+}
+
 struct execution *seat_execution(const struct seat *s)
 {
 	return s->execution;
@@ -122,18 +128,25 @@ static void log_stats(const struct seat *s)
 		 s->execution ? s->execution->writes : 0);
 }
 
+static int say_drained(const struct seat *s)
+{
+	_cleanup_(buf_deinit) struct buf stats = { 0 };
+	int r = metrics_append_stats(&s->metrics, &stats);
+
+	return r ? r : control_drained(s->control, stats.data, stats.len);
+}
+
 /* The writes have ended, or took too long. */
 static void finish_drain(struct seat *s)
 {
-	_cleanup_(buf_deinit) struct buf stats = { 0 };
-
 	if (s->drained)
 		return;
 	s->drained = true;
 	log_stats(s);
-	if (metrics_append_stats(&s->metrics, &stats) < 0 ||
-	    control_drained(s->control, stats.data, stats.len) < 0)
+	if (say_drained(s) < 0)
 		leave(s);
+	else if (s->dismissible)
+		event_del(s->end);
 	else
 		/* The orchestrator closes the stream once it has it. */
 		set_end(s, SEAT_LINGER_MS);
@@ -159,10 +172,8 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 		finish_drain(s);
 }
 
-void seat_drain(struct seat *s, const char *why)
+static void begin_drain(struct seat *s, const char *why)
 {
-	if (s->state != SEAT_READY && s->state != SEAT_ASSIGNED)
-		return;
 	seat_log(s, LOG_LEVEL_INFO, "drains: %s", why);
 	set_state(s, SEAT_DRAINING);
 	if (s->execution) {
@@ -173,6 +184,17 @@ void seat_drain(struct seat *s, const char *why)
 		set_end(s, SEAT_DRAIN_MS);
 	else
 		finish_drain(s);
+}
+
+void seat_drain(struct seat *s, const char *why)
+{
+	bool waits = s->dismissible && s->drained;
+
+	s->dismissible = false;
+	if (s->state < SEAT_DRAINING)
+		begin_drain(s, why);
+	else if (s->state == SEAT_DRAINING && waits)
+		set_end(s, 0);
 }
 
 /* --- the orchestrator ----------------------------------------------------- */
@@ -208,6 +230,10 @@ static int assign(struct seat *s, const void *input, size_t len, char *err,
 		r = execution_new(&s->execution, s->config.base, &s->pending,
 				  s->config.backend, s->control, &s->metrics,
 				  err, err_size);
+	if (!r)
+		r = control_keep(s->control, s->execution->assignment.keep_ms,
+				 s->execution->assignment.execution,
+				 s->execution->assignment.backend_token);
 	return r ? r : control_assigned(s->control);
 }
 
@@ -243,13 +269,35 @@ static void on_revoke(const char *jti, void *ctx)
 
 static void on_drain(void *ctx)
 {
-	seat_drain(ctx, "the orchestrator asks for it");
+	struct seat *s = ctx;
+
+	if (s->state < SEAT_DRAINING) {
+		s->dismissible = seat_is_kept(s);
+		begin_drain(s, "the orchestrator asks for it");
+	} else if (s->state == SEAT_DRAINING && s->drained &&
+		   say_drained(s) < 0) {
+		seat_drain(s, "nobody can be told that it is drained");
+	}
+}
+
+static void on_dismiss(void *ctx)
+{
+	struct seat *s = ctx;
+
+	if (s->state == SEAT_GONE)
+		return;
+	seat_log(s, LOG_LEVEL_INFO, "dismissed");
+	if (s->state < SEAT_DRAINING)
+		set_state(s, SEAT_DRAINING);
+	leave(s);
 }
 
 static void on_lost(const char *reason, void *ctx)
 {
 	struct seat *s = ctx;
 
+	if (s->state == SEAT_GONE)
+		return;
 	if (s->state == SEAT_DRAINING && s->drained) {
 		leave(s);
 		return;
@@ -266,6 +314,7 @@ static const struct control_ops control_ops = {
 	.on_input = on_input,
 	.on_revoke = on_revoke,
 	.on_drain = on_drain,
+	.on_dismiss = on_dismiss,
 	.on_lost = on_lost,
 };
 
@@ -294,8 +343,8 @@ int seat_new(struct seat **out, const struct seat_config *config,
 
 	if (!s)
 		return -ENOMEM;
-	r = control_new(&s->control, config->base, control, config->ready,
-			&control_ops, s);
+	r = control_new(&s->control, config->base, control, config->again,
+			config->ready, &control_ops, s);
 	if (r < 0)
 		seat_free(s);
 	else

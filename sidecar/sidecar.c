@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend-client/client.h"
+#include "common/again.h"
 #include "common/buf.h"
 #include "common/http/server.h"
 #include "sidecar/doorway.h"
@@ -28,6 +29,7 @@ struct sidecar {
 	struct http_server *server;
 	struct seat *seat;
 	struct doorway *doorway; /* NULL: nothing goes in or out by it */
+	struct sockaddr_un again, door_again; /* family 0: nowhere */
 	struct health_source health;
 	struct hold hold;
 	struct event *sigterm, *sigint;
@@ -79,6 +81,9 @@ static void on_assigned(struct seat *seat, void *ctx)
 	struct sidecar *s = ctx;
 	struct http_exchange *ex;
 
+	if (s->doorway && s->door_again.sun_family && seat_is_kept(seat) &&
+	    doorway_keep(s->doorway, &s->door_again) < 0)
+		seat_drain(seat, "out of memory");
 	while ((ex = hold_take(&s->hold)))
 		on_request(ex, s);
 	idle_look_soon(&s->idle);
@@ -119,6 +124,23 @@ static int set_up_loop(struct sidecar *s)
 	    event_add(s->sigint, NULL) < 0)
 		return -ENOMEM;
 	return hold_init(&s->hold, s->base);
+}
+
+/* Where nothing is said that is where the first ones were, if they have a
+ * path. */
+static int find_again(struct sidecar *s)
+{
+	const struct sidecar_options *o = s->options;
+	bool dir = o->again && !strncmp(o->again, "dir:", 4);
+	const char *control = o->again ?: o->control;
+	const char *door = dir ? o->again : o->door;
+	int r = 0;
+
+	if (strncmp(control, "fd:", 3))
+		r = again_address(&s->again, control, AGAIN_CONTROL);
+	if (!r && door && strncmp(door, "fd:", 3))
+		r = again_address(&s->door_again, door, AGAIN_DOOR);
+	return r;
 }
 
 /* ready: what READY says. */
@@ -183,6 +205,7 @@ static int set_up_doors(struct sidecar *s, char *err, size_t err_size)
 		return r;
 	idle_look_soon(&s->idle);
 	config.ready = (const char *)ready.data;
+	config.again = s->again.sun_family ? &s->again : NULL;
 	r = seat_new(&s->seat, &config, s->options->control);
 	if (r < 0)
 		snprintf(err, err_size, "cannot use the control socket %s: %s",
@@ -202,6 +225,15 @@ int sidecar_new(struct sidecar **out, const struct sidecar_options *options,
 	s->options = options;
 	s->health = (struct health_source){ read_health, s };
 	r = set_up_loop(s);
+	if (!r) {
+		r = find_again(s);
+		if (r < 0)
+			snprintf(err, err_size,
+				 "cannot connect again to %s: %s; --again is "
+				 "a path, or dir:N of an inherited descriptor",
+				 options->again ?: options->control,
+				 strerror(-r));
+	}
 	if (!r)
 		r = set_up_doors(s, err, err_size);
 	if (r < 0) {

@@ -1,4 +1,4 @@
-/* The small pure parts of the sidecar: assignment, limits, metrics. */
+/* The small pure parts of the sidecar: assignment, limits, metrics, secrets. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 #include "sidecar/assignment.h"
 #include "sidecar/limits.h"
 #include "sidecar/metrics.h"
+#include "sidecar/secrets.h"
 
 #define WHO                                                                \
 	"\"execution\":\"ex_1\",\"job\":\"job_1\",\"issuer\":\"cronium\"," \
@@ -202,6 +203,31 @@ static void test_metrics(void **state)
 	buf_deinit(&text);
 }
 
+static void test_secrets(void **state)
+{
+	static uint8_t large[SECRETS_MAX_BYTES / 2];
+	struct secrets s;
+
+	secrets_init(&s);
+	assert_int_equal(secrets_add(&s, "one", 3), 0);
+	assert_int_equal(secrets_add(&s, "two", 3), 0);
+	assert_int_equal(secrets_add(&s, "one", 3), 0);
+	assert_int_equal(secrets_add(&s, "on", 2), 0);
+	assert_int_equal(s.n, 3);
+	assert_int_equal(s.bytes, 8);
+	assert_memory_equal(STAILQ_FIRST(&s.items)->value, "one", 3);
+	assert_true(secrets_have(&s, "two", 3));
+	assert_false(secrets_have(&s, "tw", 2));
+	assert_int_equal(secrets_add(&s, large, sizeof(large)), 0);
+	large[0] = 1;
+	assert_int_equal(secrets_add(&s, large, sizeof(large)), -E2BIG);
+	secrets_deinit(&s);
+	for (uint32_t i = 0; i < SECRETS_MAX; i++)
+		assert_int_equal(secrets_add(&s, &i, sizeof(i)), 0);
+	assert_int_equal(secrets_add(&s, "more", 4), -E2BIG);
+	secrets_deinit(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +238,7 @@ int main(void)
 		cmocka_unit_test(test_limits_count),
 		cmocka_unit_test(test_limits_bytes),
 		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_secrets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
