@@ -12,9 +12,9 @@
 
 /* What of an ask is a job's own, and is judged as such. */
 static const char *const capability_job_members[] = {
-	"dry_run",      "host",      "executor", "agent",
-	"agent_labels", "session",   "labels",   "no_wait",
-	"image",        "memory_mb", "cpus",     "pids",
+	"dry_run", "host",   "executor", "agent", "agent_labels",
+	"session", "labels", "no_wait",  "image", "memory_mb",
+	"env",     "cpus",   "pids",
 };
 
 static bool capability_job_known(const char *name)
@@ -25,6 +25,22 @@ static bool capability_job_known(const char *name)
 		if (!strcmp(name, capability_job_members[i]))
 			return true;
 	return false;
+}
+
+/* Of a host in direct mode, whose gateway has an authority of one's own; all
+ * else would be the program's business. */
+static void capability_job_check_env(struct violations *w, const json_t *env)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)env, name, v)
+		if (strcmp(name, "CRONIUM_CA_FILE") != 0)
+			violations_add(w, "env",
+				       "\"%.40s\" is not possible: of a "
+				       "capability only CRONIUM_CA_FILE can be "
+				       "set",
+				       name);
 }
 
 static int capability_job_check(const struct capability *c, const json_t *ask,
@@ -40,6 +56,7 @@ static int capability_job_check(const struct capability *c, const json_t *ask,
 	json_object_foreach((json_t *)(uintptr_t)ask, name, v)
 		if (!capability_job_known(name))
 			violations_add(&w, name, "is not a known member");
+	capability_job_check_env(&w, json_object_get(ask, "env"));
 	if (args && !json_is_object(args))
 		violations_add(&w, "args", "must be an object, not %s",
 			       json_type_name(args));

@@ -43,9 +43,10 @@ static json_t *undo_args(const json_t *output, const json_t *undo, bool force)
 static json_t *undo_ask(const struct store_job *job, const json_t *spec,
 			json_t *args)
 {
-	json_t *ask = json_pack("{s:o,s:s?,s:s}", "args", args, "host",
+	json_t *ask = json_pack("{s:o,s:s?,s:s,s:O*}", "args", args, "host",
 				json_get_str(spec, "host", NULL), "executor",
-				json_get_str(spec, "executor", "auto"));
+				json_get_str(spec, "executor", "auto"), "env",
+				json_object_get(spec, "env"));
 
 	/* The same machine. */
 	if (ask && job->agent &&

@@ -23,7 +23,7 @@
 struct exec_options {
 	struct cli_globals globals;
 	const char *args, *executor, *host, *image, *agent, *session, *undo;
-	struct option_list labels;
+	struct option_list labels, env;
 	uint64_t timeout_ms;
 	bool dry_run, no_wait, list, force, detach;
 };
@@ -58,6 +58,9 @@ static const struct option_spec exec_specs[] = {
 		    "the session that it belongs to"),
 	EXEC_OPTION("label", 0, OPTION_LIST, labels, "K=V", NULL,
 		    "label to find the job by; repeatable"),
+	EXEC_OPTION("env", 'e', OPTION_LIST, env, "K=V", NULL,
+		    "CRONIUM_CA_FILE alone: whom to trust on a host of the "
+		    "mode direct"),
 	EXEC_OPTION("no-wait", 0, OPTION_FLAG, no_wait, NULL, NULL,
 		    "fail at once where it would have to wait"),
 	EXEC_OPTION("detach", 'd', OPTION_FLAG, detach, NULL, NULL,
@@ -70,6 +73,7 @@ static void exec_free_options(void *options)
 	struct exec_options *o = options;
 
 	free(o->labels.items);
+	free(o->env.items);
 }
 
 /* --- what there is ------------------------------------------------------- */
@@ -138,12 +142,13 @@ static int exec_help(struct api *api, const struct exec_options *o,
 
 /* --- the request --------------------------------------------------------- */
 
-static json_t *exec_labels(const struct option_list *labels)
+/* An object of K=V. */
+static json_t *exec_pairs(const struct option_list *list)
 {
 	json_t *o = json_object();
 
-	for (size_t i = 0; i < labels->n; i++) {
-		const char *item = labels->items[i];
+	for (size_t i = 0; i < list->n; i++) {
+		const char *item = list->items[i];
 		const char *equals = strchr(item, '=');
 		_cleanup_free_ char *key = NULL;
 
@@ -162,11 +167,12 @@ static json_t *exec_labels(const struct option_list *labels)
 /* Only what was given: an older server knows less. */
 static json_t *exec_members(const struct exec_options *o)
 {
-	json_t *m = json_pack("{s:b,s:s,s:s*,s:s*,s:s*,s:s*,s:o}", "dry_run",
-			      o->dry_run, "executor", o->executor, "host",
-			      o->host, "image", o->image, "agent", o->agent,
-			      "session", o->session, "labels",
-			      exec_labels(&o->labels));
+	json_t *m = json_pack("{s:b,s:s,s:s*,s:s*,s:s*,s:s*,s:o,s:o}",
+			      "dry_run", o->dry_run, "executor", o->executor,
+			      "host", o->host, "image", o->image, "agent",
+			      o->agent, "session", o->session, "labels",
+			      exec_pairs(&o->labels), "env",
+			      exec_pairs(&o->env));
 	int r = 0;
 
 	if (m && o->timeout_ms)

@@ -7,10 +7,10 @@
 #include "common/frame.h"
 #include "common/json.h"
 #include "common/runtime_config.h"
+#include "orchestrator/assignment_shares.h"
 #include "orchestrator/egress.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/runtime.h"
-#include "orchestrator/shares.h"
 
 #define ASSIGNMENT_LEASE_MS 30000 /* where the backend says none */
 #define ASSIGNMENT_CPUS 1.0
@@ -323,70 +323,6 @@ static int assignment_allow_sdk(json_t *permissions, const char *dir)
 	return json_object_set_new(permissions, "read", json_pack("[s]", dir));
 }
 
-/* A path that only we add; the runner takes it as it takes a share. */
-static int assignment_add_share(json_t *list, const char *path, bool write)
-{
-	return json_array_append_new(list, json_pack("{s:s,s:b}", "path", path,
-						     "write", write));
-}
-
-/* Adds to the permission name, which is a list or none. */
-static int assignment_add_path(json_t *permissions, const char *name,
-			       const char *path)
-{
-	json_t *list = json_object_get(permissions, name);
-
-	if (json_is_array(list))
-		return json_array_append_new(list, json_string(path));
-	return json_object_set_new(permissions, name, json_pack("[s]", path));
-}
-
-/* Every share, and its own work dir and /tmp. */
-static int assignment_allow_shares(const struct assignment *a,
-				   json_t *permissions, json_t *list)
-{
-	const json_t *share;
-	size_t i;
-	int r = 0;
-
-	if (!a->host.name)
-		r |= assignment_add_share(list, "/tmp", true);
-	r |= assignment_add_path(permissions, "write", ".");
-	json_array_foreach(list, i, share) {
-		const char *path = json_get_str(share, "path", "");
-
-		r |= assignment_add_path(permissions, "read", path);
-		if (json_get_bool(share, "write", false))
-			r |= assignment_add_path(permissions, "write", path);
-	}
-	return r;
-}
-
-/* What a capability's program may have of the machine; sdk_dir: on a host. */
-static int assignment_add_shares(const struct assignment *a, json_t *message,
-				 const char *sdk_dir)
-{
-	json_t *permissions = json_object_get(message, "permissions"), *list;
-	bool read_only = json_get_bool(json_object_get(a->json, "context"),
-				       "read_only", false);
-	int r = 0;
-
-	if (!a->capability)
-		return 0;
-	list = a->shares == ASSIGNMENT_SHARES_NONE || !a->offered
-		       ? json_array()
-		       : shares_json(a->offered, a->host.name, read_only);
-	if (!list || json_object_set_new(message, "shares", list))
-		return -ENOMEM;
-	if (a->shares == ASSIGNMENT_SHARES_ALL)
-		r = assignment_allow_shares(a, permissions, list);
-	if (sdk_dir)
-		r |= assignment_add_share(list, sdk_dir, false);
-	r |= json_object_set_new(message, "signals",
-				 json_boolean(a->processes));
-	return r ? -ENOMEM : 0;
-}
-
 /* What the runner holds the script to. */
 static json_t *assignment_confinement(const struct assignment *a,
 				      const struct executor_place *place)
@@ -406,10 +342,37 @@ static json_t *assignment_confinement(const struct assignment *a,
 			    "max_stderr_bytes", (json_int_t)o->max_stderr_bytes,
 			    "file_mode", (json_int_t)o->worker_file_perm,
 			    "payload", a->payload, "signature", a->signature);
-	if (!message || !assignment_add_shares(a, message, sdk_dir))
+	if (!message || !assignment_shares_add(a, message, sdk_dir))
 		return message;
 	json_decref(message);
 	return NULL;
+}
+
+/* What the runner gives the script; a capability's program is told which
+ * shares there are. */
+static json_t *assignment_env(const struct assignment *a,
+			      const struct executor_place *place)
+{
+	const struct runtime_identity who = {
+		.execution = a->execution,
+		.job = a->job,
+		.token = a->runtime_token,
+		.trace = a->trace,
+	};
+	json_t *env = runtime_env(
+		a->runtime, runtime_config_get(a->config), place, &who,
+		json_object_get(json_object_get(a->json, "spec"), "env"));
+	_cleanup_(buf_deinit) struct buf paths = { 0 };
+
+	if (!env || !a->capability)
+		return env;
+	if (assignment_shares_paths(a, &paths) ||
+	    json_object_set_new(env, "CRONIUM_SHARES",
+				json_stringn((char *)paths.data, paths.len))) {
+		json_decref(env);
+		return NULL;
+	}
+	return env;
 }
 
 static json_t *assignment_doors(const struct executor_place *place)
@@ -434,12 +397,6 @@ int assignment_for_runner(const struct assignment *a,
 	const char *modules = place->modules_dir ? place->modules_dir : "";
 	const json_t *spec = json_object_get(a->json, "spec");
 	const struct runtime_config_options *o = runtime_config_get(a->config);
-	const struct runtime_identity who = {
-		.execution = a->execution,
-		.job = a->job,
-		.token = a->runtime_token,
-		.trace = a->trace,
-	};
 	json_t *message = assignment_confinement(a, place), *more;
 
 	more = json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i,s:o,s:s}",
@@ -448,12 +405,11 @@ int assignment_for_runner(const struct assignment *a,
 				      json_object_get(spec, "args")),
 			 "script_name", a->name, "script_bytes",
 			 (json_int_t)a->script.len, "env",
-			 runtime_env(a->runtime, o, place, &who,
-				     json_object_get(spec, "env")),
-			 "work_dir", place->work_dir, "uid",
-			 (json_int_t)place->uid, "gid", (json_int_t)place->gid,
-			 "grace_ms", ASSIGNMENT_GRACE_MS, "doors",
-			 assignment_doors(place), "modules_dir", modules);
+			 assignment_env(a, place), "work_dir", place->work_dir,
+			 "uid", (json_int_t)place->uid, "gid",
+			 (json_int_t)place->gid, "grace_ms",
+			 ASSIGNMENT_GRACE_MS, "doors", assignment_doors(place),
+			 "modules_dir", modules);
 	if (!more || json_object_update(message, more)) {
 		json_decref(message);
 		message = NULL;

@@ -20,8 +20,8 @@ static const char *const shares_pod[] = {
 };
 /* Nor what lies below it. */
 static const char *const shares_pod_whole[] = {
-	"/dev",  "/node_modules", "/opt/bin", "/opt/cronium",
-	"/proc", "/run/cronium",  "/sys",     "/work",
+	"/dev",  "/var/tmp",     "/node_modules", "/opt/bin", "/opt/cronium",
+	"/proc", "/run/cronium", "/sys",          "/work",
 };
 
 void shares_deinit(struct shares *s)

@@ -144,12 +144,23 @@ def found(name, env, missing):
     return path
 
 
+def entered(path):
+    """path, once it is a directory of a share."""
+    try:
+        fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise explain(error, path, "entered")
+    try:
+        inside(fd, path)
+    finally:
+        os.close(fd)
+    return path
+
+
 def execute(argv, args, cwd, env):
     hide()
     try:
         return Command(argv, args, cwd, env).run()
     except OSError as error:
-        if error.filename == cwd:
-            raise explain(error, cwd, "entered")
         raise Refused("not_started",
                       f"{argv[0]} cannot be started: {error.strerror}")

@@ -62,10 +62,23 @@ def encoded(data):
     return "base64", base64.b64encode(data).decode()
 
 
-def regular(path, status):
+def inside(fd, path):
+    """What was opened lies in a share, whatever links led there."""
+    real = os.readlink(f"/proc/self/fd/{fd}")
+    for share in json.loads(os.environ["CRONIUM_SHARES"]):
+        share = os.path.realpath(share)
+        if real == share or real.startswith(share + "/"):
+            return
+    raise Refused("not_permitted", f"{path} leads out of its share")
+
+
+def regular(path, fd):
+    """Its status, where it is a file."""
+    status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         what = "directory" if stat.S_ISDIR(status.st_mode) else "device"
         raise Refused("not_a_file", f"{path} is no file but a {what}")
+    return status
 
 
 def hide():

@@ -1,9 +1,11 @@
 def opened(path):
     """Never waits for a FIFO's writer."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = os.fdopen(fd, "rb", buffering=0)
-    regular(path, os.fstat(fd))
-    return file
+    try:
+        inside(fd, path)
+        return regular(path, fd), os.fdopen(os.dup(fd), "rb", buffering=0)
+    finally:
+        os.close(fd)
 
 
 def digest(file):
@@ -56,8 +58,8 @@ def content_of(data, encoding, more, path):
 def read(args, context):
     path = args["path"]
     try:
-        with opened(path) as file:
-            status = os.fstat(file.fileno())
+        status, file = opened(path)
+        with file:
             about = {"path": path, "size": status.st_size,
                      "mode": octal(status.st_mode), "uid": status.st_uid,
                      "gid": status.st_gid,

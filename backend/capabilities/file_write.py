@@ -26,9 +26,12 @@ def read_old(directory, name, args):
                      os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
         return None
+    try:
+        status = regular(path, fd)
+    except Refused:
+        os.close(fd)
+        raise
     with os.fdopen(fd, "rb", buffering=0) as file:
-        status = os.fstat(fd)
-        regular(path, status)
         keep = args["undo"] or args["append"]
         if args["undo"] and status.st_size > UNDO_MAX_BYTES:
             raise Refused(
@@ -49,7 +52,7 @@ def check(args, old):
     if expected and (old is None or old.sha256 != expected):
         now = "it is not there" if old is None else f"it has {old.sha256}"
         raise Refused("changed", f"{path} is not what was expected: {now}")
-    if old is None and (args.get("remove") or not args["create"]):
+    if old is None and not args["create"]:
         raise Refused("not_found", f"there is no {path}")
     if old is not None and not args["overwrite"] and not args.get("remove"):
         raise Refused("exists", f"there is a {path} already")
@@ -207,6 +210,7 @@ def write(args, context):
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY |
                             os.O_CLOEXEC)
         try:
+            inside(directory, path)
             return write_in(directory, name, args, context)
         finally:
             os.close(directory)

@@ -106,8 +106,7 @@ def git(args, context):
                     "there is no git where this runs: install it there; of "
                     "Docker, name an image that has python3 and git, or run "
                     "it in a sandbox")
-    if not os.path.isdir(args["repo"]):
-        raise Refused("not_found", f"there is no directory {args['repo']}")
+    entered(args["repo"])
     argv = [program, *args["args"]]
     if context["dry_run"]:
         return {"dry_run": True, "argv": argv, "cwd": args["repo"],

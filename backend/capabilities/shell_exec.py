@@ -1,7 +1,7 @@
 def shell(args, context):
     env = environment(args.get("env", {}))
     argv = args.get("argv") or ["/bin/sh", "-c", args["command"]]
-    cwd = args.get("cwd", os.getcwd())
+    cwd = entered(args["cwd"]) if "cwd" in args else os.getcwd()
     program = found(argv[0], env,
                     f"there is no program {argv[0]} where the command runs")
     if context["dry_run"]:

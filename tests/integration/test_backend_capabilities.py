@@ -67,8 +67,9 @@ def test_wrong_arguments_are_told_at_once(backend):
     assert reply.code == "invalid_args"
     reply = exec_(backend, "file.read", {"path": "/a"}, host="a b")
     assert (reply.status, reply.code) == (400, "invalid_spec")
-    reply = exec_(backend, "file.read", {"path": "/a"}, env={})
-    assert "env" in reply.json["detail"]
+    reply = exec_(backend, "file.read", {"path": "/a"},
+                  env={"PYTHONPATH": "/a"})
+    assert "CRONIUM_CA_FILE" in reply.json["detail"]
 
 
 def test_a_script_gets_no_share(backend):

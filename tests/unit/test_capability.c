@@ -253,7 +253,10 @@ static void test_job_body(void **state)
 static void test_job_mistakes(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "{'args':{'path':'/a'},'env':{}}", "env: is not a known" },
+		{ "{'args':{'path':'/a'},'env':{'PATH':'/x'}}",
+		  "only CRONIUM_CA_FILE" },
+		{ "{'args':{'path':'/a'},'script':{}}",
+		  "script: is not a known" },
 		{ "{'args':{'path':'/a'},'capability':'x'}", "capability" },
 		{ "{'args':7}", "args: must be an object" },
 		{ "{'args':{'path':'/a'},'timeout_ms':0}", "timeout_ms" },
