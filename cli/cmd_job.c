@@ -4,14 +4,13 @@
 
 #include "cli/api.h"
 #include "cli/command.h"
+#include "cli/job_cost.h"
 #include "cli/job_output.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/percent.h"
-
-#define JOB_LINE_FORMAT "%-10s "
 
 struct job_show_options {
 	struct cli_globals globals;
@@ -58,18 +57,6 @@ static void job_line_time(const char *name, const json_t *job, const char *key)
 					   sizeof(text)));
 }
 
-static void job_line_usage(const json_t *job)
-{
-	const json_t *usage = json_object_get(job, "usage");
-
-	if (!json_get_int(usage, "max_rss_kb", 0))
-		return;
-	printf(JOB_LINE_FORMAT "%.2f s user, %.2f s system, %.1f MiB\n", "used",
-	       (double)json_get_int(usage, "user_us", 0) / 1e6,
-	       (double)json_get_int(usage, "system_us", 0) / 1e6,
-	       (double)json_get_int(usage, "max_rss_kb", 0) / 1024);
-}
-
 /* "2 of 3" where it may be tried again. */
 static void job_line_attempt(const json_t *job)
 {
@@ -114,7 +101,7 @@ static void job_print(const json_t *job)
 		job_line("took", output_duration(took, text, sizeof(text)));
 	job_line_number("exit code", job, "exit_code");
 	job_line_number("signal", job, "signal");
-	job_line_usage(job);
+	job_cost_print_usage(job);
 	job_line_bytes("output", job, "output_bytes");
 	job_line_bytes("log", job, "log_bytes");
 	if (json_get_int(job, "log_dropped_bytes", 0))
@@ -169,6 +156,7 @@ static int job_show(struct api *api, const char *id, bool json)
 	} else {
 		job_print(job);
 		job_print_streams(api, (char *)path.data);
+		job_cost_print_machine(job);
 		job_print_end(job);
 	}
 	return CLI_OK;

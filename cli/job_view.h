@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* NAME and what follows, as `cronium job` shows it. */
+#define JOB_LINE_FORMAT "%-10s "
+
 bool job_view_ended(const json_t *job);
 /* OUTPUT_* for its state. */
 const char *job_view_colour(const json_t *job);
