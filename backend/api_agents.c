@@ -5,6 +5,7 @@
 #include "backend/agent.h"
 #include "backend/api.h"
 #include "backend/api_handlers.h"
+#include "backend/complete_body.h"
 #include "backend/job_change.h"
 #include "backend/job_json.h"
 #include "backend/queue.h"
@@ -290,107 +291,27 @@ API_HANDLER(api_execution_release)
 	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_release_body);
 }
 
-static bool complete_state(struct api_call *call, const json_t *o,
-			   enum job_state *state)
-{
-	const char *name = json_get_str(o, "state", "");
-
-	if (!job_state_parse(name, state) && job_state_ended(*state) &&
-	    *state != JOB_LOST)
-		return true;
-	api_problem(call, 400, "invalid_state",
-		    "\"%.40s\" is not a state that a job ends in: succeeded, "
-		    "failed, timed_out or cancelled",
-		    name);
-	return false;
-}
-
-/* What is absent or null is not known; the rest is what the job will say for
- * ever, so nothing is read into what is something else. */
-static const struct complete_member {
-	const char *name;
-	json_type type;
-	json_int_t max;
-	const char *must;
-} complete_members[] = {
-	{ "reason", JSON_STRING, 0, "a string" },
-	{ "exit_code", JSON_INTEGER, 255, "a number from 0 to 255" },
-	{ "signal", JSON_INTEGER, 127, "a number from 0 to 127" },
-	{ "oom_killed", JSON_TRUE, 0, "true or false" },
-	{ "usage", JSON_OBJECT, 0, "an object" },
-	{ "log_dropped_bytes", JSON_INTEGER, INT64_MAX, "a number" },
-}, complete_usage_members[] = {
-	{ "user_us", JSON_INTEGER, INT64_MAX, "a number" },
-	{ "system_us", JSON_INTEGER, INT64_MAX, "a number" },
-	{ "max_rss_kb", JSON_INTEGER, INT64_MAX, "a number" },
-};
-
-static bool complete_member_valid(const struct complete_member *m,
-				  const json_t *v)
-{
-	json_int_t n = json_integer_value(v);
-
-	if (!v || json_is_null(v))
-		return true;
-	if (m->type == JSON_TRUE)
-		return json_is_boolean(v);
-	return json_typeof(v) == m->type &&
-	       (m->type != JSON_INTEGER || (n >= 0 && n <= m->max));
-}
-
-static bool complete_check(struct api_call *call, const json_t *o,
-			   const struct complete_member *members, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const struct complete_member *m = &members[i];
-
-		if (complete_member_valid(m, json_object_get(o, m->name)))
-			continue;
-		api_problem(call, 400, "invalid_completion",
-			    "\"%s\" must be %s, or null", m->name, m->must);
-		return false;
-	}
-	return true;
-}
-
-static bool complete_is_valid(struct api_call *call, const json_t *o)
-{
-	return complete_check(call, o, complete_members,
-			      ARRAY_SIZE(complete_members)) &&
-	       complete_check(call, json_object_get(o, "usage"),
-			      complete_usage_members,
-			      ARRAY_SIZE(complete_usage_members));
-}
-
-static void complete_fill(struct store_complete *c, const json_t *o)
-{
-	const json_t *usage = json_object_get(o, "usage");
-
-	c->reason = json_get_str(o, "reason", NULL);
-	c->has_exit_code = json_is_integer(json_object_get(o, "exit_code"));
-	c->exit_code = (int)json_get_int(o, "exit_code", 0);
-	c->signal = (int)json_get_int(o, "signal", 0);
-	c->oom_killed = json_get_bool(o, "oom_killed", false);
-	c->usage.user_us = json_get_int(usage, "user_us", 0);
-	c->usage.system_us = json_get_int(usage, "system_us", 0);
-	c->usage.max_rss_kb = json_get_int(usage, "max_rss_kb", 0);
-	c->log_dropped_bytes = json_get_int(o, "log_dropped_bytes", 0);
-}
-
 static void on_complete_body(struct http_exchange *ex, const uint8_t *body,
 			     size_t len, void *data)
 {
 	struct api_call *call = data;
 	struct store_complete c = { 0 };
+	_cleanup_(buf_deinit) struct buf telemetry = { 0 };
 	_cleanup_json_ json_t *o = lease_body(call, body, len, &c.lease);
+	char why[COMPLETE_WHY_BYTES];
 	struct store_done done;
+	const char *code;
+	int r;
 
-	if (!o || !complete_state(call, o, &c.state) ||
-	    !complete_is_valid(call, o) ||
-	    !api_done_always(call, on_changed, &done))
+	if (!o)
 		return;
-	complete_fill(&c, o);
-	api_start(call, store_queue_complete(call->b->store, &c, done));
+	r = complete_body_parse(o, &c, &telemetry, &code, why);
+	if (r == -EINVAL)
+		api_problem(call, 400, code, "%s", why);
+	else if (r)
+		api_start(call, r);
+	else if (api_done_always(call, on_changed, &done))
+		api_start(call, store_queue_complete(call->b->store, &c, done));
 }
 
 API_HANDLER(api_execution_complete)

@@ -67,6 +67,22 @@ static int set_state(json_t *o, const struct store_job *job)
 				   string_or_null(job->trace_id));
 }
 
+static json_t *known_or_null(int64_t n)
+{
+	return n == STORE_USAGE_UNKNOWN ? json_null() : json_integer(n);
+}
+
+static json_t *usage_json(const struct store_usage *u)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "user_us",
+			 known_or_null(u->user_us), "system_us",
+			 known_or_null(u->system_us), "max_rss_kb",
+			 known_or_null(u->max_rss_kb), "peak_memory_bytes",
+			 known_or_null(u->peak_memory_bytes), "read_bytes",
+			 known_or_null(u->read_bytes), "write_bytes",
+			 known_or_null(u->write_bytes));
+}
+
 static int set_result(json_t *o, const struct store_job *job)
 {
 	return json_object_set_new(o, "exit_code",
@@ -78,12 +94,7 @@ static int set_result(json_t *o, const struct store_job *job)
 					       : json_null()) ||
 	       json_object_set_new(o, "oom_killed",
 				   json_boolean(job->oom_killed)) ||
-	       json_object_set_new(
-		       o, "usage",
-		       json_pack("{s:I,s:I,s:I}", "user_us",
-				 (json_int_t)job->usage.user_us, "system_us",
-				 (json_int_t)job->usage.system_us, "max_rss_kb",
-				 (json_int_t)job->usage.max_rss_kb)) ||
+	       json_object_set_new(o, "usage", usage_json(&job->usage)) ||
 	       json_object_set_new(o, "output_bytes",
 				   job->output_bytes < 0
 					   ? json_null()
@@ -93,6 +104,17 @@ static int set_result(json_t *o, const struct store_job *job)
 	       json_object_set_new(o, "log_dropped_bytes",
 				   json_integer(job->log_dropped_bytes)) ||
 	       json_object_set_new(o, "labels", labels_json(job));
+}
+
+/* Where it was read, which only one call does. */
+static int set_telemetry(json_t *o, const struct store_job *job)
+{
+	const struct store_blob *t = &job->telemetry;
+	json_t *telemetry = NULL;
+
+	if (t->data)
+		telemetry = json_loadb(t->data, t->len, 0, NULL);
+	return telemetry && json_object_set_new(o, "telemetry", telemetry);
 }
 
 /* Where the specification was read, which lists do not. */
@@ -118,7 +140,8 @@ json_t *job_json(const struct store_job *job, const struct waiting *waiting)
 			      (json_int_t)job->ended_ms);
 
 	if (o && (set_state(o, job) || set_queue(o, job, waiting) ||
-		  set_result(o, job) || set_capability(o, job))) {
+		  set_result(o, job) || set_capability(o, job) ||
+		  set_telemetry(o, job))) {
 		json_decref(o);
 		return NULL;
 	}

@@ -38,8 +38,12 @@ struct store_audit {
 	const char *trace_id;  /* may be NULL */
 };
 
+#define STORE_USAGE_UNKNOWN (-1)
+
+/* STORE_USAGE_UNKNOWN: nobody has measured it, or not yet. */
 struct store_usage {
 	int64_t user_us, system_us, max_rss_kb;
+	int64_t peak_memory_bytes, read_bytes, write_bytes;
 };
 
 /* How often a job that failed is tried again: the waits double from initial_ms
@@ -99,6 +103,9 @@ struct store_job {
 	int64_t log_bytes, log_dropped_bytes;
 	struct store_blob labels; /* JSON object */
 	struct store_blob spec;   /* JSON object; not filled in lists */
+	/* JSON object, of the latest execution; filled by store_job_get()
+	 * alone */
+	struct store_blob telemetry;
 };
 
 /* As enum frame_type. */

@@ -118,7 +118,8 @@ static const struct op_info op_infos[STORE_OPS] = {
 		.writes = true, SIZE(store_complete),
 		.fields = {
 			STR(store_complete, lease.execution),
-			STR(store_complete, reason), AUDIT(store_complete),
+			STR(store_complete, reason),
+			BLOB(store_complete, telemetry), AUDIT(store_complete),
 		},
 	},
 	[STORE_OP_QUEUE_EXPIRE] = {

@@ -17,8 +17,10 @@
 	"coalesce(e.epoch, 0), coalesce(e.attempt, 1), j.created_ms, "             \
 	"coalesce(e.claimed_ms, 0), coalesce(e.started_ms, 0), j.ended_ms, "       \
 	"coalesce(e.lease_until_ms, 0), e.exit_code, coalesce(e.signal, 0), "      \
-	"coalesce(e.oom_killed, 0), coalesce(e.user_us, 0), "                      \
-	"coalesce(e.system_us, 0), coalesce(e.max_rss_kb, 0), "                    \
+	"coalesce(e.oom_killed, 0), coalesce(e.user_us, -1), "                     \
+	"coalesce(e.system_us, -1), coalesce(e.max_rss_kb, -1), "                  \
+	"coalesce(e.peak_memory_bytes, -1), coalesce(e.read_bytes, -1), "          \
+	"coalesce(e.write_bytes, -1), "                                            \
 	"j.script_bytes, j.input_bytes, j.output_bytes, "                          \
 	"coalesce(e.log_bytes, 0), coalesce(e.log_dropped, 0), j.labels, "         \
 	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream, "       \
@@ -67,6 +69,9 @@ static int sql_job_read_progress(struct db_row *row, struct arena *a,
 	j->usage.user_us = db_column_int64(row, i++);
 	j->usage.system_us = db_column_int64(row, i++);
 	j->usage.max_rss_kb = db_column_int64(row, i++);
+	j->usage.peak_memory_bytes = db_column_int64(row, i++);
+	j->usage.read_bytes = db_column_int64(row, i++);
+	j->usage.write_bytes = db_column_int64(row, i++);
 	return i;
 }
 
@@ -274,12 +279,26 @@ int sql_execution_end(struct db *db, const struct sql_job *job,
 
 /* ---------------------------------------------------------------- reading */
 
+static int telemetry_load(struct db *db, struct store_call *call,
+			  struct sql_job *job)
+{
+	struct db_row *row;
+	int r = db_query(db, "SELECT data FROM telemetry WHERE execution = ?1",
+			 DB_ARGS(db_int(job->execution_seq)), &row);
+
+	if (r == 0)
+		job->job.telemetry = db_column_blob(row, 0, &call->arena);
+	return MIN(r, 0);
+}
+
 int sql_job_get(struct db *db, struct store_call *call)
 {
 	const struct store_request_id *request = call->request;
 	struct sql_job job;
 	int r = sql_job_load(db, call, request->id, &job);
 
+	if (r == 0)
+		r = telemetry_load(db, call, &job);
 	if (r == 0)
 		call->result.job = job.job;
 	return r;

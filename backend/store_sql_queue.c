@@ -68,9 +68,11 @@ static int claim_insert(struct db *db, const struct store_claim *claim,
 	int r = db_exec(
 		db,
 		"INSERT INTO executions (id, job, epoch, attempt, state, "
-		"agent, claimed_ms, lease_until_ms, log_bytes, log_dropped) "
+		"agent, claimed_ms, lease_until_ms, log_bytes, log_dropped, "
+		"user_us, system_us, max_rss_kb) "
 		"VALUES (?1, ?2, ?3, 1 + (SELECT count(*) FROM executions "
-		"WHERE job = ?2 AND state <> 0), ?4, ?5, ?6, ?7, ?8, ?9)",
+		"WHERE job = ?2 AND state <> 0), ?4, ?5, ?6, ?7, ?8, ?9, "
+		"-1, -1, -1)",
 		DB_ARGS(db_str(claim->execution), db_int(job->seq),
 			db_int(job->job.epoch + 1), db_int(JOB_CLAIMED),
 			db_str(claim->agent), db_int(now_ms),
@@ -300,6 +302,18 @@ int sql_queue_heartbeat(struct db *db, struct store_call *call)
 
 /* --------------------------------------------------------------- complete */
 
+static int telemetry_save(struct db *db, const struct sql_job *job,
+			  const struct store_blob *telemetry)
+{
+	if (!telemetry->data)
+		return 0;
+	return db_exec(db,
+		       "INSERT INTO telemetry (execution, data) "
+		       "VALUES (?1, ?2) ON CONFLICT (execution) DO NOTHING",
+		       DB_ARGS(db_int(job->execution_seq),
+			       db_blob(telemetry->data, telemetry->len)));
+}
+
 static int complete_store(struct db *db, const struct sql_job *job,
 			  const struct store_complete *c)
 {
@@ -316,14 +330,20 @@ static int complete_store(struct db *db, const struct sql_job *job,
 		db,
 		"UPDATE executions SET exit_code = ?2, signal = ?3, "
 		"oom_killed = ?4, user_us = ?5, system_us = ?6, "
-		"max_rss_kb = ?7, log_dropped = log_dropped + ?8 "
+		"max_rss_kb = ?7, peak_memory_bytes = ?8, read_bytes = ?9, "
+		"write_bytes = ?10, log_dropped = log_dropped + ?11 "
 		"WHERE seq = ?1",
 		DB_ARGS(db_int(job->execution_seq),
 			c->has_exit_code ? db_int(c->exit_code) : db_null(),
 			db_int(c->signal), db_int(c->oom_killed),
 			db_int(c->usage.user_us), db_int(c->usage.system_us),
 			db_int(c->usage.max_rss_kb),
+			db_int(c->usage.peak_memory_bytes),
+			db_int(c->usage.read_bytes),
+			db_int(c->usage.write_bytes),
 			db_int(MAX(c->log_dropped_bytes, 0))));
+	if (r == 0)
+		r = telemetry_save(db, job, &c->telemetry);
 	if (r == 0)
 		r = sql_execution_end(db, job, c->state);
 	return r ? r : sql_retry_or_end(db, job, &attempt);

@@ -56,8 +56,10 @@ def test_one_job(backend):
     sidecar = backend.sidecar(claim)
     assert sidecar.get("/v1/runtime/input").body == b'{"name": "Ada"}'
     assert sidecar.post("/v1/runtime/output", b'{"x": 1.10}').status == 204
-    reply = agent.complete(claim, usage={"user_us": 5, "system_us": 6,
-                                         "max_rss_kb": 7})
+    usage = {"user_us": 5, "system_us": None, "max_rss_kb": 7,
+             "peak_memory_bytes": 8 << 32, "read_bytes": 9, "write_bytes": 0}
+    telemetry = {"before": None, "after": {"cpu_percent": 12.5}}
+    reply = agent.complete(claim, usage=usage, telemetry=telemetry)
     assert reply.status == 200
     assert agent.complete(claim).status == 200, "a repeat is fine"
 
@@ -70,7 +72,10 @@ def test_one_job(backend):
 
     done = backend.job(job)
     assert done["state"] == "succeeded" and done["exit_code"] == 0
-    assert done["usage"] == {"user_us": 5, "system_us": 6, "max_rss_kb": 7}
+    assert done["usage"] == usage
+    assert done["telemetry"] == telemetry
+    listed, = backend.admin.get("/v1/jobs").json["jobs"]
+    assert listed["usage"] == usage and "telemetry" not in listed
     assert done["executor"] == "sandbox"
     assert done["log_bytes"] == 9 and done["log_dropped_bytes"] == 0
     reply = backend.admin.get(f"/v1/jobs/{job}/output")

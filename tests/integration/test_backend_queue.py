@@ -175,7 +175,11 @@ def test_complete_is_checked(backend):
     for wrong in (dict(exit_code="0"), dict(exit_code=256), dict(usage=[]),
                   dict(exit_code=-1), dict(exit_code=0.0), dict(signal="9"),
                   dict(oom_killed=1), dict(reason=["why"]),
-                  dict(usage={"user_us": "1"}), dict(log_dropped_bytes=-1)):
+                  dict(usage={"user_us": "1"}), dict(log_dropped_bytes=-1),
+                  dict(usage={"peak_memory_bytes": -1}),
+                  dict(usage={"write_bytes": 1.5}), dict(telemetry=[]),
+                  dict(telemetry={"before": 1}),
+                  dict(telemetry={"after": {"x": "y" * 17000}})):
         reply = agent.complete(claim, **wrong)
         assert reply.status == 400 and reply.code == "invalid_completion"
         assert backend.job(claim.job)["state"] != "succeeded"

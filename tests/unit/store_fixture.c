@@ -270,6 +270,7 @@ static void copy_job(struct arena *a, struct store_job *j)
 	copy_str(a, &j->session_reason);
 	copy_blob(a, &j->labels);
 	copy_blob(a, &j->spec);
+	copy_blob(a, &j->telemetry);
 }
 
 static void copy_jobs(struct reply *reply)

@@ -212,6 +212,36 @@ static void test_complete_once(void **state)
 	assert_string_equal(reply.result.job.id, "job_1");
 }
 
+static void test_cost(void **state)
+{
+	struct store_fixture *f = *state;
+	struct store_complete complete = {
+		.lease = { "ex_1", 1 },
+		.state = JOB_SUCCEEDED,
+		.usage = { 1, STORE_USAGE_UNKNOWN, 3, 1LL << 40, 0, 6 },
+		.telemetry = STORE_STR("{\"before\":null}"),
+	};
+	const struct store_usage unknown = { -1, -1, -1, -1, -1, -1 };
+	struct reply reply;
+
+	submit_job(f, "job_1");
+	STORE_WAIT(f, &reply, store_job_get, "job_1");
+	assert_memory_equal(&reply.result.job.usage, &unknown, sizeof(unknown));
+	assert_null(reply.result.job.telemetry.data);
+	claim_job(f, "ex_1", &reply);
+	assert_memory_equal(&reply.result.job.usage, &unknown, sizeof(unknown));
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_complete, &complete),
+			 0);
+	assert_null(reply.result.job.telemetry.data);
+	STORE_WAIT(f, &reply, store_job_get, "job_1");
+	assert_memory_equal(&reply.result.job.usage, &complete.usage,
+			    sizeof(complete.usage));
+	assert_int_equal(reply.result.job.telemetry.len,
+			 complete.telemetry.len);
+	assert_memory_equal(reply.result.job.telemetry.data,
+			    complete.telemetry.data, complete.telemetry.len);
+}
+
 static void test_give_back_makes_a_new_epoch(void **state)
 {
 	struct store_fixture *f = *state;
@@ -429,6 +459,7 @@ int main(void)
 		T(test_claim_gives_everything),
 		T(test_claim_matches_executors),
 		T(test_complete_once),
+		T(test_cost),
 		T(test_give_back_makes_a_new_epoch),
 		T(test_cancel),
 		T(test_heartbeat),
