@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "backend/store.h"
+#include "backend/store_url.h"
 #include "common/clock.h"
 #include "common/macro.h"
 
@@ -99,7 +100,8 @@ struct db {
 	const char *failed;
 	/* What the database's clock is ahead of ours; 0 where it is ours. */
 	int64_t clock_offset_ms;
-	bool writing; /* this transaction may change something */
+	struct store_place place; /* of the last connection, if to a server */
+	bool writing;             /* this transaction may change something */
 	char message[DB_MESSAGE_MAX_BYTES];
 };
 

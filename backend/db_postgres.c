@@ -86,7 +86,7 @@ static int resolve_ask(struct db *db, int64_t *batch)
 static int postgres_resolve(struct db *db)
 {
 	struct postgres_connection *c = postgres_of(db);
-	uint64_t deadline_ms = clock_mono_ms() + POSTGRES_RESOLVE_MAX_MS;
+	uint64_t deadline_ms = clock_mono_ms() + postgres_limits.resolve_ms;
 	int64_t batch = 0;
 	int r;
 
@@ -206,12 +206,16 @@ static int postgres_notify(struct db *db, const char *kind, const char *id,
 
 /* ----------------------------------------------------------------- schema */
 
+/* Looks into the catalogue itself: what a session remembers of names may be
+ * older than the lock that it has waited for. */
 static int postgres_get_version(struct db *db, int *version)
 {
 	int64_t n = 0;
 	int r = db_query_int(db,
-			     "SELECT (to_regclass('schema_version') "
-			     "IS NOT NULL)::int",
+			     "SELECT count(*) FROM pg_class c "
+			     "JOIN pg_namespace s ON s.oid = c.relnamespace "
+			     "WHERE c.relname = 'schema_version' "
+			     "AND s.nspname = current_schema()",
 			     DB_NO_ARGS, &n);
 
 	if (r == 0 && n)
@@ -238,15 +242,16 @@ static int postgres_set_version(struct db *db, int version)
 static int postgres_make_schema(struct db *db)
 {
 	const struct store_url *url = postgres_of(db)->url;
-	char sql[256];
+	char sql[512];
 
 	if (!*url->schema)
 		return 0;
 	snprintf(sql, sizeof(sql),
 		 "BEGIN; SET LOCAL lock_timeout = 0;"
 		 "SELECT pg_advisory_xact_lock(hashtext('cronium'));"
-		 "CREATE SCHEMA IF NOT EXISTS \"%s\"; COMMIT",
-		 url->schema);
+		 "CREATE SCHEMA IF NOT EXISTS \"%s\"; COMMIT;"
+		 "SET search_path TO \"%s\"",
+		 url->schema, url->schema);
 	return db_script(db, sql);
 }
 

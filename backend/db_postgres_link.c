@@ -8,6 +8,13 @@
 #include "backend/db_postgres_impl.h"
 #include "common/clock.h"
 
+struct postgres_limits postgres_limits = {
+	.answer_ms = 30000,
+	.connect_ms = 5000,
+	.away_ms = 5000,
+	.resolve_ms = 30000,
+};
+
 /* ---------------------------------------------------------------- waiting */
 
 /* 0 when the socket is ready; -ETIMEDOUT. */
@@ -41,7 +48,7 @@ void postgres_sleep(uint32_t ms)
 static int postgres_wait(struct db *db)
 {
 	PGconn *link = postgres_of(db)->link;
-	uint64_t deadline_ms = clock_mono_ms() + POSTGRES_ANSWER_MAX_MS;
+	uint64_t deadline_ms = clock_mono_ms() + postgres_limits.answer_ms;
 
 	for (;;) {
 		int left = PQflush(link);
@@ -98,6 +105,11 @@ int postgres_lose(struct db *db, const char *why)
 
 /* ----------------------------------------------------------------- making */
 
+/* libpq would write them to standard error. What matters comes as an error. */
+static void on_notice(void *ctx UNUSED, const char *message UNUSED)
+{
+}
+
 static PGconn *postgres_begin(const struct postgres_connection *c)
 {
 	char name[64], user_timeout[16];
@@ -107,8 +119,8 @@ static PGconn *postgres_begin(const struct postgres_connection *c)
 	const char *const values[] = { user_timeout, c->url->where, name,
 				       "UTF8", NULL };
 
-	snprintf(user_timeout, sizeof(user_timeout), "%d",
-		 POSTGRES_ANSWER_MAX_MS);
+	snprintf(user_timeout, sizeof(user_timeout), "%u",
+		 postgres_limits.answer_ms);
 	snprintf(name, sizeof(name), "%s %s", c->who.instance, c->who.role);
 	return PQconnectStartParams(words, values, 1);
 }
@@ -116,12 +128,13 @@ static PGconn *postgres_begin(const struct postgres_connection *c)
 static int postgres_dial(struct db *db)
 {
 	struct postgres_connection *c = postgres_of(db);
-	uint64_t deadline_ms = clock_mono_ms() + POSTGRES_CONNECT_MAX_MS;
+	uint64_t deadline_ms = clock_mono_ms() + postgres_limits.connect_ms;
 	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
 
 	c->link = postgres_begin(c);
 	if (!c->link || PQstatus(c->link) == CONNECTION_BAD)
 		return -EHOSTDOWN;
+	PQsetNoticeProcessor(c->link, on_notice, NULL);
 	while (next != PGRES_POLLING_OK) {
 		if (next == PGRES_POLLING_FAILED ||
 		    postgres_poll(c->link,
@@ -205,6 +218,16 @@ static int postgres_check_server(struct db *db)
 	return 0;
 }
 
+static void postgres_note_place(struct db *db)
+{
+	const PGconn *link = postgres_of(db)->link;
+	struct store_place *p = &db->place;
+
+	snprintf(p->host, sizeof(p->host), "%s", PQhost(link));
+	snprintf(p->address, sizeof(p->address), "%s", PQhostaddr(link));
+	snprintf(p->port, sizeof(p->port), "%s", PQport(link));
+}
+
 static int postgres_read_clock(struct db *db)
 {
 	PGresult *result;
@@ -232,6 +255,7 @@ static int postgres_try(struct db *db)
 		postgres_disconnect(db);
 		return r;
 	}
+	postgres_note_place(db);
 	r = postgres_set_session(db);
 	if (r == 0)
 		r = postgres_check_server(db);
@@ -269,7 +293,7 @@ int postgres_connect(struct db *db)
 		uint64_t now_ms = clock_mono_ms();
 		bool long_away = c->away_since_ms &&
 				 now_ms - c->away_since_ms >=
-					 POSTGRES_AWAY_MAX_MS;
+					 postgres_limits.away_ms;
 
 		if (long_away && now_ms < c->retry_at_ms) {
 			if (!*db->message)

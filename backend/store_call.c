@@ -148,3 +148,17 @@ void store_deinit(struct store *s)
 		close(s->completion_fd);
 	pthread_mutex_destroy(&s->lock);
 }
+
+void store_get_place(struct store *s, struct store_place *out)
+{
+	pthread_mutex_lock(&s->lock);
+	*out = s->place;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_set_place(struct store *s, const struct store_place *place)
+{
+	pthread_mutex_lock(&s->lock);
+	s->place = *place;
+	pthread_mutex_unlock(&s->lock);
+}

@@ -14,10 +14,10 @@
 
 #include "backend/arena.h"
 #include "backend/store.h"
+#include "backend/store_url.h"
 #include "common/id.h"
 
 struct event;
-struct store_url;
 
 enum store_op {
 	STORE_OP_JOB_SUBMIT,         /* struct store_job_new */
@@ -128,6 +128,7 @@ struct store {
 	_Atomic(const char *) failed;
 	_Atomic int64_t clock_offset_ms;
 	pthread_mutex_t lock;
+	struct store_place place; /* under lock; the implementation sets it */
 	struct store_calls finished; /* under lock */
 };
 
@@ -135,6 +136,10 @@ struct store {
 int store_init(struct store *s, const struct store_ops *ops,
 	       struct event_base *base) MUST_CHECK;
 void store_deinit(struct store *s);
+
+/* Where its database is now. From any thread. */
+void store_get_place(struct store *s, struct store_place *out);
+void store_set_place(struct store *s, const struct store_place *place);
 
 /* Of requests (store_request.c). Whether an operation changes something, and
  * whether values of variables pass through it. */

@@ -8,7 +8,8 @@
  * nothing is ever heard, since nobody else writes to it.
  *
  * A connection that is lost is made again. What happened in the meantime is
- * not told: on_gap says to look at everything.
+ * not told: on_gap says to look at everything. It is also called when the
+ * first connection listens.
  */
 #pragma once
 
@@ -38,9 +39,10 @@ struct store_listen_handler {
 };
 
 /* Starts to listen; called back from the loop, and not before this returns.
- * The store outlives it. 0 or negative errno. */
+ * The store outlives it. 0 or negative errno. Where nothing is ever heard *out
+ * is NULL. */
 int store_listen_new(struct store_listen **out, struct store *s,
 		     struct event_base *base,
 		     const struct store_listen_handler *handler) MUST_CHECK;
-/* NULL is fine. */
+/* NULL is fine. Not from within its callbacks. */
 void store_listen_free(struct store_listen *l);

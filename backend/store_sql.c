@@ -198,7 +198,7 @@ static int sql_open_writer(struct sql_store *s,
 		r = db->driver->migrate(db, config);
 	if (r == 0)
 		r = sql_key_check(db);
-	sql_note_clock(s, db);
+	sql_note_server(s, db);
 	return r;
 }
 

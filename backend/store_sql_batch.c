@@ -53,9 +53,10 @@ static void sql_note_failure(struct sql_store *s, const struct db *db)
 		atomic_store(&s->base.failed, db->failed);
 }
 
-void sql_note_clock(struct sql_store *s, const struct db *db)
+void sql_note_server(struct sql_store *s, const struct db *db)
 {
 	atomic_store(&s->base.clock_offset_ms, db->clock_offset_ms);
+	store_set_place(&s->base, &db->place);
 }
 
 /* ----------------------------------------------------------------- writer */
@@ -118,7 +119,7 @@ static int writer_transact_once(struct sql_store *s, struct store_calls *calls)
 	FAIL_POINT("store.commit.after");
 	db_rollback(db); /* what was not committed */
 	sql_note_failure(s, db);
-	sql_note_clock(s, db);
+	sql_note_server(s, db);
 	return r;
 }
 

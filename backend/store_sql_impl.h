@@ -30,5 +30,5 @@ extern sql_op_fn *const sql_ops[STORE_OPS];
  * thread. */
 void sql_write_batch(struct sql_store *s, struct store_calls *calls);
 void sql_read_batch(struct sql_store *s, struct store_calls *calls);
-/* Tells the loop what this connection knows of the database's clock. */
-void sql_note_clock(struct sql_store *s, const struct db *db);
+/* Tells the loop what this connection knows of the database's server. */
+void sql_note_server(struct sql_store *s, const struct db *db);

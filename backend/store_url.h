@@ -10,6 +10,11 @@
 
 #define STORE_SCHEMA_MAX_BYTES 64 /* PostgreSQL's limit of a name, and NUL */
 
+/* Where a connection has led to: one of several hosts, its name looked up. */
+struct store_place {
+	char host[256], address[64], port[8]; /* address: "" of a socket */
+};
+
 enum store_kind { STORE_SQLITE, STORE_POSTGRES };
 
 struct store_url {

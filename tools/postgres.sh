@@ -3,7 +3,8 @@
 # A PostgreSQL server of the tests' own: in a directory of its own, reached by
 # a unix socket only. It is as durable as any: the tests kill its sessions.
 #
-# tools/postgres.sh start DIR   makes it and prints its URL
+# tools/postgres.sh start DIR   makes it where it is not, prints its URL
+# tools/postgres.sh crash DIR   ends it as a crash would
 # tools/postgres.sh stop DIR    ends it and removes all of it
 
 # The newest that is installed.
@@ -43,6 +44,12 @@ postgres_configure() {
 	END
 }
 
+postgres_make() {
+	postgres_run initdb --no-sync --no-locale -E UTF8 -A trust \
+		-U cronium -D "$1/data"
+	postgres_configure "$1"
+}
+
 # postgres_start DIR: which has to be short, for the socket's path.
 postgres_start() {
 	local dir=$1
@@ -50,10 +57,7 @@ postgres_start() {
 	[ "$(id -u)" != 0 ] || chown postgres "$dir"
 	(
 		cd "$dir"
-		postgres_run initdb --no-sync --no-locale -E UTF8 -A trust \
-			-U cronium -D "$dir/data"
-		[ "$(id -u)" != 0 ] || chown -R postgres "$dir"
-		postgres_configure "$dir"
+		[ -d "$dir/data" ] || postgres_make "$dir"
 		postgres_run pg_ctl start -w -D "$dir/data" -l "$dir/log"
 	) >"$dir/start" 2>&1 || {
 		cat "$dir/start" "$dir/log" >&2
@@ -62,21 +66,24 @@ postgres_start() {
 	echo "postgresql://cronium@/postgres?host=$dir"
 }
 
+postgres_crash() {
+	(cd "$1" && postgres_run pg_ctl stop -m immediate -D "$1/data") \
+		>/dev/null 2>&1
+}
+
 postgres_stop() {
-	local dir=$1
-	[ -d "$dir/data" ] || return 0
-	(cd "$dir" && postgres_run pg_ctl stop -m immediate -D "$dir/data") \
-		>/dev/null 2>&1 || true
-	rm -rf "$dir"
+	[ -d "$1/data" ] || return 0
+	postgres_crash "$1" || true
+	rm -rf "$1"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
 	set -euo pipefail
 	# shellcheck source=/dev/null
 	. "$(dirname "$0")/lib.sh"
-	[ $# = 2 ] || die "usage: tools/postgres.sh start|stop DIR"
+	[ $# = 2 ] || die "usage: tools/postgres.sh start|crash|stop DIR"
 	case $1 in
-	start | stop) "postgres_$1" "$2" ;;
-	*) die "usage: tools/postgres.sh start|stop DIR" ;;
+	start | crash | stop) "postgres_$1" "$2" ;;
+	*) die "usage: tools/postgres.sh start|crash|stop DIR" ;;
 	esac
 fi

@@ -193,11 +193,11 @@ class Agent:
 
 class Backend:
     def __init__(self, directory, *options, listen="127.0.0.1:0", env=None,
-                 wrapper=()):
+                 wrapper=(), store=None):
         self.data = os.path.join(directory, "data")
         self.run = os.path.join(directory, "run")
         self.options, self.listen, self.env = options, listen, env
-        self.store = store_url(directory)
+        self.store = store or store_url(directory)
         self.wrapper = list(wrapper)  # what starts the backend
         self.log = []
         self.process = None

@@ -87,6 +87,7 @@ def test_one_job(backend):
     agent.close()
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_files_and_modes(backend, tmp_path):
     def mode(path):
         return stat.S_IMODE(os.stat(tmp_path / path).st_mode)

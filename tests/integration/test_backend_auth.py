@@ -103,6 +103,7 @@ def test_key_of_the_environment(tmp_path):
         assert b.stop() == 0
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_api_keys(backend):
     reply = backend.admin.post("/v1/api-keys", {"name": "ci"})
     assert reply.status == 201

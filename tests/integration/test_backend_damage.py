@@ -10,7 +10,7 @@ import pytest
 from backend_process import ASAN, BACKEND, Backend
 
 PAGE = 4096
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("sqlite")]
 
 
 def submit(backend, n):

@@ -114,6 +114,7 @@ def change_store(backend, tmp_path, change):
     backend.start()
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_a_job_from_before_is_signed(backend, tmp_path):
     job = backend.submit()
     change_store(backend, tmp_path, to_schema_2)
@@ -126,6 +127,7 @@ def test_a_job_from_before_is_signed(backend, tmp_path):
                   reply.headers["x-cronium-signature"])
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_who_edits_the_store_gets_no_signature(backend, tmp_path):
     """Not even by taking the old one away; the runner refuses the rest."""
     job = backend.submit()

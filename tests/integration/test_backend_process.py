@@ -184,6 +184,7 @@ exec "$@"
 """
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_full_disk(tmp_path):
     """What does not fit is refused in plain words; what was acknowledged
     stays; once there is room it goes on."""
@@ -231,6 +232,7 @@ def fill_disk(b):
             break
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_full_disk_is_why_a_job_waits(tmp_path):
     """Who runs a job that no orchestrator can be given is told why."""
     os.mkdir(tmp_path / "data")

@@ -410,6 +410,7 @@ def chunks_of_inputs(backend):
         db.close()
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_the_records_of_an_input_are_removed(backend, agent):
     """When its job has ended, also where the backend died on the way."""
     for kill in (False, True):
@@ -735,6 +736,7 @@ exec "$@"
 """
 
 
+@pytest.mark.usefixtures("sqlite")
 def test_full_disk(tmp_path):
     os.mkdir(tmp_path / "data")
     namespaces = "-m" if os.getuid() == 0 else "-Urm"

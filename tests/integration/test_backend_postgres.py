@@ -1,0 +1,129 @@
+"""A backend whose PostgreSQL server goes away and comes back."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from backend_process import Backend
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "tools/postgres.sh"
+pytestmark = pytest.mark.timeout(120)
+
+
+class Server:
+    """One of its own: it is crashed."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="cronium-pg-", dir="/tmp")
+        self.url = self.run("start")
+
+    def run(self, what):
+        return subprocess.run([SCRIPT, what, self.directory], check=True,
+                              capture_output=True, text=True,
+                              timeout=60).stdout.strip()
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.run("stop")
+    shutil.rmtree(server.directory, ignore_errors=True)
+
+
+@pytest.fixture
+def backends(server, tmp_path):
+    """Two that share the database; the URL has a password."""
+    url = server.url.replace("cronium@", "cronium:hunter2@")
+    backends = [Backend(tmp_path / name, store=url) for name in "ab"
+                if not os.mkdir(tmp_path / name)]
+    yield backends
+    for backend in backends:
+        assert backend.stop() == 0
+        assert "hunter2" not in "".join(backend.log)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_one_database(backends):
+    a, b = backends
+    job = a.submit()
+    assert b.job(job)["state"] == "queued"
+    assert a.admin.put("/v1/variables/k", 1).status == 201
+    assert b.admin.get("/v1/variables/k").body == b"1"
+    assert b.admin.put("/v1/variables/k", 2).status == 204
+    assert a.admin.get("/v1/variables/k").json == 2
+
+
+def test_a_server_that_is_away(server, backends):
+    a, _ = backends
+    assert a.admin.put("/v1/variables/k", 1).status == 201
+    server.run("crash")
+    begun = time.monotonic()
+    reply = a.admin.put("/v1/variables/k", 2)
+    assert reply.status == 503
+    assert reply.code == "store_failed"
+    assert "hunter2" not in reply.json["detail"]
+    assert a.admin.get("/v1/variables/k").status == 503
+    assert time.monotonic() - begun < 15
+    server.run("start")
+    wait_until(lambda: a.admin.put("/v1/variables/k", 3).status == 204)
+    # Another connection, which is made by itself.
+    wait_until(lambda: a.admin.get("/v1/variables/k").status == 200)
+    assert a.admin.get("/v1/variables/k").json == 3
+
+
+class Worker(threading.Thread):
+    """Counts as fast as it can, and submits jobs."""
+
+    def __init__(self, backend, stop):
+        super().__init__()
+        self.backend, self.stop = backend, stop
+        self.done = self.unknown = 0
+        self.jobs = []
+
+    def run(self):
+        while not self.stop.is_set():
+            reply = self.backend.admin.post(
+                "/v1/variables/n/increment", {"by": 1})
+            self.done += reply.status == 200
+            self.unknown += reply.status != 200
+            reply = self.backend.admin.post("/v1/jobs", {
+                "runtime": "python", "script": {"content": "1"}})
+            if reply.status == 201:
+                self.jobs.append(reply.json["id"])
+
+
+def test_crashes_under_load(server, backends):
+    stop = threading.Event()
+    workers = [Worker(b, stop) for b in backends for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    try:
+        for _ in range(3):
+            seen = sum(w.done for w in workers)
+            wait_until(lambda n=seen: sum(w.done for w in workers) >= n + 50)
+            server.run("crash")
+            server.run("start")
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+    done = sum(w.done for w in workers)
+    unknown = sum(w.unknown for w in workers)
+    value = backends[0].admin.get("/v1/variables/n").json
+    assert done <= value <= done + unknown
+    for worker in workers:
+        for job in worker.jobs:
+            assert backends[1].job(job)["state"] == "queued"
