@@ -42,8 +42,12 @@ void tool_violations_add(struct tool_violations *v, const char *path,
 		v->list = json_array();
 	entry = json_pack("{so so}", "path", tool_message_json(where),
 			  "message", tool_message_json(message));
-	if (!v->list || !entry || json_array_append_new(v->list, entry))
+	if (!v->list) {
+		json_decref(entry);
 		v->error = -ENOMEM;
+	} else if (!entry || json_array_append_new(v->list, entry)) {
+		v->error = -ENOMEM;
+	}
 }
 
 int tool_violations_text(const struct tool_violations *v, struct buf *out)

@@ -8,6 +8,8 @@
 
 #include "orchestrator/wal_retain.h"
 
+#define THREAD_TELL_TRIES 100
+
 struct wal_thread {
 	void (*on_done)(int r, void *ctx);
 	void *ctx;
@@ -47,11 +49,19 @@ int wal_job_run(const struct wal_job *job)
 	return r;
 }
 
+/* Once more where it was not taken: nobody else wakes the loop. */
+static void thread_tell(const struct wal_thread *t)
+{
+	const uint64_t one = 1;
+	int tries = THREAD_TELL_TRIES;
+
+	while (write(t->done_fd, &one, sizeof(one)) < 0 && --tries)
+		continue;
+}
+
 static void *thread_main(void *arg)
 {
 	struct wal_thread *t = arg;
-	const uint64_t one = 1;
-
 	pthread_mutex_lock(&t->mutex);
 	for (;;) {
 		struct wal_job job;
@@ -67,9 +77,7 @@ static void *thread_main(void *arg)
 		r = wal_job_run(&job);
 		pthread_mutex_lock(&t->mutex);
 		t->result = r;
-		/* An eventfd takes it at once: it is read after each job. */
-		if (write(t->done_fd, &one, sizeof(one)) < 0)
-			t->result = -errno;
+		thread_tell(t);
 	}
 	pthread_mutex_unlock(&t->mutex);
 	return NULL;

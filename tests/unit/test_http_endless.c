@@ -99,11 +99,14 @@ static void on_request(struct http_exchange *ex, void *ctx)
 static int adopt(struct fixture *f)
 {
 	struct http_peer peer = { .is_unix = true };
+	struct transport *transport;
 	int fds[2];
 
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	server_adopt(f->server, transport_new_plain(fds[1]), &peer);
+	transport = transport_new_plain(fds[1]);
+	assert_non_null(transport);
+	server_adopt(f->server, transport, &peer);
 	return fds[0];
 }
 

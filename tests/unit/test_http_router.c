@@ -63,6 +63,7 @@ static const char *ask(const char *method, const char *path)
 	struct event_base *base = event_base_new();
 	struct http_peer peer = { .is_unix = true };
 	struct http_server *server;
+	struct transport *transport;
 	int fds[2];
 	ssize_t n;
 
@@ -72,7 +73,9 @@ static const char *ask(const char *method, const char *path)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	dprintf(fds[0], "%s %s HTTP/1.1\r\nHost: a\r\n\r\n", method, path);
-	server_adopt(server, transport_new_plain(fds[1]), &peer);
+	transport = transport_new_plain(fds[1]);
+	assert_non_null(transport);
+	server_adopt(server, transport, &peer);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	n = recv(fds[0], reply, sizeof(reply) - 1, 0);

@@ -387,6 +387,7 @@ static void test_another_master_key(void **state)
 	put(f, "k", "1");
 	store_fixture_close(f);
 	vault_free(f->vault);
+	f->vault = NULL;
 	assert_int_equal(vault_new(&f->vault, key), 0);
 	store_fixture_open(f);
 	list(f, "s", 0, &reply);

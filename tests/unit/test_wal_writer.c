@@ -893,8 +893,10 @@ static void test_killed_writers_lose_nothing(void **state)
 		if (!pid)
 			child_main(f, shared, found);
 		enough = found + 20 + rand_r(&seed) % 400;
-		while (shared->synced < enough)
+		while (shared->synced < enough) {
+			assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
 			usleep(200);
+		}
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status));
