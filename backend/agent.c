@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/agent_status.h"
 #include "backend/api.h"
 #include "backend/live.h"
 #include "common/json.h"
@@ -15,6 +16,12 @@ bool agent_name_valid(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
 			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			    "0123456789._-") == len;
+}
+
+void agent_free(struct agent *a)
+{
+	agent_usage_free(a->usage);
+	free(a);
 }
 
 void agent_send_frames(struct agent *a, const struct buf *frames)

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "backend/agent_status.h"
+#include "common/agent_labels.h"
 #include "common/buf.h"
 #include "common/frame.h"
 #include "common/macro.h"
@@ -25,18 +27,26 @@ struct agent {
 	char name[AGENT_NAME_MAX_BYTES + 1];
 	char executors[AGENT_EXECUTORS_MAX_BYTES];
 	char address[64];
-	int64_t connected_ms, heard_ms; /* wall clock */
+	char labels[AGENT_LABELS_MAX_BYTES]; /* normal form */
+	int64_t connected_ms, heard_ms;      /* wall clock */
 	size_t slots;
 	struct api_call *call; /* the claim stream */
 	size_t pending;        /* claims under way in the store */
 	uint64_t dry; /* nothing to claim as of this turn of the queue */
 	size_t burst; /* claims at once: more as long as they find something */
-	bool full;    /* the stream's backlog is: wait for it to drain */
+	uint64_t served; /* when it was given a claim last: queue.c counts */
+	bool drained;    /* takes no more jobs: somebody said so … */
+	bool refusing;   /* … or it said so itself, and why */
+	char problem[AGENT_STATUS_PROBLEM_MAX_BYTES + 1];
+	struct agent_usage *usage; /* of its pods: agent_status.h */
+	bool full; /* the stream's backlog is: wait for it to drain */
 	UT_hash_handle hh;
 };
 
 #define AGENT_NAME_RULE "1 to 64 letters, digits, . _ -"
 bool agent_name_valid(const char *name);
+
+void agent_free(struct agent *a);
 
 /* Sends one message, or frames that are ready; the agent must be connected. */
 int agent_send(struct agent *a, enum frame_type type, const void *payload,

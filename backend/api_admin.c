@@ -1,50 +1,16 @@
-/* For whoever runs the service: agents, audit log, API keys, health. */
+/* For whoever runs the service: audit log, API keys, health. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/agent.h"
 #include "backend/api.h"
 #include "backend/api_handlers.h"
 #include "backend/change_hub.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
-#include "backend/queue.h"
 #include "backend/store_admin.h"
 #include "common/id.h"
 #include "common/json.h"
-
-/* --- agents -------------------------------------------------------------- */
-
-struct agent_listing {
-	const struct live *live;
-	json_t *items;
-};
-
-static void agent_entry(struct agent *a, void *ctx)
-{
-	struct agent_listing *l = ctx;
-
-	json_array_append_new(
-		l->items,
-		json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I}", "name", a->name,
-			  "address", a->address, "executors", a->executors,
-			  "slots", (json_int_t)a->slots, "leases",
-			  (json_int_t)live_count_agent(l->live, a->name),
-			  "connected_ms", (json_int_t)a->connected_ms,
-			  "heard_ms", (json_int_t)a->heard_ms));
-}
-
-API_HANDLER(api_agent_list)
-{
-	struct api_call *call = ctx;
-	struct agent_listing l = { call->b->live, json_array() };
-
-	queue_foreach_agent(call->b->queue, agent_entry, &l);
-	api_reply_json(call, 200,
-		       json_pack("{s:o,s:s?}", "agents", l.items, "problem",
-				 queue_problem(call->b->queue)));
-}
 
 /* --- audit --------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/agent.h"
+#include "backend/agent_status.h"
 #include "backend/api.h"
 #include "backend/api_handlers.h"
 #include "backend/complete_body.h"
@@ -13,6 +14,8 @@
 #include "common/frame.h"
 #include "common/json.h"
 #include "common/log.h"
+
+#define API_WHY_BYTES 256
 
 /* --- GET /v1/agents/{name}/claims ---------------------------------------- */
 
@@ -40,8 +43,23 @@ static bool executors_valid(const char *list)
 /* What the query of a claim stream says. */
 struct claims_query {
 	char executors[AGENT_EXECUTORS_MAX_BYTES];
+	char labels[AGENT_LABELS_MAX_BYTES]; /* normal form */
 	int64_t slots, fresh;
 };
+
+/* False after having answered. */
+static bool claims_query_labels(struct api_call *call,
+				char out[AGENT_LABELS_MAX_BYTES])
+{
+	char text[AGENT_LABELS_MAX_BYTES], why[API_WHY_BYTES];
+
+	if (!api_query_str(call, "labels", text, sizeof(text)))
+		return false;
+	if (!agent_labels_parse(text, out, why, sizeof(why)))
+		return true;
+	api_problem(call, 400, "invalid_agent", "labels: %s", why);
+	return false;
+}
 
 /* False after having answered. */
 static bool claims_query_parse(struct api_call *call, struct claims_query *q)
@@ -49,7 +67,8 @@ static bool claims_query_parse(struct api_call *call, struct claims_query *q)
 	if (!api_query_int(call, "slots", 1, AGENT_SLOTS_MAX, 1, &q->slots) ||
 	    !api_query_int(call, "fresh", 0, 1, 0, &q->fresh) ||
 	    !api_query_str(call, "executors", q->executors,
-			   sizeof(q->executors)))
+			   sizeof(q->executors)) ||
+	    !claims_query_labels(call, q->labels))
 		return false;
 	if (agent_name_valid(api_param(call, "name")) &&
 	    executors_valid(q->executors))
@@ -64,14 +83,16 @@ static bool claims_query_parse(struct api_call *call, struct claims_query *q)
 static void claims_open(struct api_call *call)
 {
 	struct claims_query query;
+	struct agent_hello hello;
 	struct agent *a;
 
 	if (!claims_query_parse(call, &query))
 		return;
+	hello = (struct agent_hello){ api_param(call, "name"), query.executors,
+				      query.labels, (size_t)query.slots };
 	http_exchange_on_drain(call->ex, on_claims_drain);
 	api_stream_start(call, FRAME_CONTENT_TYPE);
-	a = queue_connect(call->b->queue, call, api_param(call, "name"),
-			  query.executors, (size_t)query.slots);
+	a = queue_connect(call->b->queue, call, &hello);
 	if (!a) {
 		api_stream_abort(call);
 		return;
@@ -174,14 +195,36 @@ static struct store_lease *leases_parse(const json_t *array, ssize_t *n)
 	return leases;
 }
 
-static void heartbeat(struct api_call *call, const json_t *executions)
+/* What it says of itself; true unless that was answered. */
+static bool heartbeat_status(struct api_call *call, struct agent *a,
+			     const json_t *body, struct agent_status *status)
+{
+	struct agent_usage *unknown = NULL;
+	char why[API_WHY_BYTES];
+	int r = agent_status_parse(status, json_object_get(body, "status"),
+				   a ? &a->usage : &unknown, clock_wall_ms(),
+				   why, sizeof(why));
+
+	agent_usage_free(unknown);
+	if (r == -EINVAL)
+		api_problem(call, 400, "invalid_heartbeat", "%s", why);
+	else if (r)
+		api_start(call, r);
+	else if (a && status->stored.given)
+		queue_agent_accepts(call->b->queue, a, &status->stored);
+	return r == 0;
+}
+
+static void heartbeat(struct api_call *call, const json_t *body)
 {
 	const char *name = api_param(call, "name");
+	const json_t *executions = json_object_get(body, "executions");
 	struct agent *a = queue_agent(call->b->queue, name);
+	_cleanup_(agent_status_deinit) struct agent_status status = { 0 };
 	ssize_t n;
 	_cleanup_free_ struct store_lease *leases = leases_parse(executions,
 								 &n);
-	const struct store_heartbeat request = {
+	struct store_heartbeat request = {
 		.agent = name,
 		.leases = leases,
 		.n = n < 0 ? 0 : (size_t)n,
@@ -195,6 +238,9 @@ static void heartbeat(struct api_call *call, const json_t *executions)
 			    STORE_HEARTBEAT_MAX);
 		return;
 	}
+	if (!heartbeat_status(call, a, body, &status))
+		return;
+	request.status = status.stored;
 	if (a)
 		a->heard_ms = clock_wall_ms();
 	api_start(call, store_queue_heartbeat(call->b->store, &request,
@@ -207,7 +253,7 @@ static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
 	_cleanup_json_ json_t *o = api_body_object(data, body, len);
 
 	if (o)
-		heartbeat(data, json_object_get(o, "executions"));
+		heartbeat(data, o);
 }
 
 API_HANDLER(api_agent_heartbeat)

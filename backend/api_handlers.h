@@ -82,8 +82,15 @@ API_HANDLER(api_execution_started);
 API_HANDLER(api_execution_release);
 API_HANDLER(api_execution_complete);
 
-/* api_admin.c */
+/* api_fleet.c */
 API_HANDLER(api_agent_list);
+API_HANDLER(api_agent_get);
+API_HANDLER(api_agent_drain);
+API_HANDLER(api_agent_undrain);
+API_HANDLER(api_agent_forget);
+API_HANDLER(api_pod_list);
+
+/* api_admin.c */
 API_HANDLER(api_audit_list);
 API_HANDLER(api_key_list);
 API_HANDLER(api_key_create);

@@ -63,6 +63,12 @@ const struct http_route api_routes[] = {
 	{ HTTP_POST, "/v1/sessions/{session}/end", api_session_end, API_ADMIN },
 
 	{ HTTP_GET, "/v1/agents", api_agent_list, API_ADMIN },
+	{ HTTP_GET, "/v1/agents/{name}", api_agent_get, API_ADMIN },
+	{ HTTP_DELETE, "/v1/agents/{name}", api_agent_forget, API_ADMIN },
+	{ HTTP_POST, "/v1/agents/{name}/drain", api_agent_drain, API_ADMIN },
+	{ HTTP_POST, "/v1/agents/{name}/undrain", api_agent_undrain,
+	  API_ADMIN },
+	{ HTTP_GET, "/v1/pods", api_pod_list, API_ADMIN },
 	{ HTTP_GET, "/v1/agents/{name}/claims", api_agent_claims, API_AGENT },
 	{ HTTP_POST, "/v1/agents/{name}/heartbeat", api_agent_heartbeat,
 	  API_AGENT },

@@ -27,6 +27,7 @@
 #include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/http/tls.h"
+#include "common/id.h"
 #include "common/log.h"
 #include "common/token.h"
 #include "common/unix_socket.h"
@@ -124,6 +125,7 @@ int backend_open(struct backend *b, const struct backend_config *config,
 	int r;
 
 	*b = (struct backend){ .config = config };
+	id_new("be", b->instance);
 	b->base = event_base_new();
 	if (!b->base) {
 		snprintf(err, err_size, "cannot make an event loop");

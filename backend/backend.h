@@ -10,6 +10,7 @@
 
 #include "backend/keys.h"
 #include "common/buf.h"
+#include "common/id.h"
 #include "common/macro.h"
 #include "common/options.h"
 
@@ -61,6 +62,7 @@ struct backend_config {
 
 struct backend {
 	const struct backend_config *config;
+	char instance[ID_MAX_BYTES]; /* this process, among several */
 	struct event_base *base;
 	struct data_dir *dir;
 	struct keys keys;
@@ -84,6 +86,7 @@ struct backend {
 	struct capabilities *capabilities; /* jobs without a script */
 	struct metrics *metrics;           /* counters */
 	struct event *on_term, *on_int, *on_hup, *drain_timer;
+	bool shared; /* the store has other backends */
 	bool draining, failed;
 	unsigned int flushes;
 };

@@ -157,6 +157,14 @@ static inline struct db_arg db_blob(const void *data, size_t len)
 	return (struct db_arg){ .type = DB_BLOB, .data = data, .len = len };
 }
 
+/* NULL where there is no data. */
+static inline struct db_arg db_blob_or_null(const struct store_blob *b)
+{
+	return (struct db_arg){ .type = b->data ? DB_BLOB : DB_NULL,
+				.data = b->data,
+				.len = b->len };
+}
+
 static inline struct db_arg db_null(void)
 {
 	return (struct db_arg){ .type = DB_NULL };

@@ -10,6 +10,10 @@
 #include "backend/live.h"
 #include "backend/queue.h"
 #include "backend/store_record.h"
+#include "common/agent_labels.h"
+#include "common/json.h"
+
+#define PLACE_WHY_BYTES 160
 
 static void place_count(struct agent *a, void *ctx)
 {
@@ -26,8 +30,10 @@ static void place_add(struct agent *a, void *ctx)
 		.name = a->name,
 		.executors = a->executors,
 		.slots = a->slots,
-		.labelled = true,
+		.drained = a->drained,
+		.problem = a->refusing ? a->problem : NULL,
 	};
+	p->labels[p->place.n - 1] = a->labels;
 }
 
 static void place_add_lease(struct live_execution *x, void *ctx)
@@ -46,9 +52,12 @@ int job_place_init(struct job_place *p, const struct backend *b)
 	queue_foreach_agent(b->queue, place_count, &n);
 	*p = (struct job_place){
 		.agents = calloc(n + 1, sizeof(*p->agents)),
+		.labels = calloc(n + 1, sizeof(*p->labels)),
 	};
-	if (!p->agents)
+	if (!p->agents || !p->labels) {
+		job_place_deinit(p);
 		return -ENOMEM;
+	}
 	p->place.agents = p->agents;
 	p->place.problem = queue_problem(b->queue);
 	queue_foreach_agent(b->queue, place_add, p);
@@ -59,11 +68,33 @@ int job_place_init(struct job_place *p, const struct backend *b)
 void job_place_deinit(struct job_place *p)
 {
 	free(p->agents);
+	free(p->labels);
+}
+
+/* The labels that it asks for, in the normal form; "" for none. */
+static void job_wanted_labels(const struct store_job *job,
+			      char out[AGENT_LABELS_MAX_BYTES])
+{
+	_cleanup_json_ json_t *spec =
+		job->spec.data
+			? json_loadb(job->spec.data, job->spec.len, 0, NULL)
+			: NULL;
+	char why[PLACE_WHY_BYTES];
+
+	if (agent_labels_from_json(json_object_get(spec, "agent_labels"), out,
+				   why, sizeof(why)))
+		out[0] = '\0';
 }
 
 void job_place_explain(struct job_place *p, const struct store_job *job,
 		       struct waiting *out)
 {
+	char wanted[AGENT_LABELS_MAX_BYTES];
+
+	job_wanted_labels(job, wanted);
+	for (size_t i = 0; i < p->place.n; i++)
+		p->agents[i].labelled = agent_labels_within(wanted,
+							    p->labels[i]);
 	waiting_explain(job, &p->place, out);
 }
 
@@ -94,6 +125,7 @@ uint64_t job_place_digest(const struct job_place *p)
 		digest = digest_add_str(digest, a->name);
 		digest = digest_add_str(digest, a->executors);
 		digest = digest_add_str(digest, a->problem);
+		digest = digest_add_str(digest, p->labels[i]);
 		digest = digest_add(digest, flags, sizeof(flags));
 		digest = digest_add(digest, &a->slots, sizeof(a->slots));
 	}

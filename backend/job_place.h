@@ -18,6 +18,7 @@ struct store_job;
 struct job_place {
 	struct waiting_place place;
 	struct waiting_agent *agents; /* of place */
+	const char **labels;          /* of each of them */
 };
 
 /* 0 or -ENOMEM. */

@@ -6,11 +6,14 @@
 #include "backend/host_spec.h"
 #include "backend/job_spec_impl.h"
 #include "backend/session_state.h"
+#include "common/agent_labels.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/runtime_config.h"
 #include "common/token.h"
 #include "common/var_key.h"
+
+#define AGENT_WHY_MAX_BYTES 160
 
 static bool has_control(const char *s)
 {
@@ -242,6 +245,17 @@ void job_spec_check_agent(struct violations *c, const struct job_spec_member *m,
 		violations_add(c, m->name,
 			       "must be null or an agent's name: %s",
 			       AGENT_NAME_RULE);
+}
+
+/* What an orchestrator must have to take it. */
+void job_spec_check_agent_labels(struct violations *c,
+				 const struct job_spec_member *m,
+				 const json_t *v)
+{
+	char labels[AGENT_LABELS_MAX_BYTES], why[AGENT_WHY_MAX_BYTES];
+
+	if (agent_labels_from_json(v, labels, why, sizeof(why)))
+		violations_add(c, m->name, "%s", why);
 }
 
 /* The name of a host that was registered. */

@@ -30,6 +30,7 @@ job_spec_check_fn job_spec_check_env;
 job_spec_check_fn job_spec_check_labels;
 job_spec_check_fn job_spec_check_patterns;
 job_spec_check_fn job_spec_check_agent;
+job_spec_check_fn job_spec_check_agent_labels;
 job_spec_check_fn job_spec_check_host;
 job_spec_check_fn job_spec_check_session;
 job_spec_check_fn job_spec_check_job;

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/job_spec.h"
 #include "backend/job_submission.h"
+#include "common/agent_labels.h"
 #include "common/json.h"
 #include "common/runtime_config.h"
 
@@ -32,7 +33,7 @@ int job_submit(struct backend *b, const struct job_submission *s,
 	       const struct job_submit_options *options, struct store_done done)
 {
 	_cleanup_(buf_deinit) struct buf spec = { 0 }, labels = { 0 };
-	char id[ID_MAX_BYTES];
+	char id[ID_MAX_BYTES], on[AGENT_LABELS_MAX_BYTES], why[1];
 	struct store_job_new job = {
 		.id = id,
 		.idempotency_key = options->idempotency_key,
@@ -43,6 +44,7 @@ int job_submit(struct backend *b, const struct job_submission *s,
 		.script = blob_of(&s->script),
 		.input = blob_of(&s->input),
 		.want_agent = json_get_str(s->spec, "agent", NULL),
+		.want_labels = on,
 		.input_from = json_get_str(s->spec, "input_from", NULL),
 		.input_stream = strcmp(json_get_str(s->spec, "input_stream",
 						    ""),
@@ -61,6 +63,10 @@ int job_submit(struct backend *b, const struct job_submission *s,
 		.audit = options->audit,
 	};
 
+	/* The specification was checked. */
+	if (agent_labels_from_json(json_object_get(s->spec, "agent_labels"), on,
+				   why, sizeof(why)))
+		return -EINVAL;
 	id_new("job", id);
 	job.audit.job = id;
 	if (!job.audit.target)

@@ -6,8 +6,16 @@
 
 #include "backend/store.h"
 
+/* How many an agent has; gone with the last of them. */
+struct live_agent {
+	char name[LIVE_AGENT_MAX_BYTES];
+	size_t n;
+	UT_hash_handle hh;
+};
+
 struct live {
 	struct live_execution *by_id;
+	struct live_agent *agents;
 	struct live_token *by_digest;
 };
 
@@ -23,8 +31,47 @@ static void live_token_forget(struct live *l, struct live_token *t)
 	live_token_unref(t);
 }
 
+static struct live_agent *live_agent_find(const struct live *l,
+					  const char *name)
+{
+	struct live_agent *a;
+
+	HASH_FIND_STR(l->agents, name, a);
+	return a;
+}
+
+static int live_agent_take(struct live *l, const char *name)
+{
+	struct live_agent *a = live_agent_find(l, name);
+
+	if (!a) {
+		a = calloc(1, sizeof(*a));
+		if (!a)
+			return -ENOMEM;
+		snprintf(a->name, sizeof(a->name), "%s", name);
+		HASH_ADD_STR(l->agents, name, a);
+		if (!a->hh.tbl) {
+			free(a);
+			return -ENOMEM;
+		}
+	}
+	a->n++;
+	return 0;
+}
+
+static void live_agent_give(struct live *l, const char *name)
+{
+	struct live_agent *a = live_agent_find(l, name);
+
+	if (--a->n)
+		return;
+	HASH_DEL(l->agents, a);
+	free(a);
+}
+
 static void live_remove(struct live *l, struct live_execution *x)
 {
+	live_agent_give(l, x->agent);
 	HASH_DEL(l->by_id, x);
 	for (size_t i = 0; i < x->n_tokens; i++)
 		live_token_forget(l, x->tokens[i]);
@@ -65,8 +112,13 @@ static struct live_execution *live_add(struct live *l,
 	snprintf(x->session, sizeof(x->session), "%s",
 		 job->session ? job->session : "");
 	x->epoch = job->epoch;
+	if (live_agent_take(l, x->agent)) {
+		free(x);
+		return NULL;
+	}
 	HASH_ADD_STR(l->by_id, id, x);
 	if (!x->hh.tbl) {
+		live_agent_give(l, x->agent);
 		free(x);
 		return NULL;
 	}
@@ -105,19 +157,11 @@ size_t live_count(const struct live *l)
 	return HASH_COUNT(l->by_id);
 }
 
-static void live_count_one(struct live_execution *x, void *ctx)
-{
-	size_t *n = ctx;
-
-	(*n)++;
-}
-
 size_t live_count_agent(const struct live *l, const char *agent)
 {
-	size_t n = 0;
+	const struct live_agent *a = live_agent_find(l, agent);
 
-	live_foreach_agent(l, agent, live_count_one, &n);
-	return n;
+	return a ? a->n : 0;
 }
 
 void live_foreach(const struct live *l,

@@ -11,6 +11,7 @@
 #include "backend/job_change.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
+#include "backend/store_agent.h"
 #include "backend/waits.h"
 #include "common/clock.h"
 #include "common/fail_point.h"
@@ -21,8 +22,9 @@ struct queue {
 	struct backend *b;
 	struct agent *agents; /* by name, in the order of their turns */
 	struct event *heartbeat, *expire, *wake;
-	uint64_t turn;  /* grows whenever there may be something to claim */
-	int64_t queued; /* how many jobs wait, as far as is known */
+	uint64_t claims; /* begun so far */
+	uint64_t turn;   /* grows whenever there may be something to claim */
+	int64_t queued;  /* how many jobs wait, as far as is known */
 	bool expiring, stopped;
 	char problem[QUEUE_PROBLEM_BYTES]; /* of the last claim, or "" */
 };
@@ -151,6 +153,7 @@ static int queue_claim(struct queue *q, struct agent *a)
 		.execution = execution,
 		.agent = a->name,
 		.executors = a->executors,
+		.labels = a->labels,
 		.lease_ms = (int64_t)q->b->config->lease_ms,
 	};
 	int r;
@@ -163,17 +166,47 @@ static int queue_claim(struct queue *q, struct agent *a)
 	id_new("ex", execution);
 	r = store_queue_claim(q->b->store, &claim,
 			      (struct store_done){ NULL, on_claim, c });
-	if (r)
+	if (r) {
 		free(c);
-	else
-		a->pending++;
-	return r;
+		return r;
+	}
+	a->pending++;
+	a->served = ++q->claims;
+	return 0;
+}
+
+/* Leases that it has or will have. */
+static size_t queue_agent_load(const struct queue *q, const struct agent *a)
+{
+	return live_count_agent(q->b->live, a->name) + a->pending;
 }
 
 static bool queue_agent_ready(const struct queue *q, const struct agent *a)
 {
-	return !a->full && a->dry != q->turn && a->pending < a->burst &&
-	       live_count_agent(q->b->live, a->name) + a->pending < a->slots;
+	return !a->drained && !a->refusing && !a->full && a->dry != q->turn &&
+	       a->pending < a->burst && queue_agent_load(q, a) < a->slots;
+}
+
+/* The least loaded of those that can take a job; of equals the one that was
+ * not served for longest. NULL: there is none. */
+static struct agent *queue_choose(const struct queue *q)
+{
+	struct agent *best = NULL;
+	size_t load = 0;
+
+	for (struct agent *a = q->agents; a; a = a->hh.next) {
+		size_t n = queue_agent_load(q, a);
+
+		if (!queue_agent_ready(q, a))
+			continue;
+		if (best && (n * best->slots > load * a->slots ||
+			     (n * best->slots == load * a->slots &&
+			      a->served >= best->served)))
+			continue;
+		best = a;
+		load = n;
+	}
+	return best;
 }
 
 static int64_t queue_pending(const struct queue *q)
@@ -185,21 +218,15 @@ static int64_t queue_pending(const struct queue *q)
 	return n;
 }
 
-/* Starts a claim for each agent that can take one, in turn, as long as jobs
- * wait. */
+/* Starts claims, one at a time, as long as jobs wait. */
 static void queue_pump(struct queue *q)
 {
-	bool progress = !q->stopped;
+	struct agent *a;
 
-	while (progress) {
-		progress = false;
-		for (struct agent *a = q->agents; a; a = a->hh.next) {
-			if (queue_pending(q) >= MAX(q->queued, 1))
-				return;
-			if (queue_agent_ready(q, a) && !queue_claim(q, a))
-				progress = true;
-		}
-	}
+	while (!q->stopped && queue_pending(q) < MAX(q->queued, 1) &&
+	       (a = queue_choose(q)))
+		if (queue_claim(q, a))
+			break;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *ctx)
@@ -348,26 +375,103 @@ static void queue_resend_cancel(struct live_execution *x, void *ctx)
 		log_warn(x->id, "out of memory: a heartbeat will cancel it");
 }
 
-struct agent *queue_connect(struct queue *q, struct api_call *call,
-			    const char *name, const char *executors,
-			    size_t slots)
+static void queue_agent_set(struct queue *q, struct agent *a, bool drained,
+			    bool refusing)
 {
-	struct agent *a = calloc(1, sizeof(*a)), *old = queue_agent(q, name);
+	if (a->drained == drained && a->refusing == refusing)
+		return;
+	log_info(a->name, "%s",
+		 drained    ? "drained: takes no new job"
+		 : refusing ? "accepts no job"
+			    : "takes jobs");
+	a->drained = drained;
+	a->refusing = refusing;
+	a->dry = q->turn - 1;
+	waits_wake(q->b->waits);
+	queue_wake(q);
+}
+
+void queue_agent_changed(struct queue *q, const struct store_agent *agent)
+{
+	struct agent *a = queue_agent(q, agent->name);
+
+	if (a)
+		queue_agent_set(q, a, agent->drained, a->refusing);
+}
+
+void queue_agent_accepts(struct queue *q, struct agent *a,
+			 const struct store_agent_status *status)
+{
+	snprintf(a->problem, sizeof(a->problem), "%s",
+		 status->problem ? status->problem : "it accepts no jobs");
+	queue_agent_set(q, a, a->drained, !status->accepting);
+}
+
+static void on_agent_stored(int r, const struct store_result *result, void *ctx)
+{
+	struct queue *q = ctx;
+
+	if (r)
+		log_warn("queue", "an agent is not on the list: %s",
+			 result->message);
+	else if (result->agent.name)
+		queue_agent_changed(q, &result->agent);
+}
+
+/* The store's list of agents follows; nobody waits for it. */
+static void queue_store_agent(struct queue *q, const struct agent *a,
+			      bool connected)
+{
+	const struct store_done done = { NULL, on_agent_stored, q };
+	const struct store_agent_connect connect = {
+		.name = a->name,
+		.executors = a->executors,
+		.address = a->address,
+		.labels = a->labels,
+		.backend = q->b->instance,
+		.slots = (int64_t)a->slots,
+	};
+	const struct store_agent_disconnect disconnect = {
+		.name = a->name,
+		.backend = q->b->instance,
+	};
+	int r = connected ? store_agent_connect(q->b->store, &connect, done)
+			  : store_agent_disconnect(q->b->store, &disconnect,
+						   done);
+
+	if (r)
+		log_warn(a->name, "the agent is not on the list: %s",
+			 strerror(-r));
+}
+
+/* A stream that ends the one of the same name. */
+static void queue_replace(struct queue *q, const char *name)
+{
+	struct agent *old = queue_agent(q, name);
+	struct api_call *stream = old ? old->call : NULL;
+
+	if (!old)
+		return;
+	queue_disconnect(q, old, "a new stream of this name");
+	stream->state = NULL;
+	api_stream_end(stream);
+}
+
+struct agent *queue_connect(struct queue *q, struct api_call *call,
+			    const struct agent_hello *hello)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	const char *name = hello->name;
 
 	if (!a)
 		return NULL;
-	if (old) {
-		struct api_call *stream = old->call;
-
-		queue_disconnect(q, old, "a new stream of this name");
-		stream->state = NULL;
-		api_stream_end(stream);
-	}
+	queue_replace(q, name);
 	snprintf(a->name, sizeof(a->name), "%s", name);
-	snprintf(a->executors, sizeof(a->executors), "%s", executors);
+	snprintf(a->executors, sizeof(a->executors), "%s", hello->executors);
+	snprintf(a->labels, sizeof(a->labels), "%s", hello->labels);
 	snprintf(a->address, sizeof(a->address), "%s",
 		 call->req->peer->address);
-	a->slots = slots;
+	a->slots = hello->slots;
 	a->call = call;
 	a->connected_ms = a->heard_ms = clock_wall_ms();
 	a->dry = q->turn - 1;
@@ -377,8 +481,11 @@ struct agent *queue_connect(struct queue *q, struct api_call *call,
 		free(a);
 		return NULL;
 	}
-	log_info(a->name, "agent connected slots=%zu executors=%s leases=%zu",
-		 slots, executors, live_count_agent(q->b->live, name));
+	log_info(a->name,
+		 "agent connected slots=%zu executors=%s labels=%s leases=%zu",
+		 a->slots, a->executors, *a->labels ? a->labels : "-",
+		 live_count_agent(q->b->live, name));
+	queue_store_agent(q, a, true);
 	/* So that the agent knows at once that it is heard. */
 	if (agent_send(a, FRAME_HEARTBEAT, NULL, 0))
 		log_warn(a->name, "no heartbeat: out of memory");
@@ -391,8 +498,9 @@ void queue_disconnect(struct queue *q, struct agent *a, const char *why)
 {
 	log_info(a->name, "agent disconnected leases=%zu: %s",
 		 live_count_agent(q->b->live, a->name), why);
+	queue_store_agent(q, a, false);
 	HASH_DEL(q->agents, a);
-	free(a);
+	agent_free(a);
 	waits_agent_gone(q->b->waits);
 }
 
@@ -477,7 +585,7 @@ void queue_free(struct queue *q)
 	HASH_ITER(hh, q->agents, a, tmp)
 	{
 		HASH_DEL(q->agents, a);
-		free(a);
+		agent_free(a);
 	}
 	if (q->wake)
 		event_free(q->wake);

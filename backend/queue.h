@@ -1,14 +1,15 @@
 /*
  * The queue: gives queued jobs to connected orchestrators. A claim is started
  * in the loop turn in which a submit was committed or a slot became free;
- * nothing is polled. The oldest job goes first, and no agent holds more leases
- * than it has slots.
+ * nothing is polled. The store knows whose turn it is (store_sql_queue.c); the
+ * least loaded agent asks first, and none holds more leases than it has slots.
  *
  * A lease that is not extended runs out: a job that was not started goes back
  * to the queue, one that was is lost.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,15 @@ struct agent;
 struct api_call;
 struct backend;
 struct queue;
+struct store_agent;
+struct store_agent_status;
 struct store_job;
+
+/* How an agent introduces itself. */
+struct agent_hello {
+	const char *name, *executors, *labels;
+	size_t slots;
+};
 
 int queue_new(struct queue **out, struct backend *b) MUST_CHECK;
 void queue_free(struct queue *q);
@@ -36,8 +45,12 @@ void queue_stop(struct queue *q);
 /* A claim stream was opened and its reply started: it replaces one of the
  * same name. NULL on ENOMEM. */
 struct agent *queue_connect(struct queue *q, struct api_call *call,
-			    const char *name, const char *executors,
-			    size_t slots);
+			    const struct agent_hello *hello);
+/* Whether it is drained may have changed; it need not be connected. */
+void queue_agent_changed(struct queue *q, const struct store_agent *agent);
+/* The agent says whether it takes jobs. */
+void queue_agent_accepts(struct queue *q, struct agent *a,
+			 const struct store_agent_status *status);
 /* Leases were cut short: looks for those that have run out at once. */
 void queue_expire_now(struct queue *q);
 /* Jobs were held or let go: counts them again. */

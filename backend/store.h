@@ -152,6 +152,8 @@ struct store_job_new {
 	const char *name, *runtime;
 	const char *executor;   /* "auto" or the only one that may claim it */
 	const char *want_agent; /* the only agent that may claim it, or NULL */
+	const char
+		*want_labels; /* that its agent has: agent_labels.h; or NULL */
 	/* The execution that started it, or NULL. STORE_E_ENDED when it has
 	 * ended, STORE_E_FAMILY when it has max_children already, when
 	 * max_depth jobs would be above the new one, or when there are
@@ -187,7 +189,7 @@ struct store_job_query {
 	int state;           /* enum job_state, or -1 for all */
 	const char *session; /* only its jobs; id or name, NULL: all */
 	const char *before;  /* a job: only older ones; NULL: from the newest */
-	size_t limit;       /* 1 … STORE_LIST_MAX */
+	size_t limit;        /* 1 … STORE_LIST_MAX */
 };
 /* result->jobs, newest first; STORE_E_NOT_FOUND: there is no such before, or
  * no such session */
@@ -234,12 +236,14 @@ struct store_claim {
 	const char *execution; /* id_new("ex", …) for the new execution */
 	const char *agent;
 	const char *executors; /* "docker,sandbox"; "auto" jobs always match */
+	const char *labels;    /* of the agent, normal form; NULL: none */
 	int64_t lease_ms;
 };
 /*
- * Claims the oldest queued job that matches: result->claim. STORE_E_NOT_FOUND
- * when none does. A claim whose completion nobody hears is undone by its
- * lease.
+ * Claims the queued job whose turn it is of those that match: result->claim.
+ * STORE_E_NOT_FOUND when none does, or when the agent is drained or accepts
+ * nothing (store_agent.h). A claim whose completion nobody hears is undone by
+ * its lease.
  */
 int store_queue_claim(struct store *s, const struct store_claim *claim,
 		      struct store_done done) MUST_CHECK;
@@ -264,13 +268,22 @@ struct store_started {
 int store_queue_started(struct store *s, const struct store_started *started,
 			struct store_done done) MUST_CHECK;
 
+/* How an agent is, as it said itself. */
+struct store_agent_status {
+	bool given; /* false: it said nothing of it */
+	bool accepting;
+	const char *code, *problem;       /* why it accepts nothing, or NULL */
+	struct store_blob snapshot, pods; /* JSON, or none */
+};
+
 struct store_heartbeat {
 	const char *agent;
 	const struct store_lease *leases;
 	size_t n; /* <= STORE_HEARTBEAT_MAX */
 	int64_t lease_ms;
+	struct store_agent_status status;
 };
-/* Extends the leases to now + lease_ms. result->heartbeat: what the agent has
+/* Keeps the agent's status, and extends the leases to now + lease_ms. result->heartbeat: what the agent has
  * to stop. */
 int store_queue_heartbeat(struct store *s,
 			  const struct store_heartbeat *heartbeat,

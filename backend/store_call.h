@@ -64,6 +64,12 @@ enum store_op {
 	STORE_OP_HOST_DELETE,        /* struct store_host_delete */
 	STORE_OP_HOST_GET,           /* struct store_request_id */
 	STORE_OP_HOST_LIST,          /* none */
+	STORE_OP_AGENT_CONNECT,      /* struct store_agent_connect */
+	STORE_OP_AGENT_DISCONNECT,   /* struct store_agent_disconnect */
+	STORE_OP_AGENT_DRAIN,        /* struct store_agent_drain */
+	STORE_OP_AGENT_FORGET,       /* struct store_agent_forget */
+	STORE_OP_AGENT_GET,          /* struct store_request_id */
+	STORE_OP_AGENT_LIST,         /* none */
 	STORE_OP_AUDIT_APPEND,       /* struct store_request_audit */
 	STORE_OP_AUDIT_LIST,         /* struct store_audit_query */
 	STORE_OP_API_KEY_ADD,        /* struct store_api_key_new */

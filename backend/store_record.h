@@ -52,6 +52,18 @@ struct store_retry {
 	int64_t retries, initial_ms, max_ms, elapsed_ms;
 };
 
+/* An orchestrator that was seen. */
+struct store_agent {
+	const char *name, *executors, *labels, *address;
+	int64_t slots, running;     /* leases that are out */
+	const char *backend;        /* that it is connected to, or NULL */
+	bool drained;               /* takes no more jobs: somebody said so */
+	bool accepting;             /* false: it said so itself … */
+	const char *code, *problem; /* … and why; may be NULL */
+	int64_t connected_ms, seen_ms;
+	struct store_blob snapshot, pods; /* JSON, as it sent them */
+};
+
 /* Where the executor ssh runs jobs. */
 struct store_host {
 	const char *name, *user, *address;
@@ -194,6 +206,11 @@ struct store_result {
 			bool more; /* there are older ones */
 		} sessions;
 		struct store_host host;
+		struct store_agent agent;
+		struct {
+			const struct store_agent *items;
+			size_t n;
+		} agents;
 		struct {
 			const struct store_host *items;
 			size_t n;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/store_admin.h"
+#include "backend/store_agent.h"
 #include "backend/store_call.h"
 #include "backend/store_host.h"
 #include "backend/store_no_wait.h"
@@ -54,6 +55,7 @@ static const struct op_info op_infos[STORE_OPS] = {
 			STR(store_job_new, trace_id),
 			STR(store_job_new, signature),
 			STR(store_job_new, host), STR(store_job_new, session),
+			STR(store_job_new, want_labels),
 			BLOB(store_job_new, spec),
 			BLOB(store_job_new, script),
 			BLOB(store_job_new, input),
@@ -96,7 +98,7 @@ static const struct op_info op_infos[STORE_OPS] = {
 		.writes = true, SIZE(store_claim),
 		.fields = {
 			STR(store_claim, execution), STR(store_claim, agent),
-			STR(store_claim, executors),
+			STR(store_claim, executors), STR(store_claim, labels),
 		},
 	},
 	[STORE_OP_QUEUE_GIVE_BACK] = {
@@ -112,7 +114,13 @@ static const struct op_info op_infos[STORE_OPS] = {
 	},
 	[STORE_OP_QUEUE_HEARTBEAT] = {
 		.writes = true, SIZE(store_heartbeat),
-		.fields = { STR(store_heartbeat, agent), { FIELD_LEASES, 0 } },
+		.fields = {
+			STR(store_heartbeat, agent), { FIELD_LEASES, 0 },
+			STR(store_heartbeat, status.code),
+			STR(store_heartbeat, status.problem),
+			BLOB(store_heartbeat, status.snapshot),
+			BLOB(store_heartbeat, status.pods),
+		},
 	},
 	[STORE_OP_QUEUE_COMPLETE] = {
 		.writes = true, SIZE(store_complete),
@@ -289,6 +297,41 @@ static const struct op_info op_infos[STORE_OPS] = {
 		.fields = { STR(store_request_id, id) },
 	},
 	[STORE_OP_HOST_LIST] = { .writes = false },
+	[STORE_OP_AGENT_CONNECT] = {
+		.writes = true, SIZE(store_agent_connect),
+		.fields = {
+			STR(store_agent_connect, name),
+			STR(store_agent_connect, executors),
+			STR(store_agent_connect, address),
+			STR(store_agent_connect, labels),
+			STR(store_agent_connect, backend),
+		},
+	},
+	[STORE_OP_AGENT_DISCONNECT] = {
+		.writes = true, SIZE(store_agent_disconnect),
+		.fields = {
+			STR(store_agent_disconnect, name),
+			STR(store_agent_disconnect, backend),
+		},
+	},
+	[STORE_OP_AGENT_DRAIN] = {
+		.writes = true, SIZE(store_agent_drain),
+		.fields = {
+			STR(store_agent_drain, name), AUDIT(store_agent_drain),
+		},
+	},
+	[STORE_OP_AGENT_FORGET] = {
+		.writes = true, SIZE(store_agent_forget),
+		.fields = {
+			STR(store_agent_forget, name),
+			AUDIT(store_agent_forget),
+		},
+	},
+	[STORE_OP_AGENT_GET] = {
+		SIZE(store_request_id),
+		.fields = { STR(store_request_id, id) },
+	},
+	[STORE_OP_AGENT_LIST] = { .writes = false },
 	[STORE_OP_AUDIT_APPEND] = {
 		.writes = true, SIZE(store_request_audit),
 		.fields = { AUDIT(store_request_audit) },

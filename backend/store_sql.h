@@ -29,6 +29,8 @@ sql_op_fn sql_queue_claim, sql_queue_give_back, sql_queue_started,
 	sql_queue_heartbeat, sql_queue_complete, sql_queue_expire,
 	sql_queue_due, sql_queue_grace, sql_queue_abandon;
 sql_op_fn sql_session_new, sql_session_set, sql_session_get, sql_session_list;
+sql_op_fn sql_agent_connect, sql_agent_disconnect, sql_agent_drain,
+	sql_agent_forget, sql_agent_get, sql_agent_list;
 sql_op_fn sql_host_put, sql_host_delete, sql_host_get, sql_host_list;
 sql_op_fn sql_log_append, sql_log_read;
 sql_op_fn sql_stream_append, sql_stream_read, sql_stream_get, sql_stream_sweep;
@@ -40,6 +42,11 @@ sql_op_fn sql_execution_get, sql_output_set, sql_condition_set,
 sql_op_fn sql_tool_begin, sql_tool_finish;
 sql_op_fn sql_audit_append, sql_audit_list, sql_api_key_add, sql_api_key_delete,
 	sql_api_key_touch, sql_api_key_list;
+
+struct store_agent_status;
+/* Keeps what an agent said of itself: it was seen. */
+int sql_agent_status(struct db *db, const char *name,
+		     const struct store_agent_status *status) MUST_CHECK;
 
 /* Writes the audit entry that came with a request that ended with r. */
 int sql_audit_note(struct db *db, const struct store_audit *entry,

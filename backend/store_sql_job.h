@@ -47,20 +47,14 @@ int sql_payload_save(struct db *db, int64_t job, int kind,
 	"INSERT INTO log_chunks (job, \"offset\", stream, data) " \
 	"VALUES (?1, ?2, ?3, ?4)"
 
-/* The oldest queued job for an executor and an agent, or for any where that is
- * NULL: found at once, however many wait for others. What another backend is
- * about to claim is passed over. */
-#define SQL_CLAIM_SQLITE                              \
-	"SELECT seq FROM jobs INDEXED BY jobs_queue " \
-	"WHERE state = 0 AND not_before_ms = 0 "      \
-	"AND held = 0 "                               \
-	"AND executor = ?1 "                          \
-	"AND want_agent IS ?2 ORDER BY seq LIMIT 1"
-#define SQL_CLAIM_POSTGRES                                            \
-	"SELECT seq FROM jobs WHERE state = 0 AND not_before_ms = 0 " \
-	"AND held = 0 AND executor = ?1 "                             \
-	"AND coalesce(want_agent, '') = coalesce(?2, '') "            \
-	"ORDER BY seq LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+/* What makes one of the jobs j one that may be claimed: as the index jobs_queue
+ * has it. */
+#define SQL_CLAIMABLE(j)                              \
+#j ".state = 0 AND " #j ".not_before_ms = 0 " \
+	   "AND " #j ".held = 0"
+
+/* The highest turn that was claimed so far: store_sql_claim.c. */
+int sql_claim_served(struct db *db, int64_t *turn) MUST_CHECK;
 
 /* Whether a new job may be below its parent: 0, STORE_E_ENDED, STORE_E_FAMILY,
  * or negative errno. */

@@ -1,134 +1,8 @@
-/* Claims, leases, completions. The state machine is in job_state.h. */
+/* Leases and completions. The state machine is in job_state.h. */
 #include <errno.h>
-#include <string.h>
 
 #include "backend/store_sql_job.h"
 #include "common/clock.h"
-
-#define CLAIM_EXECUTOR_MAX_BYTES 64
-
-/* ------------------------------------------------------------------ claim */
-
-/* The oldest queued job for this executor that wants this agent (NULL: any),
- * if it is older than *seq. */
-static int claim_find_oldest(struct db *db, const char *executor,
-			     const char *want_agent, int64_t *seq)
-{
-	struct db_row *row;
-	static const struct db_sql sql = {
-		{ [DB_SQLITE] = SQL_CLAIM_SQLITE,
-		  [DB_POSTGRES] = SQL_CLAIM_POSTGRES }
-	};
-	int r = db_query(db, db_text(db, &sql),
-			 DB_ARGS(db_str(executor), db_str(want_agent)), &row);
-
-	if (r == 0)
-		*seq = MIN(*seq, db_column_int64(row, 0));
-	return MIN(r, 0);
-}
-
-static int claim_find_executor(struct db *db, const char *agent,
-			       const char *executor, size_t len, int64_t *seq)
-{
-	char name[CLAIM_EXECUTOR_MAX_BYTES];
-	int r;
-
-	if (!len || len >= sizeof(name))
-		return 0;
-	memcpy(name, executor, len);
-	name[len] = '\0';
-	r = claim_find_oldest(db, name, NULL, seq);
-	return r ? r : claim_find_oldest(db, name, agent, seq);
-}
-
-static int claim_find(struct db *db, const struct store_claim *claim,
-		      int64_t *seq)
-{
-	const char *executors = claim->executors;
-	int r = 0;
-
-	*seq = INT64_MAX;
-	/* ssh is for jobs that say so. */
-	if (strcmp(executors, "ssh"))
-		r = claim_find_executor(db, claim->agent, "auto",
-					strlen("auto"), seq);
-	while (r == 0 && *executors) {
-		size_t len = strcspn(executors, ",");
-
-		r = claim_find_executor(db, claim->agent, executors, len, seq);
-		executors += len + (executors[len] == ',');
-	}
-	return r;
-}
-
-static int claim_insert(struct db *db, const struct store_claim *claim,
-			const struct sql_job *job)
-{
-	int64_t now_ms = db_now_ms(db);
-	int r = db_exec(
-		db,
-		"INSERT INTO executions (id, job, epoch, attempt, state, "
-		"agent, claimed_ms, lease_until_ms, log_bytes, log_dropped, "
-		"user_us, system_us, max_rss_kb) "
-		"VALUES (?1, ?2, ?3, 1 + (SELECT count(*) FROM executions "
-		"WHERE job = ?2 AND state <> 0), ?4, ?5, ?6, ?7, ?8, ?9, "
-		"-1, -1, -1)",
-		DB_ARGS(db_str(claim->execution), db_int(job->seq),
-			db_int(job->job.epoch + 1), db_int(JOB_CLAIMED),
-			db_str(claim->agent), db_int(now_ms),
-			db_int(now_ms + claim->lease_ms),
-			db_int(job->job.log_bytes),
-			db_int(job->job.log_dropped_bytes)));
-
-	if (r < 0)
-		return r;
-	r = db_exec(db,
-		    "UPDATE jobs SET state = ?2, epoch = ?3, reason = NULL "
-		    "WHERE seq = ?1",
-		    DB_ARGS(db_int(job->seq), db_int(JOB_CLAIMED),
-			    db_int(job->job.epoch + 1)));
-	return r ? r : db_notify(db, STORE_NOTICE_JOB, job->job.id, 0);
-}
-
-static int claim_load(struct db *db, struct store_call *call, int64_t seq)
-{
-	struct sql_job job;
-	int r = sql_job_load_seq(db, call, seq, &job);
-
-	if (r)
-		return r;
-	call->result.job = job.job;
-	r = sql_payload_load(db, call, seq, STORE_SCRIPT,
-			     &call->result.claim.script);
-	if (r >= 0)
-		r = sql_payload_load(db, call, seq, STORE_INPUT,
-				     &call->result.claim.input);
-	if (r >= 0 && job.job.host)
-		r = sql_host_load(db, call, job.job.host,
-				  &call->result.claim.host);
-	return MIN(r, 0);
-}
-
-int sql_queue_claim(struct db *db, struct store_call *call)
-{
-	const struct store_claim *claim = call->request;
-	struct sql_job job;
-	int64_t seq;
-	int r = claim_find(db, claim, &seq);
-
-	if (r < 0)
-		return r;
-	if (seq == INT64_MAX)
-		return store_call_fail(call, STORE_E_NOT_FOUND,
-				       "no job is waiting for %s",
-				       claim->executors);
-	r = sql_job_load_seq(db, call, seq, &job);
-	if (r == 0)
-		r = claim_insert(db, claim, &job);
-	if (r == 0)
-		r = claim_load(db, call, seq);
-	return r;
-}
 
 /* ----------------------------------------------------------------- leases */
 
@@ -290,6 +164,7 @@ int sql_queue_heartbeat(struct db *db, struct store_call *call)
 	out.lost = arena_alloc(a, h->n * sizeof(*out.lost));
 	if (a->failed)
 		return -ENOMEM;
+	r = sql_agent_status(db, h->agent, &h->status);
 	for (size_t i = 0; r == 0 && i < h->n; i++)
 		r = heartbeat_extend(db, call, &h->leases[i],
 				     db_now_ms(db) + h->lease_ms, &out);

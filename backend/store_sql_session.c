@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "backend/store_session.h"
+#include "backend/store_sql_job.h"
 #include "common/clock.h"
 
 /* "state < 3" is what the index of jobs that are not over is made with. */
@@ -193,12 +194,35 @@ int sql_session_state(struct db *db, int64_t seq, enum session_state *out)
 	return r;
 }
 
-static int session_hold(struct db *db, int64_t seq, bool held)
+static int session_hold(struct db *db, int64_t seq)
 {
 	return db_exec(db,
-		       "UPDATE jobs SET held = ?2 WHERE session = ?1 "
-		       "AND state < 3 AND state = 0 AND held <> ?2",
-		       DB_ARGS(db_int(seq), db_int(held)));
+		       "UPDATE jobs SET held = 1 WHERE session = ?1 "
+		       "AND state < 3 AND state = 0 AND held = 0",
+		       DB_ARGS(db_int(seq)));
+}
+
+/* They are not served before those that have waited for their turn in the
+ * meantime: store_sql_claim.c. */
+static int session_let_go(struct db *db, int64_t seq)
+{
+	int64_t first, served;
+	int r = db_query_int(db,
+			     "SELECT coalesce(min(turn), 0) FROM jobs WHERE "
+			     "session = ?1 AND state < 3 AND state = 0 AND "
+			     "held = 1",
+			     DB_ARGS(db_int(seq)), &first);
+
+	if (r == 0)
+		r = sql_claim_served(db, &served);
+	if (r < 0)
+		return r;
+	return db_exec(db,
+		       "UPDATE jobs SET held = 0, turn = turn + ?2 "
+		       "WHERE session = ?1 AND state < 3 AND state = 0 "
+		       "AND held = 1",
+		       DB_ARGS(db_int(seq),
+			       db_int(MAX(served + 1 - first, 0))));
 }
 
 static int session_cancel(struct db *db, int64_t seq, const char *reason,
@@ -238,7 +262,8 @@ static int session_move(struct db *db, struct store_call *call, int64_t seq)
 		return r;
 	session_end_reason(call->result.session.name, set->reason, reason);
 	r = ends ? session_cancel(db, seq, reason, now_ms)
-		 : session_hold(db, seq, set->state == SESSION_PAUSED);
+	    : set->state == SESSION_PAUSED ? session_hold(db, seq)
+					   : session_let_go(db, seq);
 	return r ? r
 		 : db_notify(db, STORE_NOTICE_SESSION, call->result.session.id,
 			     0);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/store_sql_job.h"
+#include "backend/store_sql_placement.h"
 #include "backend/store_sql_session.h"
 #include "common/clock.h"
 
@@ -90,21 +91,40 @@ static int submit_check_source(struct db *db, struct store_call *call,
 	return r;
 }
 
+/* Its turn is 1 more than the last one's in its line, or than that which was
+ * served last: store_sql_claim.c. */
+#define SUBMIT_SQL(served)                                                       \
+	"INSERT INTO jobs (id, idempotency_key, name, runtime, "                 \
+	"executor, state, created_ms, script_bytes, input_bytes, "               \
+	"labels, want_agent, parent, input_from, trace_id, "                     \
+	"input_stream, bound, signature, host, retries, "                        \
+	"backoff_initial_ms, backoff_max_ms, backoff_elapsed_ms, "               \
+	"session, held, no_wait, placement, turn) "                              \
+	"VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, "              \
+	"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, "           \
+	"?24, ?25, (SELECT 1 + max(t) FROM (SELECT coalesce((SELECT turn "       \
+	"FROM jobs WHERE state = 0 AND coalesce(session, 0) = "                  \
+	"coalesce(CAST(?22 AS BIGINT), 0) ORDER BY turn DESC LIMIT 1), 0) AS t " \
+	"UNION ALL " served ") AS turns)) RETURNING seq"
+
+/* Where a new job belongs. */
+struct submit_place {
+	struct sql_membership session;
+	int64_t placement;
+};
+
 static int submit_insert(struct db *db, const struct store_job_new *new,
-			 const struct sql_membership *session, int64_t *seq)
+			 const struct submit_place *place, int64_t *seq)
 {
+	static const struct db_sql sql = { {
+		[DB_SQLITE] = SUBMIT_SQL("SELECT n FROM counters WHERE "
+					 "name = 'served_turn'"),
+		[DB_POSTGRES] = SUBMIT_SQL("SELECT last_value "
+					   "FROM served_turn"),
+	} };
+	const struct sql_membership *session = &place->session;
 	int r = db_query_int(
-		db,
-		"INSERT INTO jobs (id, idempotency_key, name, runtime, "
-		"executor, state, created_ms, script_bytes, input_bytes, "
-		"labels, want_agent, parent, input_from, trace_id, "
-		"input_stream, bound, signature, host, retries, "
-		"backoff_initial_ms, backoff_max_ms, backoff_elapsed_ms, "
-		"session, held, no_wait) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, "
-		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, "
-		"?24) "
-		"RETURNING seq",
+		db, db_text(db, &sql),
 		DB_ARGS(db_str(new->id), db_str(new->idempotency_key),
 			db_str(new->name), db_str(new->runtime),
 			db_str(new->executor), db_int(clock_wall_ms()),
@@ -122,7 +142,8 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 			db_int(new->retry.max_ms),
 			db_int(new->retry.elapsed_ms),
 			session->seq ? db_int(session->seq) : db_null(),
-			db_int(session->held), db_int(new->no_wait)),
+			db_int(session->held), db_int(new->no_wait),
+			db_int(place->placement)),
 		seq);
 
 	if (r == 0 && new->spec.data)
@@ -137,7 +158,7 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 int sql_job_submit(struct db *db, struct store_call *call)
 {
 	const struct store_job_new *new = call->request;
-	struct sql_membership session;
+	struct submit_place place;
 	struct sql_job job;
 	int64_t seq;
 	int r = submit_find(db, call, new);
@@ -152,10 +173,12 @@ int sql_job_submit(struct db *db, struct store_call *call)
 	if (r == 0)
 		r = sql_family_check(db, call, new);
 	if (r == 0)
-		r = sql_session_join(db, call, new, &session);
+		r = sql_session_join(db, call, new, &place.session);
+	if (r == 0)
+		r = sql_placement_take(db, call, new, &place.placement);
 	if (r)
 		return r;
-	r = submit_insert(db, new, &session, &seq);
+	r = submit_insert(db, new, &place, &seq);
 	if (r == 0)
 		r = sql_job_load_seq(db, call, seq, &job);
 	if (r == 0)

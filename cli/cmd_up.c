@@ -17,7 +17,7 @@
 struct up_options {
 	struct cli_globals globals;
 	const char *listen, *tls_cert, *tls_key, *log_level, *log_format, *name;
-	const char *rate_forward, *rate_tools;
+	const char *rate_forward, *rate_tools, *labels;
 	uint64_t slots;
 	const char *guard;
 	const char *store, *tools_dir, *tools_ca_file;
@@ -50,6 +50,8 @@ static const struct option_spec up_specs[] = {
 		  "name of the orchestrator; default: the host's"),
 	UP_OPTION("slots", 0, OPTION_UINT, slots, "N", "0",
 		  "jobs at a time; 0: by the number of cores"),
+	UP_OPTION("labels", 0, OPTION_STRING, labels, "K=V,...", NULL,
+		  "of the orchestrator: what jobs may ask for with --on"),
 	UP_OPTION("executors", 0, OPTION_LIST, executors, "LIST", NULL,
 		  "docker, sandbox, ssh, with commas; default: what works "
 		  "here"),
@@ -226,6 +228,7 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.name = o->name,
 		.rate_forward = o->rate_forward,
 		.rate_tools = o->rate_tools,
+		.labels = o->labels,
 		.slots = o->slots,
 		.executors = &o->executors,
 		.guard = o->guard,

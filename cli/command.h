@@ -75,4 +75,5 @@ extern const struct command command_run, command_submit, command_send,
 	command_tail, command_jobs, command_job, command_logs, command_cancel,
 	command_vars, command_up, command_doctor, command_audit, command_tools,
 	command_dev, command_migrate, command_pack, command_payload,
-	command_hosts, command_wal, command_exec, command_session;
+	command_hosts, command_agents, command_agent, command_top, command_wal,
+	command_exec, command_session;

@@ -46,8 +46,11 @@ static void server_check_agents(struct doctor *d, struct api *api,
 {
 	_cleanup_json_ json_t *o = json_parse_object(reply->body.data,
 						     reply->body.len, NULL, 0);
-	size_t n = json_array_size(json_object_get(o, "agents"));
+	const json_t *agents = json_object_get(o, "agents"), *agent;
+	size_t i, n = 0;
 
+	json_array_foreach(agents, i, agent)
+		n += json_get_bool(agent, "connected", true);
 	if (n)
 		doctor_report(d, DOCTOR_OK, NULL, "%s, %zu orchestrator%s",
 			      api->server.url, n, n == 1 ? "" : "s");

@@ -8,6 +8,7 @@ void job_options_free(void *options)
 
 	free(o->env.items);
 	free(o->labels.items);
+	free(o->on.items);
 	free(o->vars_read.items);
 	free(o->vars_write.items);
 	free(o->tools.items);

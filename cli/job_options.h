@@ -12,7 +12,7 @@ struct job_options {
 	const char *runtime, *executor, *image, *input, *memory, *cpus, *name;
 	uint64_t timeout_ms;
 	const char *input_stream, *input_from, *agent, *session;
-	struct option_list env, labels, vars_read, vars_write, tools;
+	struct option_list env, labels, on, vars_read, vars_write, tools;
 	bool egress, read_only, dry_run, no_wait;
 	/* The runtime block. 0 and NULL: not given. */
 	const char *environment, *backoff, *file_perm, *host;
@@ -104,6 +104,9 @@ struct job_options {
 			   "refuse it cronium/call-workflow"),                 \
 		JOB_OPTION("agent", 0, OPTION_STRING, agent, "NAME", NULL,     \
 			   "the only orchestrator that may run it"),           \
+		JOB_OPTION("on", 0, OPTION_LIST, on, "K=V", NULL,              \
+			   "run it by an orchestrator with this label; "       \
+			   "repeatable: all of them"),                         \
 		JOB_OPTION("session", 0, OPTION_STRING, session, "NAME", NULL, \
 			   "put it into this session"),                        \
 		JOB_OPTION("no-wait", 0, OPTION_FLAG, no_wait, NULL, NULL,     \

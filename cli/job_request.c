@@ -142,13 +142,14 @@ static int job_set_queue(json_t *spec, const struct job_options *o)
 /* Who it may be and what it may touch. */
 static int job_set_rights(json_t *spec, const struct job_options *o)
 {
-	json_t *rights = json_pack("{s:o,s:o,s:o,s:b,s:b,s:s?,s:s?}",
-				   "vars_read", job_patterns(&o->vars_read),
-				   "vars_write", job_patterns(&o->vars_write),
-				   "tools", job_patterns(&o->tools),
-				   "read_only", o->read_only, "dry_run",
-				   o->dry_run, "agent", o->agent, "input_from",
-				   o->input_from);
+	json_t *on = job_pairs("on", &o->on, false);
+	json_t *rights = json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:s?,s:s?}",
+				   "agent_labels", on, "vars_read",
+				   job_patterns(&o->vars_read), "vars_write",
+				   job_patterns(&o->vars_write), "tools",
+				   job_patterns(&o->tools), "read_only",
+				   o->read_only, "dry_run", o->dry_run, "agent",
+				   o->agent, "input_from", o->input_from);
 	int r = rights ? json_object_update(spec, rights) : -1;
 
 	json_decref(rights);

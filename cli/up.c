@@ -211,6 +211,7 @@ static int up_prepare_orchestrator(struct up *u)
 	up_add(p, "--name", c->name);
 	up_add(p, "--slots", c->slots ? u->slots : NULL);
 	up_add(p, "--guard", c->guard);
+	up_add(p, "--labels", c->labels);
 	up_add_list(p, "--executors", c->executors);
 	up_add_list(p, "--egress-allow", c->egress_allow);
 	up_add_list(p, "--ssh-key", c->ssh_keys);

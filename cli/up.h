@@ -28,6 +28,7 @@ struct up_config {
 	const char *listen; /* HOST:PORT or "none" */
 	const char *tls_cert, *tls_key, *log_level, *log_format, *name;
 	const char *rate_forward, *rate_tools;
+	const char *labels; /* of the orchestrator; may be NULL */
 	uint64_t slots;
 	const struct option_list *executors;
 	const char *store, *tools_dir, *tools_ca_file;

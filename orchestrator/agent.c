@@ -381,6 +381,7 @@ static int agent_connect(struct agent *agent)
 		.name = agent->config.name,
 		.slots = agent->config.slots,
 		.executors = executor_set_names(agent->config.executors),
+		.labels = agent->config.labels,
 	};
 	int r;
 

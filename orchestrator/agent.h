@@ -41,7 +41,8 @@ struct agent_config {
 	const struct guard_config *guard; /* copied */
 	struct capability_offer offer;    /* to capabilities */
 	const char *name;
-	uint32_t slots; /* executions at a time */
+	uint32_t slots;     /* executions at a time */
+	const char *labels; /* claims.h */
 };
 
 /* Letters, digits, '.', '_' and '-'. */

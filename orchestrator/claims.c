@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "backend-client/client.h"
+#include "common/agent_labels.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "orchestrator/assignment.h"
 
-/* A name of 64, the executors, and the rest of the query. */
-#define CLAIMS_PATH_MAX_BYTES 256
+/* A name of 64, the executors, the labels, and the rest of the query. */
+#define CLAIMS_PATH_MAX_BYTES (256 + AGENT_LABELS_MAX_BYTES)
 
 struct claims {
 	struct event_base *base;
@@ -241,8 +242,9 @@ int claims_new(struct claims **out, const struct claims_config *config,
 	c->ops = ops;
 	c->ctx = ctx;
 	c->timer = evtimer_new(config->base, claims_on_timer, c);
-	if (asprintf(&c->path, "/v1/agents/%s/claims?slots=%u&executors=%s",
-		     config->name, config->slots, config->executors) < 0)
+	if (asprintf(&c->path, "/v1/agents/%s/claims?slots=%u&executors=%s%s%s",
+		     config->name, config->slots, config->executors,
+		     *config->labels ? "&labels=" : "", config->labels) < 0)
 		c->path = NULL;
 	if (!c->timer || !c->path) {
 		claims_free(c);

@@ -34,6 +34,7 @@ struct claims_config {
 	const char *name; /* of this agent */
 	uint32_t slots;
 	const char *executors; /* "docker,sandbox" */
+	const char *labels;    /* "gpu=yes,zone=a", or "" */
 };
 
 /* Strings of config are copied. 0 or -ENOMEM. */

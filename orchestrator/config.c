@@ -31,6 +31,8 @@ const struct option_spec config_specs[] = {
 	  "name of this agent; default: the host's" },
 	{ "slots", 's', OPTION_UINT, OPT(slots), "N", "0",
 	  "executions at a time; 0: 16 for each core" },
+	{ "labels", 0, OPTION_STRING, OPT(labels), "K=V,...", NULL,
+	  "what jobs may ask for with --on, such as zone=a,gpu=yes" },
 	{ "executors", 'e', OPTION_LIST, OPT(executors), "LIST", NULL,
 	  "docker, sandbox, ssh, with commas; default: what works here" },
 	{ "docker-socket", 0, OPTION_STRING, OPT(docker_socket), "PATH", NULL,
@@ -272,6 +274,7 @@ static int config_read_shares(struct config *c, char *err, size_t err_size)
 static int config_complete(struct config *c, char *err, size_t err_size)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	char why[CONFIG_WHY_BYTES];
 
 	if (log_level_parse(c->opt.log_level, &c->log_level) < 0)
 		return config_fail(err, err_size, "log-level", c->opt.log_level,
@@ -287,6 +290,9 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 		return config_fail(err, err_size, "name", c->opt.name,
 				   "give 1 to 64 letters, digits, '.', '_' "
 				   "or '-'");
+	if (agent_labels_parse(c->opt.labels ? c->opt.labels : "", c->labels,
+			       why, sizeof(why)))
+		return config_fail(err, err_size, "labels", c->opt.labels, why);
 	if (!c->opt.docker_socket)
 		c->opt.docker_socket = docker_socket_path();
 	if (!c->opt.slots)

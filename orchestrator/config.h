@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/agent_labels.h"
 #include "common/allow_list.h"
 #include "common/log.h"
 #include "common/macro.h"
@@ -25,7 +26,7 @@
 struct config_options {
 	const char *data_dir, *run_dir;
 	const char *backend, *api_key_file, *ca_file;
-	const char *name;
+	const char *name, *labels;
 	uint64_t slots;
 	uint64_t wal_keep_bytes, wal_keep_days;
 	struct option_list executors, egress_allow, ssh_keys, shares;
@@ -47,7 +48,8 @@ struct config {
 	char data_dir[PATH_MAX], run_dir[PATH_MAX];
 	char runner[PATH_MAX], sidecar[PATH_MAX], sdk_dir[PATH_MAX];
 	char name[HOST_NAME_MAX + 1];
-	char api_key[CONFIG_KEY_MAX_BYTES]; /* "" for none */
+	char labels[AGENT_LABELS_MAX_BYTES]; /* normal form */
+	char api_key[CONFIG_KEY_MAX_BYTES];  /* "" for none */
 	struct allow_list egress_allow;
 	struct guard_config guard;
 	struct shares shares;

@@ -304,6 +304,7 @@ static void main_on_reaped(void *ctx)
 		.offer = { &m->config.shares, m->config.opt.share_processes },
 		.name = m->config.opt.name,
 		.slots = (uint32_t)m->config.opt.slots,
+		.labels = m->config.labels,
 	};
 
 	if (m->stopping)

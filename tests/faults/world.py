@@ -123,7 +123,9 @@ class World:
             reply = self.admin.get("/v1/agents")
         except OSError:
             return []
-        return reply.json["agents"] if reply.status == 200 else []
+        if reply.status != 200:
+            return []
+        return [a for a in reply.json["agents"] if a["connected"]]
 
     def wait_ready(self):
         deadline = time.monotonic() + START_S

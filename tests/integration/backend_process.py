@@ -141,12 +141,12 @@ class Agent:
     """An orchestrator, as far as the backend can tell."""
 
     def __init__(self, admin, name="agent-1", slots=4,
-                 executors="docker,sandbox"):
+                 executors="docker,sandbox", labels=""):
         self.admin, self.name = admin, name
         self.events = []
         self.stream = admin.stream(
             f"/v1/agents/{name}/claims?slots={slots}"
-            f"&executors={executors}")
+            f"&executors={executors}&labels={labels}")
 
     def next(self):
         """The next message that is no EVENT: those are kept."""
@@ -183,9 +183,10 @@ class Agent:
         return self.admin.post(f"/v1/executions/{claim.id}/complete", {
             "epoch": claim.epoch, "state": state, "exit_code": 0, **more})
 
-    def heartbeat(self, *claims):
+    def heartbeat(self, *claims, **more):
         return self.admin.post(f"/v1/agents/{self.name}/heartbeat", {
-            "executions": [{"id": c.id, "epoch": c.epoch} for c in claims]})
+            "executions": [{"id": c.id, "epoch": c.epoch} for c in claims],
+            **more})
 
     def close(self):
         self.stream.close()

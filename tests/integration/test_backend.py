@@ -264,5 +264,5 @@ def test_agents_are_listed(backend):
     backend.submit()
     agent.claim()
     listed = backend.admin.get("/v1/agents").json["agents"]
-    assert [(a["name"], a["slots"], a["leases"]) for a in listed] == \
+    assert [(a["name"], a["slots"], a["running"]) for a in listed] == \
         [("agent-1", 3, 1)]

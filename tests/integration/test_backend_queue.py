@@ -110,7 +110,7 @@ def test_agent_that_comes_back(backend):
     agent.close()
     back = backend.agent(slots=1)
     assert back.heartbeat(claim).json["lost"] == []
-    assert backend.admin.get("/v1/agents").json["agents"][0]["leases"] == 1
+    assert backend.admin.get("/v1/agents").json["agents"][0]["running"] == 1
     assert backend.job(second)["state"] == "queued"
     assert back.complete(claim).status == 200
     assert backend.job(first)["state"] == "succeeded"

@@ -92,7 +92,8 @@ class Server:
 
     def agents(self):
         status, body = self.get("/v1/agents")
-        return status == 200 and json.loads(body)["agents"]
+        return status == 200 and [a for a in json.loads(body)["agents"]
+                                  if a["connected"]]
 
     def get(self, path):
         """(status, body) over the administrator's socket."""

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "backend/store_admin.h"
+#include "backend/store_agent.h"
 #include "backend/store_host.h"
 #include "backend/store_no_wait.h"
 #include "backend/store_session.h"
@@ -450,6 +451,36 @@ static void copy_hosts(struct reply *reply)
 	reply->result.hosts.items = items;
 }
 
+static void copy_agent_of(struct arena *a, struct store_agent *agent)
+{
+	copy_str(a, &agent->name);
+	copy_str(a, &agent->executors);
+	copy_str(a, &agent->labels);
+	copy_str(a, &agent->address);
+	copy_str(a, &agent->backend);
+	copy_str(a, &agent->code);
+	copy_str(a, &agent->problem);
+	copy_blob(a, &agent->snapshot);
+	copy_blob(a, &agent->pods);
+}
+
+static void copy_agent(struct reply *reply)
+{
+	copy_agent_of(&reply->fixture->arena, &reply->result.agent);
+}
+
+static void copy_agents(struct reply *reply)
+{
+	struct arena *a = &reply->fixture->arena;
+	size_t n = reply->result.agents.n;
+	struct store_agent *items = arena_dup(a, reply->result.agents.items,
+					      n * sizeof(*items));
+
+	for (size_t i = 0; i < n; i++)
+		copy_agent_of(a, &items[i]);
+	reply->result.agents.items = items;
+}
+
 static void copy_tool(struct reply *reply)
 {
 	copy_blob(&reply->fixture->arena, &reply->result.tool.reply);
@@ -480,6 +511,10 @@ static const struct {
 	{ (void (*)(void))store_host_put, copy_host },
 	{ (void (*)(void))store_host_get, copy_host },
 	{ (void (*)(void))store_host_list, copy_hosts },
+	{ (void (*)(void))store_agent_connect, copy_agent },
+	{ (void (*)(void))store_agent_drain, copy_agent },
+	{ (void (*)(void))store_agent_get, copy_agent },
+	{ (void (*)(void))store_agent_list, copy_agents },
 	{ (void (*)(void))store_tool_begin, copy_tool },
 	{ (void (*)(void))store_queue_claim, copy_claim },
 	{ (void (*)(void))store_queue_heartbeat, copy_heartbeat },

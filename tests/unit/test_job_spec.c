@@ -76,7 +76,7 @@ static void test_defaults(void **state)
 	assert_true(json_real_value(json_object_get(s, "cpus")) == 1.0);
 	assert_true(json_is_null(json_object_get(s, "image")));
 	assert_int_equal(json_array_size(json_object_get(s, "vars_read")), 1);
-	assert_int_equal(json_object_size(s), 28);
+	assert_int_equal(json_object_size(s), 29);
 	assert_string_equal(json_get_str(s, "input_stream", ""), "open");
 	assert_true(json_is_null(json_object_get(s, "input_from")));
 	assert_true(json_is_null(json_object_get(s, "session")));
