@@ -17,8 +17,14 @@ size_t kept_room(const struct kept *k)
 int kept_append(struct kept *k, enum frame_type type, const void *data,
 		size_t len)
 {
-	int r = frame_append(&k->frames, type, data, len);
+	size_t need = FRAME_HEADER_BYTES + len;
+	int r = 0;
 
+	/* With room to spare: what is kept is not moved for each frame. */
+	if (k->frames.cap - k->frames.len < need)
+		r = buf_reserve(&k->frames, KEPT_MAX_BYTES);
+	if (!r)
+		r = frame_append(&k->frames, type, data, len);
 	if (!r)
 		k->end.at[positions_part_of(type)] += len;
 	return r;
