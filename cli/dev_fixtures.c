@@ -363,7 +363,7 @@ static void check_file(struct check *c, const json_t *doc)
 int dev_fixtures_parse(struct dev_fixtures *out, const char *name,
 		       const void *text, size_t len, struct buf *mistakes)
 {
-	char err[YAML_ERROR_MAX_BYTES];
+	char err[YAML_ERROR_MAX_BYTES] = "out of memory";
 	struct check c = { .mistakes = mistakes };
 
 	*out = (struct dev_fixtures){
@@ -377,6 +377,8 @@ int dev_fixtures_parse(struct dev_fixtures *out, const char *name,
 		json_decref(out->doc);
 		out->doc = json_object();
 	}
+	if (!out->doc)
+		return -ENOMEM;
 	check_file(&c, out->doc);
 	if (c.n > DEV_FIXTURES_MISTAKES_MAX &&
 	    buf_printf(mistakes, "and %zu more\n",

@@ -23,6 +23,7 @@ struct log_forward {
 	struct log_queue queue;
 	struct log_point point;   /* that is committed */
 	struct log_point sending; /* that the upload under way leads to */
+	struct buf body; /* of an upload that there was no memory to begin */
 	struct report *upload;
 	struct log_point resume[2]; /* log_forward_resume(): one or the other */
 	struct event *timer;
@@ -71,6 +72,7 @@ void log_forward_free(struct log_forward *l)
 	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++)
 		redact_stream_free(l->streams[i]);
 	buf_deinit(&l->masked);
+	buf_deinit(&l->body);
 	log_queue_deinit(&l->queue);
 	free(l);
 }
@@ -86,8 +88,14 @@ static void log_forward_schedule(struct log_forward *l, uint64_t ms)
 {
 	const struct timeval t = clock_timeval(ms);
 
-	if (!evtimer_pending(l->timer, NULL))
-		evtimer_add(l->timer, &t);
+	/* Without memory for the timer it is tried at once. */
+	if (!evtimer_pending(l->timer, NULL) && evtimer_add(l->timer, &t) < 0)
+		event_active(l->timer, EV_TIMEOUT, 0);
+}
+
+static bool log_forward_has_more(const struct log_forward *l)
+{
+	return l->body.len || !log_queue_empty(&l->queue);
 }
 
 static void log_forward_on_answer(const struct backend_response *r, void *ctx);
@@ -130,22 +138,25 @@ static int log_forward_send(struct log_forward *l, struct buf *body,
 			  done, l);
 }
 
-static void log_forward_upload(struct log_forward *l)
+static int log_forward_begin_upload(struct log_forward *l)
 {
-	struct buf body = { 0 };
+	int r = 0;
 
-	if (log_forward_take(l, &body) < 0) {
-		log_forward_schedule(l, LOG_FORWARD_BATCH_MS);
-		return;
+	if (!l->body.len) {
+		r = log_forward_take(l, &l->body);
+		if (r < 0)
+			return r;
+		l->ops->on_upload(l->ctx, &l->point, &l->sending);
 	}
 	l->sent_ms = clock_mono_ms();
-	l->ops->on_upload(l->ctx, &l->point, &l->sending);
-	if (log_forward_send(l, &body, l->point.offset, log_forward_on_answer) <
-	    0) {
-		log_forward_lose(l, "out of memory");
+	return log_forward_send(l, &l->body, l->point.offset,
+				log_forward_on_answer);
+}
+
+static void log_forward_upload(struct log_forward *l)
+{
+	if (log_forward_begin_upload(l) < 0)
 		log_forward_schedule(l, LOG_FORWARD_BATCH_MS);
-	}
-	buf_deinit(&body);
 }
 
 /* Moves the point where nothing is to be sent for it. */
@@ -166,7 +177,7 @@ static void log_forward_pass_by(struct log_forward *l)
 	const uint64_t *from = l->point.at.raw, *to = l->queue.tail.raw;
 	uint64_t n = 0;
 
-	if (l->upload || l->refused || !log_queue_empty(&l->queue))
+	if (l->upload || l->refused || log_forward_has_more(l))
 		return;
 	for (size_t i = 0; i < LOG_STREAMS; i++)
 		n += to[i] - from[i];
@@ -180,7 +191,7 @@ static void log_forward_step(struct log_forward *l)
 {
 	if (l->upload || l->refused || l->resuming)
 		return;
-	if (!log_queue_empty(&l->queue)) {
+	if (log_forward_has_more(l)) {
 		log_forward_upload(l);
 	} else if (l->finishing) {
 		l->finishing = false;
@@ -264,7 +275,7 @@ static void log_forward_next(struct log_forward *l)
 	log_forward_pass_by(l);
 	if (l->finishing || l->queue.payload >= LOG_FORWARD_BATCH_BYTES)
 		log_forward_step(l);
-	else if (!log_queue_empty(&l->queue) || l->said_full)
+	else if (log_forward_has_more(l) || l->said_full)
 		log_forward_kick(l);
 }
 

@@ -15,6 +15,7 @@ static void test_one_flight_a_key(void **state)
 
 	assert_null(flight_find(&t, "k"));
 	f = flight_new(&t, "k");
+	assert_non_null(f);
 	assert_ptr_equal(flight_find(&t, "k"), f);
 	assert_null(flight_find(&t, "l"));
 	assert_string_equal(flight_key(f), "k");

@@ -78,7 +78,11 @@ static struct live_token *add_token(struct live *l, uint8_t n)
 	uint8_t digest[TOKEN_DIGEST_BYTES] = { n };
 	struct token_claims claims = { .subject = strdup("ex_1") };
 
-	return live_token_add(l, live_find(l, "ex_1"), digest, &claims);
+	struct live_token *token = live_token_add(l, live_find(l, "ex_1"),
+						  digest, &claims);
+
+	assert_non_null(token);
+	return token;
 }
 
 static struct live_token *find_token(struct live *l, uint8_t n)
