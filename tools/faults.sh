@@ -3,9 +3,7 @@
 # call of the unit tests that can fail does so once.
 
 faults_inject() {
-	say "building in build-inject/, where calls can be made to fail"
-	build_dir build-inject --buildtype=debug -Doptimization=1 \
-		-Db_sanitize=address,undefined -Dinject=true
+	build_sanitized
 	"$(system_python)" tests/faults/inject.py "$@"
 }
 

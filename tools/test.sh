@@ -66,6 +66,9 @@ test_sanitized() {
 	install -d -m 1777 "$SANITIZER_REPORTS"
 	export ASAN_OPTIONS=$ASAN_SETTINGS UBSAN_OPTIONS=$UBSAN_SETTINGS
 	test_step "unit tests, sanitized" test_unit build-asan
+	# Other places each time; a defect is printed with its command.
+	test_step "a sample of calls that fail" "$(system_python)" \
+		tests/faults/inject.py --seconds 60
 	# The tests of the SDKs alone run nothing that is sanitized, or what
 	# the vectors run as well.
 	test_step "integration tests, sanitized" test_pytest build-asan \

@@ -1,9 +1,10 @@
 /*
  * Makes one call of a unit test fail: each place in our code that allocates
  * memory or asks the kernel for something fails once, and inject.py sees what
- * comes of it. Linked into the unit tests of a build with -Dinject=true, whose
- * own calls of these functions come here (--wrap); jansson and libevent
- * allocate through here, too.
+ * comes of it. Linked into the unit tests of a build with -Dinject=true
+ * (build-asan), whose own calls of these functions come here (--wrap); jansson
+ * and libevent allocate through here, too. Without the variables below nothing
+ * is different.
  *
  * A place is a function and where it was called from: up to INJECT_FRAMES
  * return addresses within the program.
@@ -337,8 +338,6 @@ __attribute__((constructor)) static void inject_start(void)
 	void *warm_up[2];
 	struct dl_find_object object;
 
-	/* Lines of the log and of cmocka may go to one file. */
-	setvbuf(stdout, NULL, _IONBF, 0);
 	if (test)
 		cmocka_set_test_filter(test);
 	inject.log_fd = log ? __real_open64(log,
@@ -349,6 +348,8 @@ __attribute__((constructor)) static void inject_start(void)
 	inject.fail = fail ? strtoull(fail, NULL, 16) : 0;
 	if (!log && !fail)
 		return;
+	/* Lines of the log and of cmocka go to one file. */
+	setvbuf(stdout, NULL, _IONBF, 0);
 	/* It loads a library, once. */
 	backtrace(warm_up, 2);
 	if (!_dl_find_object((void *)inject_start, &object))

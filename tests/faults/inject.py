@@ -49,7 +49,7 @@ def arguments(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--build", type=pathlib.Path,
-                        default=ROOT / "build-inject",
+                        default=ROOT / "build-asan",
                         help="a build with -Dinject=true")
     parser.add_argument("--seconds", type=float, default=0,
                         help="a sample, for so long; 0: all there is")
