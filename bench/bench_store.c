@@ -2,9 +2,10 @@
  * How much the store commits: N operations are kept in flight for a while in
  * an empty directory, and the completions (each one durable) are counted.
  *
- *     bench_store DIR [SECONDS [IN_FLIGHT]]
+ *     bench_store DIR|URL [SECONDS [IN_FLIGHT]]
  *
- * Prints a JSON object.
+ * DIR is for SQLite; URL is postgresql://… with a schema of its own. Prints a
+ * JSON object.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #define BENCH_SECONDS 3
 #define BENCH_IN_FLIGHT 64
+#define BENCH_LATENCIES_MAX 100000
 
 struct bench {
 	struct event_base *base;
@@ -26,16 +28,22 @@ struct bench {
 	uint64_t end_us;
 	uint64_t n_done, n_failed;
 	size_t in_flight;
+	uint64_t begun_us; /* the only one in flight */
+	uint32_t us[BENCH_LATENCIES_MAX];
+	size_t n_us;
 };
 
 static void on_done(int r, const struct store_result *result, void *ctx)
 {
 	struct bench *b = ctx;
 
+	if (b->n_us < BENCH_LATENCIES_MAX)
+		b->us[b->n_us++] = (uint32_t)(clock_mono_us() - b->begun_us);
 	b->in_flight--;
 	b->n_done += r == 0;
 	b->n_failed += r != 0;
-	if (clock_mono_us() < b->end_us && b->start(b) == 0)
+	b->begun_us = clock_mono_us();
+	if (b->begun_us < b->end_us && b->start(b) == 0)
 		b->in_flight++;
 	if (!b->in_flight)
 		event_base_loopbreak(b->base);
@@ -98,6 +106,13 @@ static int start_get(struct bench *b)
 	return store_variable_get(b->store, "n", bench_done(b));
 }
 
+static int bench_compare(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 static void bench_run(struct bench *b, const char *name,
 		      int (*start)(struct bench *b), double seconds,
 		      size_t in_flight, const char *separator)
@@ -108,17 +123,25 @@ static void bench_run(struct bench *b, const char *name,
 	store_get_stats(b->store, &before);
 	b->start = start;
 	b->n_done = b->n_failed = 0;
+	b->n_us = 0;
+	b->begun_us = begin_us;
 	b->end_us = begin_us + (uint64_t)(seconds * 1e6);
 	while (b->in_flight < in_flight && start(b) == 0)
 		b->in_flight++;
 	event_base_dispatch(b->base);
 	took_us = clock_mono_us() - begin_us;
 	store_get_stats(b->store, &after);
+	if (in_flight > 1)
+		b->n_us = 0; /* it is not known which was which */
+	qsort(b->us, b->n_us, sizeof(*b->us), bench_compare);
 	printf("  \"%s\": {\"per_second\": %.0f, \"commits_per_second\": "
-	       "%.0f, \"failed\": %llu}%s\n",
+	       "%.0f, \"p50_us\": %u, \"p99_us\": %u, "
+	       "\"failed\": %llu}%s\n",
 	       name, (double)b->n_done * 1e6 / (double)took_us,
 	       (double)(after.commits_total - before.commits_total) * 1e6 /
 		       (double)took_us,
+	       b->n_us ? b->us[b->n_us / 2] : 0,
+	       b->n_us ? b->us[b->n_us * 99 / 100] : 0,
 	       (unsigned long long)b->n_failed, separator);
 }
 
@@ -130,7 +153,8 @@ static void bench_all(struct bench *b, double seconds, size_t in_flight)
 		  ",");
 	bench_run(b, "secret_puts", start_secret, seconds, in_flight, ",");
 	bench_run(b, "submits", start_submit, seconds, in_flight, ",");
-	bench_run(b, "claims", start_claim, seconds / 4, in_flight, ",");
+	bench_run(b, "claims_one_at_a_time", start_claim, seconds / 8, 1, ",");
+	bench_run(b, "claims", start_claim, seconds / 8, in_flight, ",");
 	bench_run(b, "variable_gets", start_get, seconds, in_flight, "");
 	printf("}\n");
 }
@@ -142,18 +166,21 @@ int main(int argc, char **argv)
 	double seconds = argc > 2 ? atof(argv[2]) : BENCH_SECONDS;
 	size_t in_flight = argc > 3 ? (size_t)atol(argv[3]) : BENCH_IN_FLIGHT;
 	struct vault *vault = NULL;
-	struct bench b = { .base = event_base_new() };
+	static struct bench b;
 	struct store_config config = { .data_dir = dir };
 	char err[512];
 
+	b.base = event_base_new();
 	if (!dir) {
-		fprintf(stderr, "usage: bench_store DIR [SECONDS "
+		fprintf(stderr, "usage: bench_store DIR|URL [SECONDS "
 				"[IN_FLIGHT]]\n");
 		return 2;
 	}
 	if (!b.base || vault_new(&vault, key) < 0)
 		return 1;
 	config.vault = vault;
+	if (!strncmp(dir, "postgresql:", strlen("postgresql:")))
+		config.url = dir;
 	if (store_open(&b.store, b.base, &config, err, sizeof(err)) < 0) {
 		fprintf(stderr, "bench_store: %s\n", err);
 		return 1;

@@ -26,6 +26,7 @@ import sdk_start
 import sizes
 import ssh
 import start
+import store
 import streams
 import submits
 import token_check
@@ -46,6 +47,7 @@ GROUPS = {
     "egress": egress,
     "submits": submits,
     "sizes": sizes,
+    "store": store,
     "sdk": sdk_start,
     "streams": streams,
     "watches": watches,

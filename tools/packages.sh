@@ -41,7 +41,7 @@ PACKAGES_LINT=(
 
 PACKAGES_BENCH=(
 	nginx-light haproxy nghttp2-proxy nghttp2-client wrk redis-server
-	openssh-client openssh-server
+	openssh-client openssh-server postgresql
 )
 
 PACKAGES_ENGINE=(

@@ -17,8 +17,11 @@ test_step() {
 	"$@" || TEST_FAILED=1
 }
 
+# test_unit BUILD-DIR MESON-ARG...
 test_unit() {
-	meson test -C "$1" --print-errorlogs
+	local dir=$1
+	shift
+	meson test -C "$dir" --print-errorlogs "$@"
 }
 
 # The PostgreSQL server of this run: below /tmp, for its socket's path.
@@ -39,12 +42,20 @@ test_pytest() {
 		"$(system_python)" -m pytest --no-header -ra "$@"
 }
 
+# All of test_backend*.py passes there; these are what differs most.
+TEST_ON_POSTGRES=(
+	tests/integration/test_backend_{changes,queue,retries,variables}.py
+)
+
 # test_plain PYTEST-ARG...: of the integration tests. More workers than cores:
 # most of a test's time is waiting.
 test_plain() {
 	test_step "unit tests" test_unit build
 	test_step "integration tests" test_pytest build \
 		-n 5 --dist loadfile tests/integration "$@"
+	CRONIUM_TEST_STORE=$CRONIUM_TEST_POSTGRES \
+		test_step "integration tests on PostgreSQL" test_pytest build \
+		-n 5 --dist loadfile "${TEST_ON_POSTGRES[@]}"
 	test_step "job tests" test_pytest build \
 		-n 3 --dist loadfile tests/jobs
 	test_step "compose tests" test_pytest build tests/docker
