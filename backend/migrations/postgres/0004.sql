@@ -28,3 +28,23 @@ CREATE INDEX jobs_session_open ON jobs (session, state)
   WHERE session IS NOT NULL AND state < 3;
 CREATE INDEX jobs_no_wait ON jobs (seq)
   WHERE no_wait = 1 AND state = 0 AND not_before_ms = 0;
+
+-- A session's end changes 100,000 jobs in one statement: they are counted once
+-- for the statement, since each change of a counter leaves a dead row behind
+-- that the next one in the same transaction has to look at.
+CREATE FUNCTION jobs_moved_counted() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO job_counters AS c (connection, state, n)
+    SELECT pg_backend_pid(), m.state, sum(m.n) FROM (
+      SELECT state, -count(*) AS n FROM old_jobs GROUP BY state
+      UNION ALL
+      SELECT state, count(*) FROM new_jobs GROUP BY state) m
+    GROUP BY m.state HAVING sum(m.n) <> 0
+    ON CONFLICT (connection, state) DO UPDATE SET n = c.n + excluded.n;
+  RETURN NULL;
+END
+$$;
+DROP TRIGGER jobs_moved ON jobs;
+CREATE TRIGGER jobs_moved AFTER UPDATE ON jobs
+  REFERENCING OLD TABLE AS old_jobs NEW TABLE AS new_jobs
+  FOR EACH STATEMENT EXECUTE FUNCTION jobs_moved_counted();
