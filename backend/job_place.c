@@ -11,9 +11,6 @@
 #include "backend/queue.h"
 #include "backend/store_record.h"
 #include "common/agent_labels.h"
-#include "common/json.h"
-
-#define PLACE_WHY_BYTES 160
 
 static void place_count(struct agent *a, void *ctx)
 {
@@ -71,27 +68,11 @@ void job_place_deinit(struct job_place *p)
 	free(p->labels);
 }
 
-/* The labels that it asks for, in the normal form; "" for none. */
-static void job_wanted_labels(const struct store_job *job,
-			      char out[AGENT_LABELS_MAX_BYTES])
-{
-	_cleanup_json_ json_t *spec =
-		job->spec.data
-			? json_loadb(job->spec.data, job->spec.len, 0, NULL)
-			: NULL;
-	char why[PLACE_WHY_BYTES];
-
-	if (agent_labels_from_json(json_object_get(spec, "agent_labels"), out,
-				   why, sizeof(why)))
-		out[0] = '\0';
-}
-
 void job_place_explain(struct job_place *p, const struct store_job *job,
 		       struct waiting *out)
 {
-	char wanted[AGENT_LABELS_MAX_BYTES];
+	const char *wanted = job->want_labels ? job->want_labels : "";
 
-	job_wanted_labels(job, wanted);
 	for (size_t i = 0; i < p->place.n; i++)
 		p->agents[i].labelled = agent_labels_within(wanted,
 							    p->labels[i]);
@@ -120,11 +101,11 @@ uint64_t job_place_digest(const struct job_place *p)
 
 	for (size_t i = 0; i < p->place.n; i++) {
 		const struct waiting_agent *a = &p->agents[i];
-		const uint8_t flags[] = { a->drained, a->leases < a->slots };
+		const uint8_t flags[] = { a->drained, a->problem != NULL,
+					  a->leases < a->slots };
 
 		digest = digest_add_str(digest, a->name);
 		digest = digest_add_str(digest, a->executors);
-		digest = digest_add_str(digest, a->problem);
 		digest = digest_add_str(digest, p->labels[i]);
 		digest = digest_add(digest, flags, sizeof(flags));
 		digest = digest_add(digest, &a->slots, sizeof(a->slots));

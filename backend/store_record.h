@@ -89,6 +89,7 @@ struct store_job {
 	const char *agent, *pod, *reason; /* may be NULL */
 	/* As given with store_job_new; each may be NULL. */
 	const char *want_agent, *parent, *input_from, *trace_id;
+	const char *want_labels; /* "": none; NULL: not known any more */
 	const char *signature; /* of the script; NULL: from before there were
 				* any */
 	const char *host;      /* for the executor ssh, or NULL */

@@ -26,11 +26,13 @@
 	"j.want_agent, j.parent, j.input_from, j.trace_id, j.input_stream, "       \
 	"j.signature, j.host, j.retries, j.backoff_initial_ms, j.backoff_max_ms, " \
 	"j.backoff_elapsed_ms, j.not_before_ms, coalesce(j.session, 0), s.id, "    \
-	"s.name, s.reason, j.held, j.no_wait"
-#define JOB_SESSION " LEFT JOIN sessions s ON s.seq = j.session "
+	"s.name, s.reason, j.held, j.no_wait, p.want_labels"
+#define JOB_JOINS                                     \
+	" LEFT JOIN sessions s ON s.seq = j.session " \
+	"LEFT JOIN placements p ON p.id = j.placement "
 #define JOB_WITH_LATEST                                                       \
 	" FROM jobs j LEFT JOIN executions e ON e.job = j.seq AND e.epoch = " \
-	"j.epoch" JOB_SESSION
+	"j.epoch" JOB_JOINS
 #define JOB_SPEC ", (SELECT data FROM payloads WHERE job = j.seq AND kind = 0)"
 
 /* Reads JOB_COLUMNS, in their order, up to how far it has come; the number of
@@ -105,6 +107,7 @@ static void sql_job_read_row(struct db_row *row, struct arena *a,
 	j->session_reason = db_column_str(row, i++, a);
 	j->held = db_column_int(row, i++);
 	j->no_wait = db_column_int(row, i++);
+	j->want_labels = db_column_str(row, i++, a);
 	if (i < db_column_count(row))
 		j->spec = db_column_blob(row, i, a);
 }
@@ -191,7 +194,7 @@ int sql_job_load_execution(struct db *db, struct store_call *call,
 {
 	static const char sql[] =
 		"SELECT " JOB_COLUMNS JOB_SPEC
-		" FROM executions e JOIN jobs j ON j.seq = e.job" JOB_SESSION
+		" FROM executions e JOIN jobs j ON j.seq = e.job" JOB_JOINS
 		"WHERE e.id = ?1";
 	int r = sql_job_lock_execution(db, execution);
 

@@ -266,6 +266,7 @@ static void copy_job(struct arena *a, struct store_job *j)
 	copy_str(a, &j->trace_id);
 	copy_str(a, &j->signature);
 	copy_str(a, &j->host);
+	copy_str(a, &j->want_labels);
 	copy_str(a, &j->session);
 	copy_str(a, &j->session_name);
 	copy_str(a, &j->session_reason);
