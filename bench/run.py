@@ -19,6 +19,7 @@ import forward
 import machine
 import memory
 import reads
+import recovery
 import report
 import runtime_config
 import sandbox
@@ -46,6 +47,7 @@ GROUPS = {
     "ssh": ssh,
     "egress": egress,
     "submits": submits,
+    "recovery": recovery,
     "sizes": sizes,
     "store": store,
     "sdk": sdk_start,
