@@ -109,10 +109,10 @@ int store_queue_claim(struct store *s, const struct store_claim *claim,
 	return store_call_start(s, STORE_OP_QUEUE_CLAIM, claim, done);
 }
 
-int store_queue_give_back(struct store *s, const struct store_lease *lease,
+int store_queue_give_back(struct store *s, const struct store_give_back *back,
 			  struct store_done done)
 {
-	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, lease, done);
+	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, back, done);
 }
 
 int store_queue_started(struct store *s, const struct store_started *started,
