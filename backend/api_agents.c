@@ -321,16 +321,15 @@ static void on_release_body(struct http_exchange *ex, const uint8_t *body,
 			    size_t len, void *data)
 {
 	struct api_call *call = data;
-	struct store_give_back back;
-	_cleanup_json_ json_t *o = lease_body(call, body, len, &back.lease);
+	struct store_lease lease;
+	_cleanup_json_ json_t *o = lease_body(call, body, len, &lease);
 	struct store_done done;
 
 	if (!o || !api_done_always(call, on_changed, &done))
 		return;
-	back.unassigned = json_get_bool(o, "unassigned", false);
-	log_info(back.lease.execution, "given back: %s",
+	log_info(lease.execution, "given back: %s",
 		 json_get_str(o, "reason", "no reason given"));
-	api_start(call, store_queue_give_back(call->b->store, &back, done));
+	api_start(call, store_queue_give_back(call->b->store, &lease, done));
 }
 
 API_HANDLER(api_execution_release)

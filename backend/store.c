@@ -109,10 +109,10 @@ int store_queue_claim(struct store *s, const struct store_claim *claim,
 	return store_call_start(s, STORE_OP_QUEUE_CLAIM, claim, done);
 }
 
-int store_queue_give_back(struct store *s, const struct store_give_back *back,
+int store_queue_give_back(struct store *s, const struct store_lease *lease,
 			  struct store_done done)
 {
-	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, back, done);
+	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, lease, done);
 }
 
 int store_queue_started(struct store *s, const struct store_started *started,

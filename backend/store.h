@@ -253,16 +253,10 @@ struct store_lease {
 	int64_t epoch;
 };
 
-struct store_give_back {
-	struct store_lease lease;
-	/* It was started, but its agent knows that the runner was never told
-	 * what to run. */
-	bool unassigned;
-};
-/* A job that never began goes back to the queue, at its old place; one whose
- * cancel was requested is cancelled. result->job; STORE_E_STALE_EPOCH;
- * STORE_E_STATE once it was started, unless unassigned. */
-int store_queue_give_back(struct store *s, const struct store_give_back *back,
+/* A claimed job that was not started goes back to the queue, at its old
+ * place; one whose cancel was requested is cancelled. result->job;
+ * STORE_E_STALE_EPOCH; STORE_E_STATE once it was started. */
+int store_queue_give_back(struct store *s, const struct store_lease *lease,
 			  struct store_done done) MUST_CHECK;
 
 struct store_started {
@@ -305,7 +299,7 @@ struct store_complete {
 	bool oom_killed;
 	struct store_usage usage;
 	struct store_blob telemetry; /* JSON object, or none */
-	int64_t log_dropped_bytes;   /* that the agent did not send, because the
+	int64_t log_dropped_bytes; /* that the agent did not send, because the
 				    * log was full: added to the job's */
 	struct store_audit audit;
 };

@@ -30,7 +30,7 @@ enum store_op {
 	STORE_OP_JOB_NO_WAIT,        /* none */
 	STORE_OP_JOB_CANCEL_ORPHANS, /* none */
 	STORE_OP_QUEUE_CLAIM,        /* struct store_claim */
-	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_give_back */
+	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_lease */
 	STORE_OP_QUEUE_STARTED,      /* struct store_started */
 	STORE_OP_QUEUE_HEARTBEAT,    /* struct store_heartbeat */
 	STORE_OP_QUEUE_COMPLETE,     /* struct store_complete */

@@ -102,8 +102,8 @@ static const struct op_info op_infos[STORE_OPS] = {
 		},
 	},
 	[STORE_OP_QUEUE_GIVE_BACK] = {
-		.writes = true, SIZE(store_give_back),
-		.fields = { STR(store_give_back, lease.execution) },
+		.writes = true, SIZE(store_lease),
+		.fields = { STR(store_lease, execution) },
 	},
 	[STORE_OP_QUEUE_STARTED] = {
 		.writes = true, SIZE(store_started),

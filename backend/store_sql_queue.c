@@ -61,14 +61,13 @@ static int lease_return(struct db *db, const struct sql_job *job)
 
 int sql_queue_give_back(struct db *db, struct store_call *call)
 {
-	const struct store_give_back *back = call->request;
-	const struct store_lease *lease = &back->lease;
+	const struct store_lease *lease = call->request;
 	struct sql_job job;
 	int r = lease_load(db, call, lease, &job);
 
 	if (r)
 		return r == STORE_E_ENDED ? lease_refuse(call, lease) : r;
-	if (job.job.state != JOB_CLAIMED && !back->unassigned)
+	if (job.job.state != JOB_CLAIMED)
 		return store_call_fail(call, STORE_E_STATE,
 				       "execution %s was started: it can only "
 				       "be completed",

@@ -90,6 +90,3 @@ int put_variable(struct store_fixture *f, const char *key, const char *value,
 void check_changes(struct store_fixture *f);
 /* Its value, or NULL. */
 const char *variable_value(struct store_fixture *f, const char *key);
-
-/* What gives back a lease that was not started. */
-#define BACK(of) ((struct store_give_back){ .lease = (of) })

@@ -249,8 +249,8 @@ static void test_the_order_of_one_line(void **state)
 	/* What is given back has its old place. */
 	lease.execution = reply.result.job.execution;
 	assert_string_equal(claimed(f, "one", NULL, &reply), "job_01");
-	assert_int_equal(
-		STORE_WAIT(f, &reply, store_queue_give_back, &BACK(lease)), 0);
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+			 0);
 	assert_string_equal(claimed(f, "one", NULL, &reply), "job_00");
 	for (int i = 2; i < 20; i++) {
 		snprintf(id, sizeof(id), "job_%02d", i);

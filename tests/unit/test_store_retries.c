@@ -174,8 +174,8 @@ static void test_what_an_attempt_is(void **state)
 
 	submit(f, "job_1", twice);
 	assert_int_equal(claim_job(f, "ex_1", &reply), 0);
-	assert_int_equal(
-		STORE_WAIT(f, &reply, store_queue_give_back, &BACK(lease)), 0);
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+			 0);
 	assert_int_equal(claim_job(f, "ex_2", &reply), 0);
 	assert_int_equal(reply.result.job.attempt, 1);
 	assert_int_equal(complete_execution(f, "ex_2", 2, JOB_FAILED, &reply),
