@@ -79,7 +79,7 @@ lint_arrows() {
 # Every header compiles by itself.
 lint_headers() {
 	local flags header failed=0
-	flags=$(pkg-config --cflags libevent_core jansson libnghttp2)
+	flags=$(pkg-config --cflags libevent_core jansson libnghttp2 libpq)
 	for header in $(style_files '*.h'); do
 		# shellcheck disable=SC2086 # a list of flags
 		gcc -std=gnu11 -D_GNU_SOURCE -I. $flags -fsyntax-only \

@@ -44,13 +44,16 @@ test_pytest() {
 
 # All of test_backend*.py passes there; these are what differs most.
 TEST_ON_POSTGRES=(
-	tests/integration/test_backend_{changes,queue,retries,variables}.py
+	tests/integration/test_backend_{queue,variables}.py
 )
+
+# Of meson's tests, when all of them run under the sanitizers, too.
+TEST_UNIT_ONCE=()
 
 # test_plain PYTEST-ARG...: of the integration tests. More workers than cores:
 # most of a test's time is waiting.
 test_plain() {
-	test_step "unit tests" test_unit build
+	test_step "unit tests" test_unit build "${TEST_UNIT_ONCE[@]}"
 	test_step "integration tests" test_pytest build \
 		-n 5 --dist loadfile tests/integration "$@"
 	CRONIUM_TEST_STORE=$CRONIUM_TEST_POSTGRES \
@@ -111,6 +114,7 @@ cmd_test() {
 	if [ -z "$sanitize" ]; then
 		test_plain
 	else
+		TEST_UNIT_ONCE=(--no-suite postgres)
 		# What needs neither an SDK nor a static program runs once,
 		# under the sanitizers.
 		test_plain --ignore-glob='*/test_backend*' \
