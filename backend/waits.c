@@ -213,7 +213,7 @@ static void waits_ask_no_wait(struct waits *w)
 		waits_wake_all(w);
 }
 
-/* --- a look ---------------------------------------------------------------- */
+/* --- a look -------------------------------------------------------------- */
 
 static void on_look(evutil_socket_t fd, short what, void *ctx)
 {
