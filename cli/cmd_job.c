@@ -84,6 +84,7 @@ static void job_print(const json_t *job)
 					 "message", NULL));
 	job_line("session",
 		 json_get_str(json_object_get(job, "session"), "name", NULL));
+	job_line("capability", json_get_str(job, "capability", NULL));
 	job_line("runtime", json_get_str(job, "runtime", NULL));
 	job_line("executor", json_get_str(job, "executor", NULL));
 	job_line("host", json_get_str(job, "host", NULL));

@@ -25,6 +25,11 @@ BINARY = bytes(range(256)) * 40
 GONE_S = 30
 
 
+def said(result):
+    """What pytest would cut."""
+    return json.dumps(result)[:2000]
+
+
 class World:
     """A server, the place that its jobs run in, and two shares."""
 
@@ -46,13 +51,14 @@ class World:
 
     def ok(self, capability, args, *options):
         result = self.run(capability, args, *options)
-        assert result["state"] == "succeeded", result
+        assert result["state"] == "succeeded", said(result)
         return result["output"]
 
     def refused(self, capability, args, *options):
         """The error of a program that did not do it."""
         result = self.run(capability, args, *options)
-        assert (result["state"], result["exit_code"]) == ("failed", 1), result
+        assert (result["state"], result["exit_code"]) == ("failed", 1), (
+            said(result))
         return result["output"]["error"]
 
     def reason(self, capability, args, *options):
@@ -461,40 +467,46 @@ def program_of(name):
             continue
 
 
+def kill_after(world, args, seconds):
+    """Writes, and kills the program so long after it was there; None: not.
+    The whole result."""
+    process = world.server.popen("exec", "file.write", "--args", f"@{args}",
+                                 "--json", *world.options)
+    if seconds is not None:
+        wait_for(lambda: list(program_of("file.write")) or
+                 process.poll() is not None)
+        time.sleep(seconds)
+        for pid in program_of("file.write"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    return json.loads(process.communicate(timeout=60)[0])
+
+
 @SANDBOX
 def test_killed_while_it_writes(world, tmp_path):
     """The old content or the new, nothing beside it, and a way back."""
     here = world.fresh("killed")
     path = here / "a"
-    old, new = os.urandom(3_000_000), os.urandom(3_000_000)
+    old, new = os.urandom(1_500_000), os.urandom(1_500_000)
     args = tmp_path / "args.json"
     args.write_text(json.dumps({
         "path": str(path), "encoding": "base64",
         "content": base64.b64encode(new).decode()}))
     seen = set()
-    for step in range(100):
+    world.put(path, old)
+    took = kill_after(world, args, None)["duration_ms"] / 1000
+    for step in [*range(12), None]:
         world.put(path, old)
-        process = world.server.popen("exec", "file.write", "--args",
-                                     f"@{args}", "--json", *world.options)
-        pids = wait_for(lambda: list(program_of("file.write")) or
-                        process.poll() is not None)
-        time.sleep(step * 0.015)
-        for pid in pids if pids is not True else ():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        result = json.loads(process.communicate(timeout=60)[0])
+        result = kill_after(world, args, step and took * step / 10)
         assert [p.name for p in here.iterdir()] == ["a"]
-        now = path.read_bytes()
+        now, output = path.read_bytes(), result["output"]
         assert now in (old, new)
-        output = result["output"]
         seen.add((result["state"], now == new, output is not None))
         if now == new:
             assert base64.b64decode(output["undo"]["content"]) == old
         if output is not None:
             assert undo(world, result["job"]).ok()
             assert path.read_bytes() == old
-        if result["state"] == "succeeded":
-            break
     assert len(seen) > 1, seen  # it was killed at different moments
 
 
