@@ -89,8 +89,11 @@ def test_nothing_is_given_back_before_the_backend_knows(tmp_path):
         deaf = [True]
         o.backend.answers["heartbeat"] = lambda e, r: \
             (503, {}) if deaf[0] else None
+        # A backend that was restarted knows nothing of it any more.
+        o.backend.cut()
+        o.connected()
         o.backend.assign("echo never")
-        for _ in range(3):
+        for _ in range(4):
             said, _, _ = o.backend.said.get(timeout=30)
             assert said == "heartbeat"
         deaf[0] = False
