@@ -30,6 +30,7 @@ import start
 import store
 import streams
 import submits
+import telemetry
 import token_check
 import tools
 import wal
@@ -55,6 +56,7 @@ GROUPS = {
     "watches": watches,
     "tools": tools,
     "wal": wal,
+    "telemetry": telemetry,
 }
 FULL = dict(rounds=5, seconds=3, repeats=31, jobs=20, stream_mb=1000)
 QUICK = dict(rounds=3, seconds=1, repeats=11, jobs=8, stream_mb=100)

@@ -108,7 +108,7 @@ static void sampler_take_disk(struct sampler *s, struct snapshot_disk *out)
 					     out->free_bytes);
 }
 
-static void sampler_take(struct sampler *s)
+void sampler_sample(struct sampler *s)
 {
 	struct snapshot now;
 	const char *text;
@@ -144,7 +144,7 @@ static void sampler_on_beat(int fd, short what, void *ctx)
 	struct sampler *s = ctx;
 
 	sampler_arm(s->beat, SAMPLER_INTERVAL_MS);
-	sampler_take(s);
+	sampler_sample(s);
 	if (s->on_sample)
 		s->on_sample(s->ctx, &s->newest);
 }
@@ -173,7 +173,7 @@ static int sampler_init(struct sampler *s, struct event_base *base)
 	s->step = evtimer_new(base, sampler_on_step, s);
 	if (!s->beat || !s->step || process_scan_new(&s->scan) == -ENOMEM)
 		return -ENOMEM;
-	sampler_take(s);
+	sampler_sample(s);
 	sampler_arm(s->beat, SAMPLER_FIRST_MS);
 	if (s->scan)
 		sampler_arm(s->step, 0);

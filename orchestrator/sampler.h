@@ -36,6 +36,8 @@ DEFINE_CLEANUP(struct sampler *, sampler_free)
 void sampler_on_sample(struct sampler *s,
 		       void (*on_sample)(void *ctx, const struct snapshot *now),
 		       void *ctx);
+/* Takes one now, as at each beat, without telling anybody. */
+void sampler_sample(struct sampler *s);
 /* The newest; never NULL. */
 const struct snapshot *sampler_newest(const struct sampler *s);
 /* The counters of this moment; all zero where they cannot be read. */

@@ -234,12 +234,12 @@ double snapshot_zombies_percent(const struct snapshot_processes *p)
 
 /* --- JSON ----------------------------------------------------------------- */
 
-/* Two digits after the point: more would be noise. */
+/* In sixteenths, which JSON has exactly in four digits: more would be noise. */
 static json_t *snapshot_real(double value)
 {
 	if (value < 0)
 		return json_null();
-	return json_real((double)(int64_t)(value * 100 + 0.5) / 100);
+	return json_real((double)(int64_t)(value * 16 + 0.5) / 16);
 }
 
 static json_t *snapshot_pressure_json(const struct snapshot *s)

@@ -13,7 +13,7 @@
 #include "runner/kept.h"
 #include "runner/resume.h"
 
-#define LINE_READY_BYTES 128
+#define LINE_STARTED_BYTES 32
 #define LINE_REASON_BYTES 96
 
 enum line_state { LINE_OPEN, LINE_AWAY, LINE_KNOCKING, LINE_LOST };
@@ -160,9 +160,12 @@ static int line_set_word(struct line *l, struct line_word *w, const void *json,
 	return r ? r : line_say(l);
 }
 
-int line_started(struct line *l, const void *json, size_t len)
+int line_started(struct line *l, pid_t pid)
 {
-	return line_set_word(l, &l->started, json, len);
+	char json[LINE_STARTED_BYTES];
+	int n = snprintf(json, sizeof(json), "{\"pid\":%d}", (int)pid);
+
+	return line_set_word(l, &l->started, json, (size_t)n);
 }
 
 int line_exit(struct line *l, const void *json, size_t len)

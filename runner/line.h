@@ -16,6 +16,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/frame.h"
 #include "common/macro.h"
@@ -57,9 +58,9 @@ int line_log(struct line *l, enum frame_type type, const void *data,
 /* 0: nothing is to be read from the script before on_room. */
 size_t line_room(const struct line *l);
 
-/* The payloads of STARTED, said before the log that follows, and of EXIT, said
+/* STARTED, said before the log that follows, and the payload of EXIT, said
  * after all of it. Each once. As line_log(). */
-int line_started(struct line *l, const void *json, size_t len) MUST_CHECK;
+int line_started(struct line *l, pid_t pid) MUST_CHECK;
 int line_exit(struct line *l, const void *json, size_t len) MUST_CHECK;
 /* USAGE: told now or not at all. */
 void line_usage(struct line *l, const void *json, size_t len);

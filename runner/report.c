@@ -6,9 +6,16 @@
 #include <sys/wait.h>
 
 #include "common/json.h"
+#include "runner/oom.h"
+#include "runner/tree.h"
 #include "runner/usage.h"
 
 #define REPORT_SECTOR_BYTES 512
+
+void report_begin(struct report *r)
+{
+	r->oom_kills_before = oom_kills();
+}
 
 void report_set_status(struct report *r, int status)
 {
@@ -36,6 +43,12 @@ static json_int_t report_block_bytes(long blocks)
 	return (json_int_t)blocks * REPORT_SECTOR_BYTES;
 }
 
+/* On a host the count is that of others, too. */
+static bool report_oom_killed(const struct report *r)
+{
+	return tree_is_pid1() && oom_kills() > r->oom_kills_before;
+}
+
 int report_append(const struct report *r, struct buf *out)
 {
 	struct rusage usage = { 0 };
@@ -46,7 +59,7 @@ int report_append(const struct report *r, struct buf *out)
 	o = json_pack("{s:i, s:o, s:b, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:I}",
 		      "exit_code", r->exit_code, "signal",
 		      r->signal ? json_integer(r->signal) : json_null(),
-		      "oom_killed", r->oom_killed, "error",
+		      "oom_killed", report_oom_killed(r), "error",
 		      r->error[0] ? json_string(r->error) : json_null(),
 		      "user_us", report_us(usage.ru_utime), "system_us",
 		      report_us(usage.ru_stime), "max_rss_kb",

@@ -15,7 +15,6 @@
 #include "runner/launch.h"
 #include "runner/line.h"
 #include "runner/notice.h"
-#include "runner/oom.h"
 #include "runner/output.h"
 #include "runner/program.h"
 #include "runner/report.h"
@@ -52,7 +51,6 @@ struct runner {
 	struct told told;
 	pid_t pid;  /* of the script; 0 before, and when it has ended */
 	bool empty; /* no process of the script is left */
-	uint64_t oom_kills_before;
 	struct report report;
 	int exit_code; /* of this program */
 };
@@ -92,8 +90,6 @@ static void runner_send_exit(struct runner *r)
 	struct buf b = { 0 };
 	int e;
 
-	if (tree_is_pid1())
-		r->report.oom_killed = oom_kills() > r->oom_kills_before;
 	e = report_append(&r->report, &b);
 	if (!e)
 		e = line_exit(r->line, b.data, b.len);
@@ -213,14 +209,10 @@ static void runner_start_output(struct runner *r)
 
 static void runner_report_started(struct runner *r)
 {
-	char json[64];
-	int n;
-
 	r->report.started_us = clock_wall_ms() * 1000;
 	usage_beat_start(&r->usage_beat, r->base, r->line,
 			 r->config.own_cgroup);
-	n = snprintf(json, sizeof(json), "{\"pid\":%d}", (int)r->pid);
-	if (!line_started(r->line, json, (size_t)n))
+	if (!line_started(r->line, r->pid))
 		runner_start_output(r);
 }
 
@@ -307,7 +299,7 @@ static void runner_launch(struct runner *r, const struct frame *script)
 		runner_fail(r, LAUNCH_EXIT_NOT_STARTED, error);
 		return;
 	}
-	r->oom_kills_before = oom_kills();
+	report_begin(&r->report);
 	e = launch_script(&r->job, &r->config.limits, r->config.in_pod, &l);
 	if (e < 0) {
 		snprintf(error, sizeof(error), "cannot start a process: %s",
