@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -47,6 +49,64 @@ def backends(server, tmp_path):
     for backend in backends:
         assert backend.stop() == 0
         assert "hunter2" not in "".join(backend.log)
+
+
+SOCKET = ".s.PGSQL.5432"
+
+
+class Proxy:
+    """Between a backend and its server; cuts connections."""
+
+    def __init__(self, directory, server):
+        self.server = os.path.join(server.directory, SOCKET)
+        self.url = server.url.replace(server.directory, str(directory))
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(os.path.join(directory, SOCKET))
+        self.listener.listen()
+        self.pairs = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self.server)
+            pair = {"ends": (client, server), "deaf": threading.Event()}
+            self.pairs.append(pair)
+            for a, b, deaf in ((client, server, None),
+                               (server, client, pair["deaf"])):
+                threading.Thread(target=self._relay, args=(a, b, deaf),
+                                 daemon=True).start()
+
+    @staticmethod
+    def _relay(a, b, deaf):
+        try:
+            while data := a.recv(65536):
+                if not (deaf and deaf.is_set()):
+                    b.sendall(data)
+        except OSError:
+            pass
+        for end in (a, b):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self, seconds):
+        """The server still hears what is said, but no more is heard of it."""
+        pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            pair["deaf"].set()
+        time.sleep(seconds)
+        for pair in pairs:
+            for end in pair["ends"]:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
 
 
 def wait_until(condition):
@@ -127,3 +187,30 @@ def test_crashes_under_load(server, backends):
     for worker in workers:
         for job in worker.jobs:
             assert backends[1].job(job)["state"] == "queued"
+
+
+def test_every_commit_that_nobody_heard_of_is_found_out(server, tmp_path):
+    """Each increment is acknowledged, and has happened once."""
+    dice = random.Random(5)
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        proxy = Proxy(directory, server)
+        backend = Backend(tmp_path, store=proxy.url)
+        stop = threading.Event()
+        workers = [Worker(backend, stop) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        try:
+            for _ in range(15):
+                seen = sum(w.done for w in workers)
+                wait_until(lambda n=seen: sum(w.done for w in workers) > n + 9)
+                time.sleep(dice.random() / 100)
+                proxy.cut(dice.random() / 20)
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join()
+        assert [w.unknown for w in workers] == [0] * 4
+        value = backend.admin.get("/v1/variables/n").json
+        assert value == sum(w.done for w in workers)
+        assert backend.stop() == 0
+        proxy.listener.close()

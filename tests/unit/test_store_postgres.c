@@ -1,6 +1,6 @@
 /*
  * What is PostgreSQL's own: several stores on one database, connections that
- * are lost, notifications. CRONIUM_TEST_STORE names the server.
+ * are lost. CRONIUM_TEST_STORE names the server.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -18,7 +18,6 @@
 #include <cmocka.h>
 
 #include "backend/db_postgres_impl.h"
-#include "backend/store_listen.h"
 #include "backend/store_url.h"
 #include "common/clock.h"
 #include "store_fixture.h"
@@ -307,27 +306,81 @@ static void test_killed_sessions(void **state)
 	check_changes(f);
 }
 
-/* In the middle of COMMIT, which is made to take its time. */
-static void test_killed_while_it_commits(void **state)
+/* Starts an increment, whose COMMIT is made to take its time. */
+static void start_slow_commit(struct store_fixture *f, struct store_done done)
 {
-	struct store_fixture *f = *state;
-	struct tally t = { 0 };
+	struct store_variable_increment inc = { .key = "n", .by = "1" };
 
 	store_fixture_sql(
 		f, "CREATE FUNCTION slowly() RETURNS TRIGGER LANGUAGE plpgsql "
-		   "AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$; "
+		   "AS $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$; "
 		   "CREATE CONSTRAINT TRIGGER slowly AFTER INSERT OR UPDATE ON "
 		   "variables DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
 		   "EXECUTE FUNCTION slowly()");
-	start_increments(f, &t, 1);
-	while (!store_fixture_sql(f, "SELECT count(*) FROM pg_stat_activity "
-				     "WHERE wait_event = 'PgSleep' AND query "
-				     "= 'COMMIT'"))
+	assert_int_equal(store_variable_increment(f->store, &inc, done), 0);
+	while (!store_fixture_sql(
+		f, "SELECT count(*) FROM pg_stat_activity a JOIN writers w "
+		   "ON a.application_name = w.instance || ' writer' "
+		   "WHERE wait_event = 'PgSleep' AND query = 'COMMIT'"))
 		;
+}
+
+static void test_killed_while_it_commits(void **state)
+{
+	struct store_fixture *f = *state;
+	struct tally t = { .under_way = 1 };
+
+	start_slow_commit(f,
+			  (struct store_done){ .fn = on_increment, .ctx = &t });
 	assert_int_equal(store_fixture_sql(f, END_SESSIONS("writer")), 1);
 	wait_for(f, &t.under_way);
 	assert_int_equal(t.done, 1);
 	assert_string_equal(variable_value(f, "n"), "1");
+}
+
+static void on_unknown(int r, const struct store_result *result, void *ctx)
+{
+	struct tally *t = ctx;
+
+	t->under_way--;
+	assert_int_equal(r, -EINPROGRESS);
+	assert_non_null(strstr(result->message, "the outcome is unknown"));
+}
+
+/* A user of its own, who may log in or not. */
+static void role(struct store_fixture *f, const char *verb, const char *how)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "%s %s %s", verb, f->schema, how);
+	store_fixture_sql(f, sql);
+}
+
+/* Nobody can be asked what became of it: that is what is said. */
+static void test_an_unknown_outcome(void **state)
+{
+	const struct postgres_limits limits = postgres_limits;
+	struct store_fixture *f = *state, second;
+	struct tally t = { .under_way = 1 };
+
+	role(f, "CREATE ROLE", "SUPERUSER LOGIN");
+	second = *f;
+	snprintf(second.url + strlen(second.url), 96, "&user=%s", f->schema);
+	store_fixture_close(f);
+	store_fixture_open_second(&second, &second);
+	postgres_limits.away_ms = postgres_limits.resolve_ms = 300;
+	start_slow_commit(&second,
+			  (struct store_done){ .fn = on_unknown, .ctx = &t });
+	role(f, "ALTER ROLE", "NOLOGIN");
+	assert_int_equal(store_fixture_sql(f, END_SESSIONS("writer")), 1);
+	wait_for(f, &t.under_way);
+	role(f, "ALTER ROLE", "LOGIN");
+	postgres_limits = limits;
+	store_fixture_close_second(&second);
+	store_fixture_open(f);
+	assert_null(variable_value(f, "n"));
+	role(f, "REASSIGN OWNED BY", "TO CURRENT_USER");
+	role(f, "DROP ROLE", "");
 }
 
 static void test_reads_go_on(void **state)
@@ -390,99 +443,6 @@ static void test_a_password_is_not_told(void **state)
 	}
 }
 
-/* ---------------------------------------------------------- notifications */
-
-struct heard {
-	char text[1024];
-	int gaps;
-};
-
-static void on_notice(void *ctx, const char *kind, const char *id,
-		      int64_t number)
-{
-	struct heard *h = ctx;
-	size_t len = strlen(h->text);
-
-	snprintf(h->text + len, sizeof(h->text) - len, "%s %s %lld\n", kind, id,
-		 (long long)number);
-}
-
-static void on_gap(void *ctx)
-{
-	struct heard *h = ctx;
-
-	h->gaps++;
-}
-
-static void hear(struct store_fixture *f, struct heard *h, const char *last)
-{
-	while (!strstr(h->text, last))
-		assert_int_equal(event_base_loop(f->base, EVLOOP_ONCE), 0);
-}
-
-static void wait_gap(struct store_fixture *f, const struct heard *h, int n)
-{
-	while (h->gaps < n)
-		assert_int_equal(event_base_loop(f->base, EVLOOP_ONCE), 0);
-}
-
-static void test_notifications(void **state)
-{
-	struct store_fixture *f = *state, second;
-	struct heard h = { 0 };
-	struct store_listen_handler handler = { on_notice, on_gap, &h };
-	struct store_listen *listen;
-	struct reply reply;
-
-	store_fixture_open_second(f, &second);
-	assert_int_equal(store_listen_new(&listen, f->store, f->base, &handler),
-			 0);
-	assert_non_null(listen);
-	wait_gap(f, &h, 1);
-	/* Its own are not heard. */
-	assert_int_equal(submit_job(f, "job_1"), 0);
-	assert_int_equal(submit_job(&second, "job_2"), 0);
-	put_variable(&second, "with space", "1", STORE_EXPECT_ANY, &reply);
-	assert_int_equal(claim_job(&second, "ex_1", &reply), 0);
-	put_variable(&second, "last", "1", STORE_EXPECT_ANY, &reply);
-	hear(f, &h, "variable last 2\n");
-	assert_string_equal(h.text, "job job_2 0\n"
-				    "variable with space 1\n"
-				    "job job_1 0\n"
-				    "variable last 2\n");
-	/* A lost connection is made again, and says that there was a gap. */
-	assert_int_equal(store_fixture_sql(f, END_SESSIONS("listener")), 1);
-	wait_gap(f, &h, 2);
-	h.text[0] = '\0';
-	put_variable(&second, "last", "2", STORE_EXPECT_ANY, &reply);
-	hear(f, &h, "variable last 3\n");
-	store_listen_free(listen);
-	store_fixture_close_second(&second);
-}
-
-/* What was rolled back is not told. */
-static void test_no_notification_of_what_was_refused(void **state)
-{
-	struct store_fixture *f = *state, second;
-	struct heard h = { 0 };
-	struct store_listen_handler handler = { on_notice, on_gap, &h };
-	struct store_listen *listen;
-	struct reply reply;
-
-	store_fixture_open_second(f, &second);
-	assert_int_equal(store_listen_new(&listen, f->store, f->base, &handler),
-			 0);
-	wait_gap(f, &h, 1);
-	assert_int_equal(put_variable(&second, "a", "1", 7, &reply),
-			 STORE_E_CONFLICT);
-	assert_int_equal(
-		put_variable(&second, "b", "1", STORE_EXPECT_ANY, &reply), 0);
-	hear(f, &h, "variable b 1\n");
-	assert_string_equal(h.text, "variable b 1\n");
-	store_listen_free(listen);
-	store_fixture_close_second(&second);
-}
-
 /* ---------------------------------------------------------- texts */
 
 /* SQLite takes them; here what is no character becomes a question mark. */
@@ -512,11 +472,10 @@ int main(void)
 		T(test_two_make_the_schema_at_once),
 		T(test_killed_sessions),
 		T(test_killed_while_it_commits),
+		T(test_an_unknown_outcome),
 		T(test_reads_go_on),
 		T(test_a_hung_session),
 		T(test_a_password_is_not_told),
-		T(test_notifications),
-		T(test_no_notification_of_what_was_refused),
 		T(test_texts_that_are_no_utf8),
 	};
 
