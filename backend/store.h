@@ -299,7 +299,7 @@ struct store_complete {
 	bool oom_killed;
 	struct store_usage usage;
 	struct store_blob telemetry; /* JSON object, or none */
-	int64_t log_dropped_bytes; /* that the agent did not send, because the
+	int64_t log_dropped_bytes;   /* that the agent did not send, because the
 				    * log was full: added to the job's */
 	struct store_audit audit;
 };

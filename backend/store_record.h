@@ -90,9 +90,9 @@ struct store_job {
 	/* As given with store_job_new; each may be NULL. */
 	const char *want_agent, *parent, *input_from, *trace_id;
 	const char *want_labels; /* "": none; NULL: not known any more */
-	const char *signature; /* of the script; NULL: from before there were
+	const char *signature;   /* of the script; NULL: from before there were
 				* any */
-	const char *host;      /* for the executor ssh, or NULL */
+	const char *host;        /* for the executor ssh, or NULL */
 	/* Of its session, NULL where it is in none. */
 	const char *session, *session_name, *session_reason;
 	bool held;    /* queued, but its session is paused */
