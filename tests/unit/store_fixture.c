@@ -541,6 +541,9 @@ static void on_done(int r, const struct store_result *result, void *ctx)
 	reply->r = r;
 	reply->done = true;
 	reply->result = *result;
+	if (r < 0) /* then only the message is to be looked at */
+		reply->result =
+			(struct store_result){ .message = result->message };
 	copy_str(&reply->fixture->arena, &reply->result.message);
 	copy_job(&reply->fixture->arena, &reply->result.job);
 	copy_session(&reply->fixture->arena, &reply->result.session);

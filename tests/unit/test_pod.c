@@ -129,10 +129,11 @@ static void run(struct fixture *f)
 		event_base_loop(f->base, EVLOOP_NONBLOCK);
 }
 
-/* Until the backend was told n times that something starts. */
+/* Until the backend was told n times that something starts, or the pod has
+ * given up. */
 static void run_until_started(struct fixture *f, unsigned int n)
 {
-	while (f->started < n)
+	while (f->started < n && !f->place.destroyed)
 		event_base_loop(f->base, EVLOOP_ONCE);
 	for (int i = 0; i < 16; i++)
 		event_base_loop(f->base, EVLOOP_NONBLOCK);
