@@ -26,6 +26,8 @@ struct log_forward {
 	struct buf body; /* of an upload that there was no memory to begin */
 	struct report *upload;
 	struct log_point resume[2]; /* log_forward_resume(): one or the other */
+	uint64_t skip[LOG_STREAMS]; /* what comes again from the runner */
+	struct log_position told;   /* by on_taken */
 	struct event *timer;
 	uint64_t sent_ms; /* when the last upload began */
 	bool said_full;   /* on_room is due */
@@ -138,6 +140,13 @@ static int log_forward_send(struct log_forward *l, struct buf *body,
 			  done, l);
 }
 
+static void log_forward_tell(struct log_forward *l, const struct log_point *to)
+{
+	l->ops->on_upload(l->ctx, &l->point, to);
+	l->told = l->point.at;
+	l->ops->on_taken(l->ctx, &l->told);
+}
+
 static int log_forward_begin_upload(struct log_forward *l)
 {
 	int r = 0;
@@ -146,7 +155,7 @@ static int log_forward_begin_upload(struct log_forward *l)
 		r = log_forward_take(l, &l->body);
 		if (r < 0)
 			return r;
-		l->ops->on_upload(l->ctx, &l->point, &l->sending);
+		log_forward_tell(l, &l->sending);
 	}
 	l->sent_ms = clock_mono_ms();
 	return log_forward_send(l, &l->body, l->point.offset,
@@ -162,19 +171,15 @@ static void log_forward_upload(struct log_forward *l)
 /* Moves the point where nothing is to be sent for it. */
 static void log_forward_pass(struct log_forward *l)
 {
-	struct log_point to = l->point;
-
-	to.at = l->queue.tail;
-	l->ops->on_upload(l->ctx, &to, &to);
-	l->point = to;
-	l->ops->on_taken(l->ctx, &to.at);
+	l->point.at = l->queue.tail;
+	log_forward_tell(l, &l->point);
 }
 
-/* What is masked, or is over the limit, makes no upload, and still the runner
- * must be told now and then that it need not keep it. */
+/* The runner hears with the next upload what is safe; where much is and none
+ * follows, as of what is masked or over the limit, at once. */
 static void log_forward_pass_by(struct log_forward *l)
 {
-	const uint64_t *from = l->point.at.raw, *to = l->queue.tail.raw;
+	const uint64_t *from = l->told.raw, *to = l->queue.tail.raw;
 	uint64_t n = 0;
 
 	if (l->upload || l->refused || log_forward_has_more(l))
@@ -248,8 +253,6 @@ static void log_forward_committed(struct log_forward *l, const json_t *o)
 	if (json_get_bool(o, "full", false)) {
 		l->point.dropped += kept < sent ? (uint64_t)(sent - kept) : 0;
 		log_forward_become_full(l);
-	} else {
-		l->ops->on_taken(l->ctx, &l->point.at);
 	}
 }
 
@@ -335,7 +338,10 @@ static void log_forward_take_up(struct log_forward *l, const json_t *o)
 	l->point = *p;
 	l->point.offset = offset;
 	l->point.full |= json_get_bool(o, "full", false);
-	memcpy(l->fed, p->at.raw, sizeof(l->fed));
+	l->told = l->resume[0].at;
+	memcpy(l->fed, l->told.raw, sizeof(l->fed));
+	for (size_t i = 0; i < LOG_STREAMS; i++)
+		l->skip[i] = p->at.raw[i] - l->fed[i];
 	log_queue_begin(&l->queue, &p->at);
 	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++)
 		redact_stream_restore(l->streams[i], p->at.masks[i]);
@@ -358,7 +364,7 @@ static void log_forward_on_resumed(const struct backend_response *r, void *ctx)
 	if (l->point.full)
 		log_queue_drop(&l->queue);
 	log_forward_next(l);
-	l->ops->on_resumed(l->ctx, &l->point.at);
+	l->ops->on_resumed(l->ctx);
 }
 
 int log_forward_resume(struct log_forward *l, const struct log_point *from,
@@ -421,18 +427,31 @@ static int log_forward_put_masked(struct log_forward *l, enum log_stream stream)
 	return r;
 }
 
+/* Counts what came; how much of it is in the log already. */
+static size_t log_forward_feed(struct log_forward *l, enum log_stream stream,
+			       size_t len)
+{
+	size_t again = (size_t)MIN(len, l->skip[stream]);
+
+	l->fed[stream] += len;
+	l->skip[stream] -= again;
+	return again;
+}
+
 int log_forward_write(struct log_forward *l, enum frame_type type,
 		      const void *data, size_t len)
 {
 	enum log_stream stream = type == FRAME_STDERR ? LOG_STDERR : LOG_STDOUT;
+	size_t again = log_forward_feed(l, stream, len);
 	int r;
 
-	l->fed[stream] += len;
+	len -= again;
 	if (l->point.full || l->refused) {
 		log_forward_count(l, stream, len);
 		return 0;
 	}
-	r = redact_stream_feed(l->streams[stream], data, len, &l->masked);
+	r = redact_stream_feed(l->streams[stream],
+			       (const uint8_t *)data + again, len, &l->masked);
 	return r ? r : log_forward_put_masked(l, stream);
 }
 
@@ -461,7 +480,8 @@ int log_forward_runner_notice(struct log_forward *l, const char *line,
 {
 	struct log_mark mark = { .stream = LOG_NOTICE };
 
-	l->fed[LOG_NOTICE] += len;
+	if (log_forward_feed(l, LOG_NOTICE, len))
+		return 0;
 	if (l->point.full || l->refused) {
 		log_forward_count(l, LOG_NOTICE, 0);
 		return 0;

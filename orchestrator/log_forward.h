@@ -45,15 +45,16 @@ struct log_forward_ops {
 	 * within log_forward_write(). */
 	void (*on_full)(void *ctx);
 	void (*on_room)(void *ctx);
-	/* The next upload goes from one point to the other: whichever of them
-	 * the backend has, the log goes on from there. May be called from
-	 * within log_forward_write(), as may on_taken. */
+	/* The next upload goes from one point, which the backend has, to the
+	 * other: after a crash it has either. May be called from within
+	 * log_forward_write(), as may on_taken. */
 	void (*on_upload)(void *ctx, const struct log_point *from,
 			  const struct log_point *to);
-	/* Everything up to there is safe. */
+	/* Everything up to there is safe; never further than the first point
+	 * of the last on_upload. */
 	void (*on_taken)(void *ctx, const struct log_position *at);
-	/* log_forward_resume(): the runner goes on from there. */
-	void (*on_resumed)(void *ctx, const struct log_position *at);
+	/* log_forward_resume(): what the runner says may be written. */
+	void (*on_resumed)(void *ctx);
 	/* After log_forward_finish(): all is committed. */
 	void (*on_flushed)(void *ctx);
 	/* The execution is not ours any more; nothing follows. */
@@ -79,7 +80,8 @@ void log_forward_free(struct log_forward *l);
 /*
  * Takes up the log of another process, before anything is written: asks the
  * backend which of the two points it has; on_resumed or on_refused follows.
- * Notices may be written meanwhile. 0 or -ENOMEM.
+ * What is then written begins at the first point, whatever the answer was.
+ * Notices of our own may be written meanwhile. 0 or -ENOMEM.
  */
 int log_forward_resume(struct log_forward *l, const struct log_point *from,
 		       const struct log_point *to) MUST_CHECK;

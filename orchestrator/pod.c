@@ -151,7 +151,7 @@ static void pod_on_record_taken(void *ctx, const struct log_position *at)
 {
 }
 
-static void pod_on_record_resumed(void *ctx, const struct log_position *at)
+static void pod_on_record_resumed(void *ctx)
 {
 }
 

@@ -58,11 +58,11 @@ static void record_on_taken(void *ctx, const struct log_position *at)
 	r->ops->on_taken(r->ctx, at);
 }
 
-static void record_on_resumed(void *ctx, const struct log_position *at)
+static void record_on_resumed(void *ctx)
 {
 	struct record *r = ctx;
 
-	r->ops->on_resumed(r->ctx, at);
+	r->ops->on_resumed(r->ctx);
 }
 
 static int record_complete(struct record *r)

@@ -28,7 +28,7 @@ struct record_ops {
 			  const struct log_point *to);
 	void (*on_taken)(void *ctx, const struct log_position *at);
 	/* After record_resume(). */
-	void (*on_resumed)(void *ctx, const struct log_position *at);
+	void (*on_resumed)(void *ctx);
 	/* record_started() is committed; not once the end is told. */
 	void (*on_started)(void *ctx);
 	/* The end (or the release) was accepted. */
