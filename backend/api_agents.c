@@ -44,7 +44,7 @@ static bool executors_valid(const char *list)
 struct claims_query {
 	char executors[AGENT_EXECUTORS_MAX_BYTES];
 	char labels[AGENT_LABELS_MAX_BYTES]; /* normal form */
-	int64_t slots, fresh;
+	int64_t slots;
 };
 
 /* False after having answered. */
@@ -65,7 +65,6 @@ static bool claims_query_labels(struct api_call *call,
 static bool claims_query_parse(struct api_call *call, struct claims_query *q)
 {
 	if (!api_query_int(call, "slots", 1, AGENT_SLOTS_MAX, 1, &q->slots) ||
-	    !api_query_int(call, "fresh", 0, 1, 0, &q->fresh) ||
 	    !api_query_str(call, "executors", q->executors,
 			   sizeof(q->executors)) ||
 	    !claims_query_labels(call, q->labels))
@@ -101,35 +100,15 @@ static void claims_open(struct api_call *call)
 	call->on_end = on_claims_end;
 }
 
-static void on_abandoned(int r, const struct store_result *result, void *ctx)
-{
-	struct api_call *call = ctx;
-
-	if (r) {
-		api_store_problem(call, r, result, "claim stream");
-		return;
-	}
-	queue_expire_now(call->b->queue);
-	claims_open(call);
-}
-
 API_HANDLER(api_agent_claims)
 {
 	struct api_call *call = ctx;
-	struct claims_query query;
 
-	if (!claims_query_parse(call, &query))
-		return;
 	if (call->req->method == HTTP_HEAD)
 		api_problem(call, 405, "method_not_allowed",
 			    "a claim stream is something to read");
 	else if (call->b->draining)
 		api_problem(call, 503, "stopping", "the backend is stopping");
-	else if (query.fresh)
-		api_start(call,
-			  store_queue_abandon(call->b->store,
-					      api_param(call, "name"),
-					      api_done(call, on_abandoned)));
 	else
 		claims_open(call);
 }
@@ -215,7 +194,12 @@ static bool heartbeat_status(struct api_call *call, struct agent *a,
 	return r == 0;
 }
 
-static void heartbeat(struct api_call *call, const json_t *body)
+/* store_queue_heartbeat() or store_queue_recover(). */
+typedef int heartbeat_fn(struct store *s, const struct store_heartbeat *h,
+			 struct store_done done);
+
+static void heartbeat(struct api_call *call, const json_t *body,
+		      heartbeat_fn *tell, api_store_fn done)
 {
 	const char *name = api_param(call, "name");
 	const json_t *executions = json_object_get(body, "executions");
@@ -231,7 +215,7 @@ static void heartbeat(struct api_call *call, const json_t *body)
 		.lease_ms = (int64_t)call->b->config->lease_ms,
 	};
 
-	if (n < 0) {
+	if (n < 0 || !agent_name_valid(name)) {
 		api_problem(call, 400, "invalid_heartbeat",
 			    "send {\"executions\":[{\"id\",\"epoch\"}]}, at "
 			    "most %d",
@@ -243,8 +227,7 @@ static void heartbeat(struct api_call *call, const json_t *body)
 	request.status = status.stored;
 	if (a)
 		a->heard_ms = clock_wall_ms();
-	api_start(call, store_queue_heartbeat(call->b->store, &request,
-					      api_done(call, on_heartbeat)));
+	api_start(call, tell(call->b->store, &request, api_done(call, done)));
 }
 
 static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
@@ -253,12 +236,37 @@ static void on_heartbeat_body(struct http_exchange *ex, const uint8_t *body,
 	_cleanup_json_ json_t *o = api_body_object(data, body, len);
 
 	if (o)
-		heartbeat(data, o);
+		heartbeat(data, o, store_queue_heartbeat, on_heartbeat);
 }
 
 API_HANDLER(api_agent_heartbeat)
 {
 	http_exchange_collect(ex, 4 * API_BODY_SMALL_BYTES, on_heartbeat_body);
+}
+
+/* --- POST /v1/agents/{name}/recover --------------------------------------- */
+
+static void on_recovered(int r, const struct store_result *result, void *ctx)
+{
+	struct api_call *call = ctx;
+
+	if (r == 0)
+		queue_expire_now(call->b->queue);
+	on_heartbeat(r, result, call);
+}
+
+static void on_recover_body(struct http_exchange *ex, const uint8_t *body,
+			    size_t len, void *data)
+{
+	_cleanup_json_ json_t *o = api_body_object(data, body, len);
+
+	if (o)
+		heartbeat(data, o, store_queue_recover, on_recovered);
+}
+
+API_HANDLER(api_agent_recover)
+{
+	http_exchange_collect(ex, 4 * API_BODY_SMALL_BYTES, on_recover_body);
 }
 
 /* --- POST /v1/executions/{id}/… ------------------------------------------ */
@@ -321,15 +329,16 @@ static void on_release_body(struct http_exchange *ex, const uint8_t *body,
 			    size_t len, void *data)
 {
 	struct api_call *call = data;
-	struct store_lease lease;
-	_cleanup_json_ json_t *o = lease_body(call, body, len, &lease);
+	struct store_give_back give = { 0 };
+	_cleanup_json_ json_t *o = lease_body(call, body, len, &give.lease);
 	struct store_done done;
 
 	if (!o || !api_done_always(call, on_changed, &done))
 		return;
-	log_info(lease.execution, "given back: %s",
+	give.unbegun = json_is_false(json_object_get(o, "begun"));
+	log_info(give.lease.execution, "given back: %s",
 		 json_get_str(o, "reason", "no reason given"));
-	api_start(call, store_queue_give_back(call->b->store, &lease, done));
+	api_start(call, store_queue_give_back(call->b->store, &give, done));
 }
 
 API_HANDLER(api_execution_release)

@@ -78,6 +78,7 @@ API_HANDLER(api_job_undo);
 /* api_agents.c */
 API_HANDLER(api_agent_claims);
 API_HANDLER(api_agent_heartbeat);
+API_HANDLER(api_agent_recover);
 API_HANDLER(api_execution_started);
 API_HANDLER(api_execution_release);
 API_HANDLER(api_execution_complete);

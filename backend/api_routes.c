@@ -72,6 +72,8 @@ const struct http_route api_routes[] = {
 	{ HTTP_GET, "/v1/agents/{name}/claims", api_agent_claims, API_AGENT },
 	{ HTTP_POST, "/v1/agents/{name}/heartbeat", api_agent_heartbeat,
 	  API_AGENT },
+	{ HTTP_POST, "/v1/agents/{name}/recover", api_agent_recover,
+	  API_AGENT },
 	{ HTTP_POST, "/v1/executions/{id}/started", api_execution_started,
 	  API_AGENT },
 	{ HTTP_POST, "/v1/executions/{id}/logs", api_log_append, API_AGENT },

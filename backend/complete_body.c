@@ -86,12 +86,11 @@ static bool complete_state(const json_t *o, enum job_state *state,
 {
 	const char *name = json_get_str(o, "state", "");
 
-	if (!job_state_parse(name, state) && job_state_ended(*state) &&
-	    *state != JOB_LOST)
+	if (!job_state_parse(name, state) && job_state_ended(*state))
 		return true;
 	snprintf(why, COMPLETE_WHY_BYTES,
 		 "\"%.40s\" is not a state that a job ends in: succeeded, "
-		 "failed, timed_out or cancelled",
+		 "failed, timed_out, cancelled or lost",
 		 name);
 	return false;
 }

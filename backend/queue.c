@@ -53,13 +53,15 @@ static void on_given_back(int r, const struct store_result *result, void *ctx)
 static void queue_give_back(struct queue *q, const struct store_job *job,
 			    const char *why)
 {
-	const struct store_lease lease = { job->execution, job->epoch };
+	const struct store_give_back give = {
+		.lease = { job->execution, job->epoch },
+	};
 	const struct store_done done = { NULL, on_given_back, q->b };
 
 	log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
 		  "execution=%s goes back to the queue: %s", job->execution,
 		  why);
-	if (store_queue_give_back(q->b->store, &lease, done))
+	if (store_queue_give_back(q->b->store, &give, done))
 		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
 			  "the store is busy: the lease will run out");
 }

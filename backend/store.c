@@ -109,10 +109,10 @@ int store_queue_claim(struct store *s, const struct store_claim *claim,
 	return store_call_start(s, STORE_OP_QUEUE_CLAIM, claim, done);
 }
 
-int store_queue_give_back(struct store *s, const struct store_lease *lease,
+int store_queue_give_back(struct store *s, const struct store_give_back *give,
 			  struct store_done done)
 {
-	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, lease, done);
+	return store_call_start(s, STORE_OP_QUEUE_GIVE_BACK, give, done);
 }
 
 int store_queue_started(struct store *s, const struct store_started *started,
@@ -155,12 +155,10 @@ int store_queue_grace(struct store *s, int64_t lease_ms, struct store_done done)
 	return store_call_start(s, STORE_OP_QUEUE_GRACE, &request, done);
 }
 
-int store_queue_abandon(struct store *s, const char *agent,
+int store_queue_recover(struct store *s, const struct store_heartbeat *left,
 			struct store_done done)
 {
-	struct store_request_id request = { agent };
-
-	return store_call_start(s, STORE_OP_QUEUE_ABANDON, &request, done);
+	return store_call_start(s, STORE_OP_QUEUE_RECOVER, left, done);
 }
 
 /* ------------------------------------------------------------------- logs */

@@ -253,10 +253,15 @@ struct store_lease {
 	int64_t epoch;
 };
 
-/* A claimed job that was not started goes back to the queue, at its old
+struct store_give_back {
+	struct store_lease lease;
+	bool unbegun; /* its agent knows that nothing of it was run, although
+		       * it was told to be started */
+};
+/* A claimed job that was not begun goes back to the queue, at its old
  * place; one whose cancel was requested is cancelled. result->job;
  * STORE_E_STALE_EPOCH; STORE_E_STATE once it was started. */
-int store_queue_give_back(struct store *s, const struct store_lease *lease,
+int store_queue_give_back(struct store *s, const struct store_give_back *give,
 			  struct store_done done) MUST_CHECK;
 
 struct store_started {
@@ -291,7 +296,8 @@ int store_queue_heartbeat(struct store *s,
 
 struct store_complete {
 	struct store_lease lease;
-	enum job_state state; /* an end state other than lost */
+	enum job_state state; /* an end state; lost, of what was not started:
+			       * as store_queue_give_back() */
 	const char *reason;   /* may be NULL */
 	bool has_exit_code;
 	int exit_code;
@@ -330,9 +336,9 @@ int store_queue_due(struct store *s, int64_t now_ms,
 int store_queue_grace(struct store *s, int64_t lease_ms,
 		      struct store_done done) MUST_CHECK;
 
-/* The agent has started again and knows nothing of what it had: the next
- * store_queue_expire() ends its leases. */
-int store_queue_abandon(struct store *s, const char *agent,
+/* The same of an agent that has started again, and has nothing but these: the
+ * next store_queue_expire() ends its other leases. */
+int store_queue_recover(struct store *s, const struct store_heartbeat *left,
 			struct store_done done) MUST_CHECK;
 
 /* ------------------------------------------------------------------- logs */

@@ -30,14 +30,14 @@ enum store_op {
 	STORE_OP_JOB_NO_WAIT,        /* none */
 	STORE_OP_JOB_CANCEL_ORPHANS, /* none */
 	STORE_OP_QUEUE_CLAIM,        /* struct store_claim */
-	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_lease */
+	STORE_OP_QUEUE_GIVE_BACK,    /* struct store_give_back */
 	STORE_OP_QUEUE_STARTED,      /* struct store_started */
 	STORE_OP_QUEUE_HEARTBEAT,    /* struct store_heartbeat */
 	STORE_OP_QUEUE_COMPLETE,     /* struct store_complete */
 	STORE_OP_QUEUE_EXPIRE,       /* struct store_request_ms */
 	STORE_OP_QUEUE_DUE,          /* struct store_request_ms */
 	STORE_OP_QUEUE_GRACE,        /* struct store_request_ms */
-	STORE_OP_QUEUE_ABANDON,      /* struct store_request_id */
+	STORE_OP_QUEUE_RECOVER,      /* struct store_heartbeat */
 	STORE_OP_LOG_APPEND,         /* struct store_log_append */
 	STORE_OP_LOG_READ,           /* struct store_log_query */
 	STORE_OP_STREAM_APPEND,      /* struct store_stream_append */

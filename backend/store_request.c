@@ -102,8 +102,8 @@ static const struct op_info op_infos[STORE_OPS] = {
 		},
 	},
 	[STORE_OP_QUEUE_GIVE_BACK] = {
-		.writes = true, SIZE(store_lease),
-		.fields = { STR(store_lease, execution) },
+		.writes = true, SIZE(store_give_back),
+		.fields = { STR(store_give_back, lease.execution) },
 	},
 	[STORE_OP_QUEUE_STARTED] = {
 		.writes = true, SIZE(store_started),
@@ -139,9 +139,15 @@ static const struct op_info op_infos[STORE_OPS] = {
 	[STORE_OP_QUEUE_GRACE] = {
 		.writes = true, SIZE(store_request_ms),
 	},
-	[STORE_OP_QUEUE_ABANDON] = {
-		.writes = true, SIZE(store_request_id),
-		.fields = { STR(store_request_id, id) },
+	[STORE_OP_QUEUE_RECOVER] = {
+		.writes = true, SIZE(store_heartbeat),
+		.fields = {
+			STR(store_heartbeat, agent), { FIELD_LEASES, 0 },
+			STR(store_heartbeat, status.code),
+			STR(store_heartbeat, status.problem),
+			BLOB(store_heartbeat, status.snapshot),
+			BLOB(store_heartbeat, status.pods),
+		},
 	},
 	[STORE_OP_LOG_APPEND] = {
 		.writes = true, SIZE(store_log_append),

@@ -27,7 +27,7 @@ sql_op_fn sql_job_submit, sql_job_get, sql_job_list, sql_job_count,
 sql_op_fn sql_job_cancel_orphans, sql_job_fail, sql_job_no_wait;
 sql_op_fn sql_queue_claim, sql_queue_give_back, sql_queue_started,
 	sql_queue_heartbeat, sql_queue_complete, sql_queue_expire,
-	sql_queue_due, sql_queue_grace, sql_queue_abandon;
+	sql_queue_due, sql_queue_grace, sql_queue_recover;
 sql_op_fn sql_session_new, sql_session_set, sql_session_get, sql_session_list;
 sql_op_fn sql_agent_connect, sql_agent_disconnect, sql_agent_drain,
 	sql_agent_forget, sql_agent_get, sql_agent_list;

@@ -61,17 +61,18 @@ static int lease_return(struct db *db, const struct sql_job *job)
 
 int sql_queue_give_back(struct db *db, struct store_call *call)
 {
-	const struct store_lease *lease = call->request;
+	const struct store_give_back *give = call->request;
 	struct sql_job job;
-	int r = lease_load(db, call, lease, &job);
+	int r = lease_load(db, call, &give->lease, &job);
 
 	if (r)
-		return r == STORE_E_ENDED ? lease_refuse(call, lease) : r;
-	if (job.job.state != JOB_CLAIMED)
+		return r == STORE_E_ENDED ? lease_refuse(call, &give->lease)
+					  : r;
+	if (job.job.state != JOB_CLAIMED && !give->unbegun)
 		return store_call_fail(call, STORE_E_STATE,
 				       "execution %s was started: it can only "
 				       "be completed",
-				       lease->execution);
+				       give->lease.execution);
 	r = lease_return(db, &job);
 	if (r == 0)
 		r = lease_reload(db, call, job.seq);
@@ -175,6 +176,17 @@ int sql_queue_heartbeat(struct db *db, struct store_call *call)
 	return r;
 }
 
+int sql_queue_recover(struct db *db, struct store_call *call)
+{
+	const struct store_heartbeat *left = call->request;
+	int r = db_exec(db,
+			"UPDATE executions SET lease_until_ms = 0 "
+			"WHERE agent = ?1 AND lease_until_ms IS NOT NULL",
+			DB_ARGS(db_str(left->agent)));
+
+	return r < 0 ? r : sql_queue_heartbeat(db, call);
+}
+
 /* --------------------------------------------------------------- complete */
 
 static int telemetry_save(struct db *db, const struct sql_job *job,
@@ -230,7 +242,7 @@ int sql_queue_complete(struct db *db, struct store_call *call)
 	struct sql_job job;
 	int r;
 
-	if (!job_state_ended(complete->state) || complete->state == JOB_LOST)
+	if (!job_state_ended(complete->state))
 		return store_call_fail(call, STORE_E_STATE,
 				       "%s is no state to complete with",
 				       job_state_name(complete->state));
@@ -241,7 +253,11 @@ int sql_queue_complete(struct db *db, struct store_call *call)
 		call->result.job = job.job;
 		return 0;
 	}
-	if (r == 0)
+	/* As where its lease runs out: what was not started is not lost. */
+	if (r == 0 && complete->state == JOB_LOST &&
+	    job.job.state == JOB_CLAIMED)
+		r = lease_return(db, &job);
+	else if (r == 0)
 		r = complete_store(db, &job, complete);
 	if (r == 0)
 		r = lease_reload(db, call, job.seq);
@@ -342,14 +358,4 @@ int sql_queue_grace(struct db *db, struct store_call *call)
 		       "UPDATE executions SET lease_until_ms = ?1 "
 		       "WHERE lease_until_ms IS NOT NULL",
 		       DB_ARGS(db_int(db_now_ms(db) + lease->ms)));
-}
-
-int sql_queue_abandon(struct db *db, struct store_call *call)
-{
-	const struct store_request_id *agent = call->request;
-
-	return db_exec(db,
-		       "UPDATE executions SET lease_until_ms = 0 "
-		       "WHERE agent = ?1 AND lease_until_ms IS NOT NULL",
-		       DB_ARGS(db_str(agent->id)));
 }

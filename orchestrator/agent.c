@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -12,15 +13,13 @@
 #include "orchestrator/agent_impl.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/claims.h"
-#include "orchestrator/completion.h"
+#include "orchestrator/executor.h"
 #include "orchestrator/executor_set.h"
 #include "orchestrator/heartbeat.h"
-#include "orchestrator/outcome.h"
+#include "orchestrator/journal.h"
 #include "orchestrator/pod.h"
 
 #define AGENT_STOP_REASON "the orchestrator was stopped"
-
-#define AGENT_WHY_BYTES 1536 /* a path may be in it */
 
 bool agent_name_valid(const char *name)
 {
@@ -32,169 +31,12 @@ bool agent_name_valid(const char *name)
 			    "0123456789._-") == n;
 }
 
-static void agent_wake(struct agent *agent)
+void agent_wake(struct agent *agent)
 {
 	event_active(agent->turn, EV_TIMEOUT, 0);
 }
 
-/* --- one job -------------------------------------------------------------- */
-
-const char *agent_job_execution(const struct agent_job *j)
-{
-	return j->pod ? pod_execution(j->pod) : j->a->execution;
-}
-
-int64_t agent_job_epoch(const struct agent_job *j)
-{
-	return j->pod ? pod_epoch(j->pod) : j->a->epoch;
-}
-
-static void agent_job_free(struct agent_job *j)
-{
-	TAILQ_REMOVE(&j->agent->jobs, j, link);
-	j->agent->pods -= j->pod != NULL;
-	pod_free(j->pod);
-	completion_free(j->completion);
-	assignment_free(j->a);
-	free(j);
-}
-
-void agent_job_bury(struct agent_job *j)
-{
-	j->state = AGENT_GONE;
-	j->ended = true;
-	agent_wake(j->agent);
-}
-
-struct agent_job *agent_find(struct agent *agent, const char *execution)
-{
-	struct agent_job *j;
-
-	TAILQ_FOREACH(j, &agent->jobs, link)
-		if (!j->ended && !strcmp(agent_job_execution(j), execution))
-			return j;
-	return NULL;
-}
-
-/* --- refusing ------------------------------------------------------------- */
-
-static void agent_on_refusal_told(void *ctx)
-{
-	agent_job_bury(ctx);
-}
-
-static void agent_on_refusal_refused(void *ctx, const char *why)
-{
-	agent_job_bury(ctx);
-}
-
-static int agent_job_open_refusal(struct agent_job *j)
-{
-	static const struct completion_ops ops = {
-		.on_accepted = agent_on_refusal_told,
-		.on_refused = agent_on_refusal_refused,
-	};
-
-	j->state = AGENT_REFUSED;
-	return completion_new(&j->completion, j->agent->config.base,
-			      j->agent->config.client, j->a->execution,
-			      j->a->epoch, &ops, j);
-}
-
-/* The job ends without ever having a pod. */
-static void agent_job_refuse(struct agent_job *j, enum outcome_cause cause,
-			     const char *why)
-{
-	const struct outcome_facts facts = { .cause = cause, .detail = why };
-	struct outcome outcome;
-
-	log_write(LOG_LEVEL_INFO, j->a->execution, j->a->trace,
-		  "no pod is made: %s", why);
-	outcome_judge(&facts, &outcome);
-	if (agent_job_open_refusal(j) < 0 ||
-	    completion_finish(j->completion, &outcome, 0) < 0)
-		agent_job_bury(j);
-}
-
-static void agent_job_release(struct agent_job *j, const char *why)
-{
-	log_write(LOG_LEVEL_INFO, j->a->execution, j->a->trace,
-		  "given back: %s", why);
-	if (agent_job_open_refusal(j) < 0 ||
-	    completion_release(j->completion, why) < 0)
-		agent_job_bury(j);
-}
-
-/* --- pods ----------------------------------------------------------------- */
-
-static void agent_on_pod_created(struct pod *p, void *ctx)
-{
-	struct agent_job *j = ctx;
-
-	j->agent->creating--;
-	agent_wake(j->agent);
-}
-
-static void agent_on_pod_ended(struct pod *p, void *ctx)
-{
-	struct agent_job *j = ctx;
-
-	j->ended = true;
-}
-
-static void agent_on_pod_gone(struct pod *p, void *ctx)
-{
-	agent_job_bury(ctx);
-}
-
-static void agent_job_start(struct agent_job *j)
-{
-	static const struct pod_ops ops = {
-		.on_created = agent_on_pod_created,
-		.on_ended = agent_on_pod_ended,
-		.on_gone = agent_on_pod_gone,
-	};
-	struct agent *agent = j->agent;
-	const struct executor_entry *e;
-	struct pod_config config;
-	char why[AGENT_WHY_BYTES];
-
-	e = executor_set_choose(agent->config.executors, j->a->executor,
-				j->a->capability);
-	if (!e) {
-		snprintf(why, sizeof(why),
-			 "there is no %s executor on %s (it has %s)",
-			 j->a->executor, agent->config.name,
-			 executor_set_names(agent->config.executors));
-		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
-		return;
-	}
-	if (!capability_may_run(&agent->config.offer, j->a, e->ops, why,
-				sizeof(why))) {
-		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
-		return;
-	}
-	j->a->offered = agent->config.offer.shares;
-	config = (struct pod_config){
-		.base = agent->config.base,
-		.client = agent->config.client,
-		.egress_allow = agent->config.egress_allow,
-		.executor_ops = e->ops,
-		.executor = e->executor,
-		.sampler = agent->config.sampler,
-	};
-	j->state = AGENT_IN_POD;
-	agent->creating++;
-	if (pod_new(&j->pod, &config, j->a, &ops, j) < 0) {
-		/* The lease runs out, and another has more memory. */
-		log_error(NULL, "out of memory: a pod cannot be made");
-		agent->creating--;
-		agent_job_bury(j);
-	}
-	agent->pods += j->pod != NULL;
-	heartbeat_note_live(agent->heartbeat);
-	j->a = NULL;
-}
+/* --- waiting -------------------------------------------------------------- */
 
 static void agent_start_waiting(struct agent *agent)
 {
@@ -223,7 +65,7 @@ void agent_check_guard(struct agent *agent)
 		return;
 	TAILQ_FOREACH(j, &agent->jobs, link)
 		if (j->state == AGENT_WAITING)
-			agent_job_release(j, problem);
+			agent_job_release(j, true, problem);
 }
 
 static void agent_on_guard(void *ctx)
@@ -246,34 +88,41 @@ static void agent_on_claims_open(void *ctx)
 
 /* --- claims --------------------------------------------------------------- */
 
+static void agent_take(struct agent_job *j, const char *why)
+{
+	struct agent *agent = j->agent;
+	int r = journal_claim(agent->config.journal, j->a, &j->journal);
+
+	if (r < 0) {
+		agent_job_release(j, true,
+				  "the write-ahead log of its "
+				  "orchestrator cannot be written");
+	} else if (why) {
+		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
+	} else {
+		journal_write(j->journal, WAL_VALIDATED, NULL);
+		heartbeat_set_lease(agent->heartbeat, j->a->lease_ms);
+		heartbeat_heard(agent->heartbeat);
+		agent_check_guard(agent);
+		agent_start_waiting(agent);
+	}
+}
+
 static void agent_on_assignment(void *ctx, struct assignment *a,
 				const char *why)
 {
 	struct agent *agent = ctx;
-	struct agent_job *old = agent_find(agent, a->execution);
-	struct agent_job *j = calloc(1, sizeof(*j));
+	struct agent_job *old = agent_find(agent, a->execution), *j;
 
-	if (!j) {
-		log_write(LOG_LEVEL_ERROR, a->execution, a->trace,
-			  "out of memory: left to its lease");
-		assignment_free(a);
-		return;
-	}
 	if (old && old->pod)
 		pod_abandon(old->pod, "it was claimed anew");
-	j->agent = agent;
-	j->a = a;
-	TAILQ_INSERT_TAIL(&agent->jobs, j, link);
+	j = agent_job_new(agent, a);
+	if (!j)
+		return;
 	log_write(LOG_LEVEL_INFO, a->execution, a->trace,
 		  "claimed, job %s, epoch %lld", a->job ? a->job : "?",
 		  (long long)a->epoch);
-	if (why) {
-		agent_job_refuse(j, OUTCOME_CAUSE_FAILURE, why);
-		return;
-	}
-	heartbeat_set_lease(agent->heartbeat, a->lease_ms);
-	agent_check_guard(agent);
-	agent_start_waiting(agent);
+	agent_take(j, why);
 }
 
 void agent_job_cancel(struct agent_job *j, const char *reason)
@@ -311,7 +160,7 @@ static void agent_stop_harder(struct agent *agent)
 	agent->stops++;
 	TAILQ_FOREACH(j, &agent->jobs, link) {
 		if (j->state == AGENT_WAITING)
-			agent_job_release(j, AGENT_STOP_REASON);
+			agent_job_release(j, true, AGENT_STOP_REASON);
 		else if (j->state == AGENT_IN_POD && agent->stops == 1)
 			pod_stop(j->pod, AGENT_STOP_REASON);
 		else if (j->state == AGENT_IN_POD)
@@ -350,7 +199,7 @@ static void agent_on_stop_timer(int fd, short what, void *ctx)
 	agent_stop_harder(agent);
 }
 
-/* --- life ----------------------------------------------------------------- */
+/* --- turns ---------------------------------------------------------------- */
 
 static void agent_on_turn(int fd, short what, void *ctx)
 {
@@ -368,14 +217,16 @@ static void agent_on_turn(int fd, short what, void *ctx)
 		agent_start_waiting(agent);
 }
 
-static int agent_connect(struct agent *agent)
+/* --- claiming ------------------------------------------------------------- */
+
+void agent_check_claims(struct agent *agent)
 {
-	static const struct claims_ops claims_ops = {
+	static const struct claims_ops ops = {
 		.on_open = agent_on_claims_open,
 		.on_assignment = agent_on_assignment,
 		.on_cancel = agent_on_cancel,
 	};
-	const struct claims_config claims = {
+	const struct claims_config config = {
 		.base = agent->config.base,
 		.client = agent->config.client,
 		.name = agent->config.name,
@@ -383,19 +234,59 @@ static int agent_connect(struct agent *agent)
 		.executors = executor_set_names(agent->config.executors),
 		.labels = agent->config.labels,
 	};
-	int r;
+	const char *problem = journal_problem(agent->config.journal);
 
-	r = heartbeat_new(&agent->heartbeat, claims.base, claims.client,
-			  claims.name, &agent_heartbeat_ops, agent);
-	if (!r)
-		r = admission_new(&agent->admission, agent->config.sampler,
-				  agent->config.guard, agent_on_guard, agent);
-	if (!r)
-		r = claims_new(&agent->claims, &claims, &claims_ops, agent);
-	return r;
+	if (problem && agent->claims) {
+		log_error(NULL, "no job is claimed: %s", problem);
+		claims_free(agent->claims);
+		agent->claims = NULL;
+	}
+	if (problem || agent->claims || !agent->recovered || agent->stops)
+		return;
+	if (claims_new(&agent->claims, &config, &ops, agent) < 0)
+		log_error(NULL, "no job is claimed: out of memory");
 }
 
-int agent_new(struct agent **out, const struct agent_config *config)
+static void agent_on_recovered(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	agent->recovered = true;
+	agent_settle_past(agent);
+	agent_check_claims(agent);
+}
+
+int agent_begin(struct agent *agent)
+{
+	return heartbeat_recover(agent->heartbeat, agent_on_recovered);
+}
+
+const char *const *agent_spare(const struct agent *agent, size_t *n)
+{
+	*n = agent->n_spare;
+	return (const char *const *)agent->spare;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static int agent_init(struct agent *agent)
+{
+	const struct agent_config *c = &agent->config;
+	int r;
+
+	agent->turn = event_new(c->base, -1, 0, agent_on_turn, agent);
+	agent->stop_timer = evtimer_new(c->base, agent_on_stop_timer, agent);
+	if (!agent->turn || !agent->stop_timer)
+		return -ENOMEM;
+	r = heartbeat_new(&agent->heartbeat, c->base, c->client, c->name,
+			  &agent_heartbeat_ops, agent);
+	return r ? r
+		 : admission_new(&agent->admission, c->sampler, c->guard,
+				 agent_on_guard, agent);
+}
+
+int agent_new(struct agent **out, const struct agent_config *config,
+	      const struct wal_replay *past)
 {
 	_cleanup_(agent_freep) struct agent *agent = NULL;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -409,12 +300,9 @@ int agent_new(struct agent **out, const struct agent_config *config)
 	agent->creating_max = (unsigned int)MAX(cores, 1) *
 			      AGENT_CREATING_PER_CORE;
 	TAILQ_INIT(&agent->jobs);
-	agent->turn = event_new(config->base, -1, 0, agent_on_turn, agent);
-	agent->stop_timer = evtimer_new(config->base, agent_on_stop_timer,
-					agent);
-	if (!agent->turn || !agent->stop_timer)
-		return -ENOMEM;
-	r = agent_connect(agent);
+	r = agent_init(agent);
+	if (!r)
+		r = agent_take_up(agent, past);
 	if (r < 0)
 		return r;
 	*out = agent;
@@ -431,6 +319,9 @@ void agent_free(struct agent *agent)
 	claims_free(agent->claims);
 	admission_free(agent->admission);
 	heartbeat_free(agent->heartbeat);
+	while (agent->n_spare)
+		free(agent->spare[--agent->n_spare]);
+	free(agent->spare);
 	while ((j = TAILQ_FIRST(&agent->jobs)))
 		agent_job_free(j);
 	if (agent->turn)

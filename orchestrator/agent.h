@@ -17,7 +17,9 @@ struct backend_client;
 struct event_base;
 struct executor_set;
 struct guard_config;
+struct journal;
 struct sampler;
+struct wal_replay;
 
 #define AGENT_NAME_MAX_BYTES 64
 
@@ -43,15 +45,28 @@ struct agent_config {
 	const char *name;
 	uint32_t slots;     /* executions at a time */
 	const char *labels; /* claims.h */
+	struct journal *journal;
 };
 
 /* Letters, digits, '.', '_' and '-'. */
 bool agent_name_valid(const char *name);
 
-/* Connects and begins to claim. 0 or -ENOMEM. */
-int agent_new(struct agent **out, const struct agent_config *config) MUST_CHECK;
+/* Takes up the pods of earlier processes, as past has them; that is valid during
+ * the call only. 0 or -ENOMEM. */
+int agent_new(struct agent **out, const struct agent_config *config,
+	      const struct wal_replay *past) MUST_CHECK;
 void agent_free(struct agent *a);
 DEFINE_CLEANUP(struct agent *, agent_free)
+
+/* The pods that were taken up, which nobody must reap. Valid until it is freed.
+ */
+const char *const *agent_spare(const struct agent *a, size_t *n);
+/* Tells the backend of them, and what has become of the others, and begins to
+ * claim. 0 or -ENOMEM. */
+int agent_begin(struct agent *a) MUST_CHECK;
+/* journal_problem() has changed: claims while there is none. Not from within
+ * a callback of the agent's. */
+void agent_check_claims(struct agent *a);
 
 /*
  * Claims no more; gives back what has not begun; ends what runs, and reports

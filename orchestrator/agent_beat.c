@@ -4,6 +4,7 @@
 #include "orchestrator/admission.h"
 #include "orchestrator/agent_impl.h"
 #include "orchestrator/heartbeat.h"
+#include "orchestrator/journal.h"
 #include "orchestrator/pod.h"
 #include "orchestrator/sampler.h"
 #include "orchestrator/snapshot.h"
@@ -44,10 +45,12 @@ static json_t *agent_pods(struct agent *agent)
 
 static json_t *agent_status(struct agent *agent)
 {
-	const char *problem = admission_problem(agent->admission);
+	const char *unwritten = journal_problem(agent->config.journal);
+	const char *problem = unwritten ?: admission_problem(agent->admission);
+	const char *code = unwritten ? "wal" : "guard";
 
 	return json_pack("{s:b,s:s?,s:s?,s:o,s:o}", "accepting", !problem,
-			 "code", problem ? "guard" : NULL, "problem", problem,
+			 "code", problem ? code : NULL, "problem", problem,
 			 "snapshot",
 			 snapshot_json(sampler_newest(agent->config.sampler)),
 			 "pods", agent_pods(agent));
@@ -85,10 +88,28 @@ static void agent_on_beat_lost(void *ctx, const char *execution)
 
 	if (!j || !j->beaten)
 		return;
-	if (j->state == AGENT_IN_POD)
+	if (j->state == AGENT_IN_POD) {
 		pod_abandon(j->pod, "its lease has run out");
-	else
-		agent_job_bury(j);
+		return;
+	}
+	journal_end(&j->journal, WAL_LOST, NULL);
+	agent_job_bury(j);
+}
+
+/* Nobody has heard of us for so long that what is tried again may soon run
+ * somewhere else. The rest can only be lost, so it goes on in the hope that it
+ * is not. */
+static void agent_on_cut_off(void *ctx)
+{
+	struct agent *agent = ctx;
+	struct agent_job *j;
+
+	TAILQ_FOREACH(j, &agent->jobs, link)
+		if (j->state == AGENT_IN_POD && !j->ended &&
+		    pod_may_run_elsewhere(j->pod))
+			pod_abandon(j->pod,
+				    "the backend does not answer, and the job "
+				    "may be tried again elsewhere");
 }
 
 static void agent_on_told(void *ctx)
@@ -105,4 +126,5 @@ const struct heartbeat_ops agent_heartbeat_ops = {
 	.on_told = agent_on_told,
 	.on_cancel = agent_on_beat_cancel,
 	.on_lost = agent_on_beat_lost,
+	.on_cut_off = agent_on_cut_off,
 };

@@ -111,6 +111,7 @@ static int assignment_parse_runtime(struct assignment *a, const json_t *spec,
 	if (r)
 		return -EINVAL;
 	a->runtime = runtime_find(runtime_config_get(a->config)->type);
+	a->retries = runtime_config_get(a->config)->retries;
 	return a->runtime ? 0 : -EINVAL;
 }
 
@@ -301,14 +302,15 @@ int assignment_for_sidecar(const struct assignment *a, const char *executor,
 	const json_t *o = a->json;
 
 	return assignment_append(
-		out, json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:o}", "execution",
-			       a->execution, "job", a->job, "backend_token",
-			       a->backend_token, "issuer",
+		out, json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:o,s:I}",
+			       "execution", a->execution, "job", a->job,
+			       "backend_token", a->backend_token, "issuer",
 			       json_get_str(o, "issuer", "cronium"),
 			       "public_key", json_get_str(o, "public_key", ""),
 			       "context", assignment_context(a, executor),
 			       "input_bytes", (json_int_t)a->input.len,
-			       "limits", assignment_limits(a)));
+			       "limits", assignment_limits(a), "keep_ms",
+			       (json_int_t)a->keep_ms));
 }
 
 /* On a host the SDKs lie in a home directory, where nothing else is read. */
@@ -399,17 +401,17 @@ int assignment_for_runner(const struct assignment *a,
 	const struct runtime_config_options *o = runtime_config_get(a->config);
 	json_t *message = assignment_confinement(a, place), *more;
 
-	more = json_pack("{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i,s:o,s:s}",
-			 "execution", a->execution, "job", a->job, "argv",
-			 runtime_argv(a->runtime, o, a->name,
-				      json_object_get(spec, "args")),
-			 "script_name", a->name, "script_bytes",
-			 (json_int_t)a->script.len, "env",
-			 assignment_env(a, place), "work_dir", place->work_dir,
-			 "uid", (json_int_t)place->uid, "gid",
-			 (json_int_t)place->gid, "grace_ms",
-			 ASSIGNMENT_GRACE_MS, "doors", assignment_doors(place),
-			 "modules_dir", modules);
+	more = json_pack(
+		"{s:s,s:s,s:o,s:s,s:I,s:o,s:s,s:I,s:I,s:i,s:o,s:s,s:I}",
+		"execution", a->execution, "job", a->job, "argv",
+		runtime_argv(a->runtime, o, a->name,
+			     json_object_get(spec, "args")),
+		"script_name", a->name, "script_bytes",
+		(json_int_t)a->script.len, "env", assignment_env(a, place),
+		"work_dir", place->work_dir, "uid", (json_int_t)place->uid,
+		"gid", (json_int_t)place->gid, "grace_ms", ASSIGNMENT_GRACE_MS,
+		"doors", assignment_doors(place), "modules_dir", modules,
+		"keep_ms", (json_int_t)a->keep_ms);
 	if (!more || json_object_update(message, more)) {
 		json_decref(message);
 		message = NULL;

@@ -38,6 +38,8 @@ struct assignment {
 	const char *trace; /* its trace id; NULL where there is none */
 	int64_t epoch;
 	uint32_t lease_ms;
+	uint32_t keep_ms;     /* how long its pod outlives us; set by pod.c */
+	unsigned int retries; /* after its first attempt */
 	const char *runtime_token, *backend_token;
 	/* From the specification. */
 	const struct runtime *runtime;
@@ -79,6 +81,16 @@ const struct runtime_allow *assignment_net(const struct assignment *a);
 /* What the executor needs; points into a. pod is taken over. */
 void assignment_executor_spec(const struct assignment *a, const char *pod,
 			      struct executor_spec *out);
+
+/* What of it is written down, a new reference; NULL when out of memory. And
+ * what comes of that: an assignment without tokens, program and input. As
+ * assignment_new(). */
+json_t *assignment_describe(const struct assignment *a);
+int assignment_restore(struct assignment **out, const char *execution,
+		       const char *job, const json_t *described, char *err,
+		       size_t err_size) MUST_CHECK;
+/* When the job was submitted; 0: not known. */
+int64_t assignment_created_ms(const struct assignment *a);
 
 /* Appends the ASSIGN for the sidecar; executor is the name of the one that
  * was chosen, which scripts see in their context. 0 or -ENOMEM. */

@@ -6,14 +6,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/cgroup_usage.h"
+#include "common/id.h"
 #include "orchestrator/cgroup_mount.h"
 
 #define CGROUP_CPU_PERIOD_US 100000
 #define CGROUP_HIERARCHIES_MAX 4 /* v2, and memory, pids, cpu of v1 */
 #define CGROUP_FILE_BYTES 4096
+#define CGROUP_HOLD_TRIES 10
 
 /* One mounted hierarchy and what of it serves us. */
 struct cgroup_hierarchy {
@@ -91,6 +94,62 @@ static bool cgroup_make_dir(const char *path)
 	       access(path, W_OK) == 0;
 }
 
+/* One that nobody holds, and that has no process in it. */
+static void cgroup_tidy_instance(int parent, const char *name)
+{
+	_cleanup_close_ int fd = openat(parent, name,
+					O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	dir = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+	if (dir)
+		closedir(dir);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* Orchestrators that were killed, and whose data directory is gone, cannot
+ * come back for their cgroups. */
+static void cgroup_tidy(const char *ours, const char *instance)
+{
+	DIR *dir = opendir(ours);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && id_valid("in", entry->d_name) &&
+		    strcmp(entry->d_name, instance) != 0)
+			cgroup_tidy_instance(dirfd(dir), entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+/* Makes it and locks it: while we live, whoever tidies up leaves it alone. One
+ * who was just about to remove it is waited for. The descriptor. */
+static int cgroup_hold(const char *path)
+{
+	for (int i = 0; i < CGROUP_HOLD_TRIES; i++) {
+		struct stat named, held;
+		int fd;
+
+		if (!cgroup_make_dir(path))
+			return -EACCES;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		(void)flock(fd, LOCK_EX);
+		if (!stat(path, &named) && !fstat(fd, &held) &&
+		    named.st_ino == held.st_ino)
+			return fd;
+		close(fd);
+	}
+	return -EBUSY;
+}
+
 /* parent/cronium/INSTANCE, with v2 controllers passed down to it. */
 static int cgroup_hierarchy_make(struct cgroup_hierarchy *h, const char *parent,
 				 const char *instance)
@@ -106,13 +165,12 @@ static int cgroup_hierarchy_make(struct cgroup_hierarchy *h, const char *parent,
 		cgroup_delegate(parent);
 		cgroup_delegate(ours);
 	}
-	if (!cgroup_make_dir(path))
-		return -EACCES;
+	h->fd = cgroup_hold(path);
+	if (h->fd < 0)
+		return h->fd;
 	if (h->v2)
 		h->controllers = cgroup_delegate(path);
-	h->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (h->fd < 0)
-		return -errno;
+	cgroup_tidy(ours, instance);
 	h->path = path;
 	path = NULL;
 	return 0;
@@ -265,18 +323,39 @@ static int cgroup_open(struct cgroup *c, const struct cgroup_limits *limits)
 	return r;
 }
 
-int cgroup_new(struct cgroup **out, struct cgroup_root *root, const char *name,
-	       const struct cgroup_limits *limits)
+static struct cgroup *cgroup_alloc(struct cgroup_root *root, const char *name)
 {
 	struct cgroup *c = malloc(sizeof(*c) + strlen(name) + 1);
-	int r;
 
 	if (!c)
-		return -ENOMEM;
+		return NULL;
 	c->root = root;
 	for (size_t i = 0; i < CGROUP_HIERARCHIES_MAX; i++)
 		c->fds[i] = -1;
 	strcpy(c->name, name);
+	return c;
+}
+
+int cgroup_adopt(struct cgroup **out, struct cgroup_root *root,
+		 const char *name)
+{
+	struct cgroup *c = cgroup_alloc(root, name);
+
+	*out = c;
+	for (size_t i = 0; c && i < root->n; i++)
+		c->fds[i] = openat(root->items[i].fd, name,
+				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return c ? 0 : -ENOMEM;
+}
+
+int cgroup_new(struct cgroup **out, struct cgroup_root *root, const char *name,
+	       const struct cgroup_limits *limits)
+{
+	struct cgroup *c = cgroup_alloc(root, name);
+	int r;
+
+	if (!c)
+		return -ENOMEM;
 	r = cgroup_open(c, limits);
 	if (r < 0) {
 		cgroup_remove(c);
@@ -392,7 +471,9 @@ bool cgroup_remove(struct cgroup *c)
 	return gone;
 }
 
-static bool cgroup_sweep_hierarchy(const struct cgroup_hierarchy *h)
+static bool cgroup_sweep_hierarchy(const struct cgroup_hierarchy *h,
+				   bool (*spared)(const char *name, void *ctx),
+				   void *ctx)
 {
 	DIR *dir = opendir(h->path);
 	struct dirent *entry;
@@ -401,7 +482,8 @@ static bool cgroup_sweep_hierarchy(const struct cgroup_hierarchy *h)
 	while (dir && (entry = readdir(dir))) {
 		_cleanup_close_ int fd = -1;
 
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    spared(entry->d_name, ctx))
 			continue;
 		fd = openat(h->fd, entry->d_name, O_RDONLY | O_DIRECTORY);
 		if (fd < 0)
@@ -415,11 +497,12 @@ static bool cgroup_sweep_hierarchy(const struct cgroup_hierarchy *h)
 	return gone;
 }
 
-bool cgroup_root_sweep(struct cgroup_root *root)
+bool cgroup_root_sweep(struct cgroup_root *root,
+		       bool (*spared)(const char *name, void *ctx), void *ctx)
 {
 	bool gone = true;
 
 	for (size_t i = 0; i < root->n; i++)
-		gone &= cgroup_sweep_hierarchy(&root->items[i]);
+		gone &= cgroup_sweep_hierarchy(&root->items[i], spared, ctx);
 	return gone;
 }

@@ -35,13 +35,17 @@ int cgroup_root_new(struct cgroup_root **out, const char *instance) MUST_CHECK;
 void cgroup_root_free(struct cgroup_root *root);
 /* Which limits are enforced: enum cgroup_controller. */
 unsigned int cgroup_root_controllers(const struct cgroup_root *root);
-/* Kills and removes what an earlier process left behind. False while some
- * process is still dying: ask again. */
-bool cgroup_root_sweep(struct cgroup_root *root);
+/* Kills and removes what an earlier process left behind, but for what spared
+ * says. False while some process is still dying: ask again. */
+bool cgroup_root_sweep(struct cgroup_root *root,
+		       bool (*spared)(const char *name, void *ctx), void *ctx);
 
 /* The root must outlive the cgroup. 0 or negative errno. */
 int cgroup_new(struct cgroup **out, struct cgroup_root *root, const char *name,
 	       const struct cgroup_limits *limits) MUST_CHECK;
+/* One that another process has made: only what of it is there. 0 or -ENOMEM. */
+int cgroup_adopt(struct cgroup **out, struct cgroup_root *root,
+		 const char *name) MUST_CHECK;
 /* Frees the object only: see cgroup_remove(). */
 void cgroup_free(struct cgroup *c);
 

@@ -13,9 +13,6 @@
 #include "common/log.h"
 #include "orchestrator/assignment.h"
 
-/* A name of 64, the executors, the labels, and the rest of the query. */
-#define CLAIMS_PATH_MAX_BYTES (256 + AGENT_LABELS_MAX_BYTES)
-
 struct claims {
 	struct event_base *base;
 	struct backend_client *client;
@@ -25,7 +22,6 @@ struct claims {
 	uint32_t retry_ms;
 	int status;
 	bool said_lost; /* an outage is logged once */
-	bool greeted;   /* the backend knows that this process is a new one */
 	struct frame_decoder in;
 	struct assignment *partial; /* its SCRIPT and INPUT are to come */
 	bool has_script;
@@ -138,7 +134,6 @@ static void claims_on_headers(struct backend_call *call,
 	if (r->status != 200)
 		return;
 	log_info(NULL, "claim stream is open");
-	c->greeted = true;
 	c->said_lost = false;
 	c->retry_ms = CLAIMS_RETRY_MIN_MS;
 	c->ops->on_open(c->ctx);
@@ -194,16 +189,14 @@ static void claims_connect(struct claims *c)
 	const struct backend_header headers[] = {
 		{ "accept", FRAME_CONTENT_TYPE },
 	};
-	char path[CLAIMS_PATH_MAX_BYTES];
 	const struct backend_request req = {
 		.method = "GET",
-		.path = path,
+		.path = c->path,
 		.headers = headers,
 		.n_headers = ARRAY_SIZE(headers),
 		.retry = BACKEND_RETRY_NEVER,
 	};
 
-	snprintf(path, sizeof(path), "%s&fresh=%d", c->path, !c->greeted);
 	/* What an older stream left half-way is claimed anew. */
 	frame_decoder_deinit(&c->in);
 	c->in = (struct frame_decoder){ 0 };

@@ -148,12 +148,12 @@ int completion_started(struct completion *c, const char *pod,
 					     "executor", executor));
 }
 
-int completion_release(struct completion *c, const char *reason)
+int completion_release(struct completion *c, bool unbegun, const char *reason)
 {
 	return completion_say_json(c, "release", true,
-				   json_pack("{s:I,s:s}", "epoch",
+				   json_pack("{s:I,s:s,s:b}", "epoch",
 					     (json_int_t)c->epoch, "reason",
-					     reason));
+					     reason, "begun", !unbegun));
 }
 
 /* A reason may quote bytes of others, or be cut within a character. */

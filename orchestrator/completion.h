@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/macro.h"
@@ -38,5 +39,7 @@ int completion_started(struct completion *c, const char *pod,
 /* log_dropped_bytes: what the full log did not take. */
 int completion_finish(struct completion *c, const struct outcome *outcome,
 		      uint64_t log_dropped_bytes) MUST_CHECK;
-/* Gives the claim back; only before completion_started(). */
-int completion_release(struct completion *c, const char *reason) MUST_CHECK;
+/* Gives the claim back. unbegun: nobody was ever told what to run, also where
+ * the backend was told that it starts. */
+int completion_release(struct completion *c, bool unbegun,
+		       const char *reason) MUST_CHECK;

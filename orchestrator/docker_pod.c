@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "orchestrator/control_socket.h"
 #include "orchestrator/docker_image.h"
 #include "orchestrator/docker_pod_impl.h"
 #include "orchestrator/docker_spec.h"
+#include "orchestrator/pod_dir.h"
 
 #define DOCKER_POD_KILL_TIMEOUT_MS 10000
 
@@ -137,8 +136,9 @@ static int docker_pod_listen(struct executor_pod *pod)
 	if (asprintf(&sidecar, "%s/sidecar", pod->dir) < 0 ||
 	    asprintf(&runner, "%s/runner", pod->dir) < 0)
 		return -ENOMEM;
-	if (mkdir(pod->dir, 0755) < 0 && errno != EEXIST)
-		return -errno;
+	r = pod_dir_make(pod->shared->config->run_dir, pod->name);
+	if (r < 0)
+		return r;
 	r = control_socket_new(&pod->sidecar_socket, base, sidecar,
 			       CONTROL_SOCKET_NAME, docker_pod_on_sidecar_fd,
 			       pod);
@@ -185,10 +185,11 @@ static int docker_pod_copy_spec(struct executor_pod *pod,
 	return 0;
 }
 
-int docker_pod_new(struct docker_shared *shared,
-		   const struct executor_spec *spec,
-		   const struct executor_events *events, void *ctx,
-		   struct executor_pod **out)
+/* With its listeners; nothing is asked of the engine. */
+static int docker_pod_alloc(struct docker_shared *shared,
+			    const struct executor_spec *spec,
+			    const struct executor_events *events, void *ctx,
+			    struct executor_pod **out)
 {
 	_cleanup_(docker_pod_freep) struct executor_pod *pod =
 		calloc(1, sizeof(*pod));
@@ -210,10 +211,48 @@ int docker_pod_new(struct docker_shared *shared,
 	r = docker_pod_listen(pod);
 	if (r < 0)
 		return r;
-	pod->state = spec->egress ? DOCKER_POD_NETWORK : DOCKER_POD_SIDECAR;
 	*out = pod;
-	docker_pod_step(pod);
 	pod = NULL;
+	return 0;
+}
+
+int docker_pod_new(struct docker_shared *shared,
+		   const struct executor_spec *spec,
+		   const struct executor_events *events, void *ctx,
+		   struct executor_pod **out)
+{
+	int r = docker_pod_alloc(shared, spec, events, ctx, out);
+
+	if (r < 0)
+		return r;
+	(*out)->state = spec->egress ? DOCKER_POD_NETWORK : DOCKER_POD_SIDECAR;
+	docker_pod_step(*out);
+	return 0;
+}
+
+json_t *docker_pod_describe(const struct executor_pod *pod)
+{
+	return json_pack("{s:s,s:s,s:s}", "sidecar", pod->sidecar, "script",
+			 pod->script, "network", pod->network);
+}
+
+/* The names are the pod's: nothing of the description is needed. Its subnet
+ * stays the network's until that is removed; who else takes it is refused by
+ * the engine, and takes the next. */
+int docker_pod_adopt(struct docker_shared *shared,
+		     const struct executor_spec *spec,
+		     const json_t *description,
+		     const struct executor_events *events, void *ctx,
+		     struct executor_pod **out)
+{
+	int r = docker_pod_alloc(shared, spec, events, ctx, out);
+
+	if (r < 0)
+		return r;
+	(*out)->state = DOCKER_POD_UP;
+	(*out)->sidecar_made = (*out)->script_made = true;
+	(*out)->network_made = spec->egress;
+	docker_pod_look(*out);
 	return 0;
 }
 

@@ -32,6 +32,12 @@ int docker_pod_new(struct docker_shared *shared,
 		   const struct executor_spec *spec,
 		   const struct executor_events *events, void *ctx,
 		   struct executor_pod **out) MUST_CHECK;
+json_t *docker_pod_describe(const struct executor_pod *pod);
+int docker_pod_adopt(struct docker_shared *shared,
+		     const struct executor_spec *spec,
+		     const json_t *description,
+		     const struct executor_events *events, void *ctx,
+		     struct executor_pod **out) MUST_CHECK;
 void docker_pod_place(struct executor_pod *pod, struct executor_place *out);
 void docker_pod_kill(struct executor_pod *pod);
 bool docker_pod_oom_killed(struct executor_pod *pod);
@@ -45,8 +51,6 @@ struct executor_pod *docker_pod_find(struct docker_shared *shared,
  * "oom" or "die", role "sidecar" or "script". */
 void docker_pod_on_engine_event(struct executor_pod *pod, const char *action,
 				const char *role, const char *exit_code);
-/* What pods of earlier processes left in RUN/pods. None of ours may be. */
-void docker_pod_remove_leftover_dirs(const char *run_dir);
 /* The process ends: frees the pod without removing anything; the next start's
  * reap does that. */
 void docker_pod_abandon(struct executor_pod *pod);

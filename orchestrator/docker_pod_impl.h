@@ -80,6 +80,9 @@ bool docker_pod_reply(struct executor_pod *pod);
 void docker_pod_set_state(struct executor_pod *pod,
 			  enum docker_pod_state state);
 
+/* Asks the engine whether the containers of a pod that is taken up still run;
+ * fails it when they do not. */
+void docker_pod_look(struct executor_pod *pod);
 /* Does what the present state asks for. */
 void docker_pod_step(struct executor_pod *pod);
 /* Removes what was made, then frees the pod. No call may be under way. */

@@ -1,49 +1,8 @@
-#include <dirent.h>
-#include <limits.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "common/id.h"
-#include "orchestrator/control_socket.h"
 #include "orchestrator/docker_pod_impl.h"
 #include "orchestrator/docker_subnet.h"
-
-/* One pod's directory: two sides, each with a control socket at most. */
-static void docker_pod_remove_dir(const char *run_dir, const char *pod)
-{
-	static const char *const inner[] = {
-		"sidecar/" CONTROL_SOCKET_NAME,
-		"sidecar/" CONTROL_SOCKET_DOOR,
-		"runner/" CONTROL_SOCKET_NAME,
-		"sidecar",
-		"runner",
-	};
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(inner); i++) {
-		snprintf(path, sizeof(path), "%s/pods/%s/%s", run_dir, pod,
-			 inner[i]);
-		remove(path);
-	}
-	snprintf(path, sizeof(path), "%s/pods/%s", run_dir, pod);
-	rmdir(path);
-}
-
-void docker_pod_remove_leftover_dirs(const char *run_dir)
-{
-	char path[PATH_MAX];
-	const struct dirent *entry;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/pods", run_dir);
-	dir = opendir(path);
-	if (!dir)
-		return;
-	while ((entry = readdir(dir)))
-		if (id_valid("pod", entry->d_name))
-			docker_pod_remove_dir(run_dir, entry->d_name);
-	closedir(dir);
-}
+#include "orchestrator/pod_dir.h"
 
 static void docker_pod_gone(struct executor_pod *pod)
 {
@@ -51,7 +10,7 @@ static void docker_pod_gone(struct executor_pod *pod)
 	void *ctx = pod->done_ctx;
 
 	docker_subnets_give(pod->shared->subnets, pod->subnet);
-	docker_pod_remove_dir(pod->shared->config->run_dir, pod->name);
+	pod_dir_remove(pod->shared->config->run_dir, pod->name);
 	docker_pod_free(pod);
 	if (done)
 		done(ctx);

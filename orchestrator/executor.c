@@ -9,6 +9,14 @@ const struct executor_ops *const executors[] = {
 	NULL,
 };
 
+bool executor_spares(const struct executor_spare *spare, const char *pod)
+{
+	for (size_t i = 0; spare && i < spare->n; i++)
+		if (!strcmp(spare->pods[i], pod))
+			return true;
+	return false;
+}
+
 const struct executor_ops *executor_find(const char *name)
 {
 	for (size_t i = 0; executors[i]; i++)

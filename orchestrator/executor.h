@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,12 @@ struct executor;     /* one per kind and process; each .c has its own struct */
 struct executor_pod; /* one pod; each .c has its own struct */
 
 /* Whose byte stream; DOOR is the sidecar's door (door.h), SOCK_SEQPACKET. */
-enum executor_side { EXECUTOR_SIDECAR, EXECUTOR_RUNNER, EXECUTOR_DOOR };
+enum executor_side {
+	EXECUTOR_SIDECAR,
+	EXECUTOR_RUNNER,
+	EXECUTOR_DOOR,
+	EXECUTOR_SIDES,
+};
 
 struct executor_config {
 	struct event_base *base;
@@ -110,6 +116,15 @@ struct executor_place {
 	bool own_net;
 };
 
+/* Pods of an earlier process that live on. */
+struct executor_spare {
+	const char *const *pods;
+	size_t n;
+};
+
+/* spare may be NULL: none. */
+bool executor_spares(const struct executor_spare *spare, const char *pod);
+
 struct executor_ops {
 	const char *name; /* "docker" */
 	bool remote;      /* for jobs that name a host, and no others */
@@ -121,12 +136,24 @@ struct executor_ops {
 	int (*new)(struct executor **out, const struct executor_config *config,
 		   char *err, size_t err_size);
 	void (*free)(struct executor *e);
-	/* Removes what earlier processes of this instance left behind, then
-	 * calls done. */
-	void (*reap)(struct executor *e, void (*done)(void *ctx), void *ctx);
+	/* Removes what earlier processes of this instance left behind, but for
+	 * spare, which is valid until it calls done. */
+	void (*reap)(struct executor *e, const struct executor_spare *spare,
+		     void (*done)(void *ctx), void *ctx);
 	int (*create)(struct executor *e, const struct executor_spec *spec,
 		      const struct executor_events *events, void *ctx,
 		      struct executor_pod **out);
+	/*
+	 * What another process needs to take the pod up, a new reference; and
+	 * that: as create, of a pod that is there already. It listens where
+	 * the pod's sides look for their streams; one that is gone fails.
+	 * NULL: its pods end with us.
+	 */
+	json_t *(*describe)(const struct executor_pod *pod);
+	int (*adopt)(struct executor *e, const struct executor_spec *spec,
+		     const json_t *description,
+		     const struct executor_events *events, void *ctx,
+		     struct executor_pod **out);
 	void (*place)(struct executor_pod *pod, struct executor_place *out);
 	/* SIGKILL to everything on the script's side. */
 	void (*kill)(struct executor_pod *pod);

@@ -22,6 +22,7 @@
 #include "orchestrator/docker_sweep.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/install.h"
+#include "orchestrator/pod_dir.h"
 #include "orchestrator/shares.h"
 
 #define DOCKER_CALL_TIMEOUT_MS 60000
@@ -37,6 +38,7 @@ struct executor {
 	/* reap() */
 	void (*reaped)(void *ctx);
 	void *reaped_ctx;
+	const struct executor_spare *spare;
 	unsigned int deletes; /* under way */
 	bool listed_networks;
 	struct docker_sweep sweep; /* after the first one */
@@ -124,7 +126,7 @@ static void docker_reap_end(struct executor *e)
 		docker_reap_networks(e);
 		return;
 	}
-	docker_pod_remove_leftover_dirs(e->shared.config->run_dir);
+	pod_dir_sweep(e->shared.config->run_dir, e->spare);
 	docker_watch_events(e);
 	docker_sweep_start(&e->sweep, e->shared.api, e->shared.sidecar_image);
 	e->reaped(e->reaped_ctx);
@@ -139,6 +141,14 @@ static void docker_on_deleted(void *ctx, const struct docker_reply *reply)
 			 reply->error);
 	e->deletes--;
 	docker_reap_end(e);
+}
+
+static bool docker_reap_spares(const struct executor *e, const json_t *item)
+{
+	const json_t *labels = json_object_get(item, "Labels");
+
+	return executor_spares(e->spare,
+			       json_get_str(labels, "cronium.pod", ""));
 }
 
 /* Deletes what a list call found, by PATH/ID. */
@@ -160,7 +170,8 @@ static void docker_reap_listed(struct executor *e, const char *kind,
 		const char *id = json_get_str(item, "Id", "");
 		_cleanup_free_ char *path = NULL;
 
-		if (asprintf(&path, "/%s/%s%s", kind, id, suffix) < 0)
+		if (docker_reap_spares(e, item) ||
+		    asprintf(&path, "/%s/%s%s", kind, id, suffix) < 0)
 			continue;
 		log_info("docker", "removing leftover %s %.12s", kind, id);
 		if (docker_api_call(e->shared.api, "DELETE", path, NULL,
@@ -308,7 +319,8 @@ static void docker_on_self(void *ctx, const struct docker_reply *reply)
 	docker_reap_containers(e);
 }
 
-static void docker_reap(struct executor *e, void (*done)(void *ctx), void *ctx)
+static void docker_reap(struct executor *e, const struct executor_spare *spare,
+			void (*done)(void *ctx), void *ctx)
 {
 	static const struct docker_call_ops ops = {
 		.on_done = docker_on_self,
@@ -317,6 +329,7 @@ static void docker_reap(struct executor *e, void (*done)(void *ctx), void *ctx)
 
 	e->reaped = done;
 	e->reaped_ctx = ctx;
+	e->spare = spare;
 	if (docker_host_container_id(id) == 0) {
 		snprintf(path, sizeof(path), "/containers/%s/json", id);
 		if (docker_api_call(e->shared.api, "GET", path, NULL,
@@ -368,14 +381,12 @@ static int docker_set_up(struct executor *e)
 {
 	struct docker_shared *shared = &e->shared;
 	const struct executor_config *config = shared->config;
-	_cleanup_free_ char *pods = NULL;
 	int r;
 
 	LIST_INIT(&shared->pods);
-	if (asprintf(&pods, "%s/pods", config->run_dir) < 0)
-		return -ENOMEM;
-	if (mkdir(pods, 0700) < 0 && errno != EEXIST)
-		return -errno;
+	r = pod_dir_prepare(config->run_dir);
+	if (r < 0)
+		return r;
 	e->events_retry = evtimer_new(config->base, docker_on_events_retry, e);
 	if (!e->events_retry)
 		return -ENOMEM;
@@ -439,12 +450,23 @@ static int docker_create(struct executor *e, const struct executor_spec *spec,
 	return docker_pod_new(&e->shared, spec, events, ctx, out);
 }
 
+static int docker_adopt(struct executor *e, const struct executor_spec *spec,
+			const json_t *description,
+			const struct executor_events *events, void *ctx,
+			struct executor_pod **out)
+{
+	return docker_pod_adopt(&e->shared, spec, description, events, ctx,
+				out);
+}
+
 const struct executor_ops executor_docker = {
 	.name = "docker",
 	.new = docker_new,
 	.free = docker_free,
 	.reap = docker_reap,
 	.create = docker_create,
+	.describe = docker_pod_describe,
+	.adopt = docker_adopt,
 	.place = docker_pod_place,
 	.kill = docker_pod_kill,
 	.oom_killed = docker_pod_oom_killed,

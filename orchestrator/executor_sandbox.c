@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "orchestrator/cgroup.h"
 #include "orchestrator/executor.h"
+#include "orchestrator/pod_dir.h"
 #include "orchestrator/program.h"
 #include "orchestrator/sandbox_args.h"
 #include "orchestrator/sandbox_files.h"
@@ -35,6 +36,7 @@ struct executor {
 	unsigned int sweeps;
 	void (*reaped)(void *ctx);
 	void *reaped_ctx;
+	const struct executor_spare *spare;
 };
 
 static void executor_sandbox_free(struct executor *e)
@@ -142,6 +144,12 @@ static int executor_sandbox_prepare(struct executor *e,
 				  err_size);
 	if (r < 0)
 		return r;
+	r = pod_dir_prepare(config->run_dir);
+	if (r < 0) {
+		snprintf(err, err_size, "sandbox: %s/pods: %s", config->run_dir,
+			 strerror(-r));
+		return r;
+	}
 	r = cgroup_root_new(&s->cgroups, config->instance);
 	if (r < 0) {
 		snprintf(err, err_size, "sandbox: no cgroup: %s", strerror(-r));
@@ -216,24 +224,39 @@ static void executor_sandbox_sweep_again(struct executor *e, uint64_t ms)
 	event_add(e->sweep, &tv);
 }
 
+/* POD, or POD.sidecar. */
+static bool executor_sandbox_spares(const char *cgroup, void *ctx)
+{
+	const struct executor *e = ctx;
+	char pod[SANDBOX_CGROUP_NAME_BYTES];
+
+	snprintf(pod, sizeof(pod), "%.*s", (int)strcspn(cgroup, "."), cgroup);
+	return executor_spares(e->spare, pod);
+}
+
 static void executor_sandbox_on_sweep(int fd, short what, void *ctx)
 {
 	struct executor *e = ctx;
 
-	if (e->shared.cgroups && !cgroup_root_sweep(e->shared.cgroups) &&
-	    e->sweeps++ < SANDBOX_SWEEP_MAX)
+	if (e->shared.cgroups &&
+	    !cgroup_root_sweep(e->shared.cgroups, executor_sandbox_spares, e) &&
+	    e->sweeps++ < SANDBOX_SWEEP_MAX) {
 		executor_sandbox_sweep_again(e, SANDBOX_SWEEP_MS);
-	else
-		e->reaped(e->reaped_ctx);
+		return;
+	}
+	pod_dir_sweep(e->shared.run_dir, e->spare);
+	e->reaped(e->reaped_ctx);
 }
 
-/* Processes of an earlier orchestrator died with it, by --die-with-parent and
- * PDEATHSIG; what can be left are cgroups and who was still dying. */
-static void executor_sandbox_reap(struct executor *e, void (*done)(void *ctx),
-				  void *ctx)
+/* By their cgroups. Where there are none, those that nobody takes up end by
+ * themselves. */
+static void executor_sandbox_reap(struct executor *e,
+				  const struct executor_spare *spare,
+				  void (*done)(void *ctx), void *ctx)
 {
 	e->reaped = done;
 	e->reaped_ctx = ctx;
+	e->spare = spare;
 	e->sweeps = 0;
 	executor_sandbox_sweep_again(e, 0);
 }
@@ -244,6 +267,16 @@ static int executor_sandbox_create(struct executor *e,
 				   void *ctx, struct executor_pod **out)
 {
 	return sandbox_pod_new(&e->shared, &e->pods, spec, events, ctx, out);
+}
+
+static int executor_sandbox_adopt(struct executor *e,
+				  const struct executor_spec *spec,
+				  const json_t *description,
+				  const struct executor_events *events,
+				  void *ctx, struct executor_pod **out)
+{
+	return sandbox_pod_adopt(&e->shared, &e->pods, spec, description,
+				 events, ctx, out);
 }
 
 static void executor_sandbox_place(struct executor_pod *pod,
@@ -270,6 +303,8 @@ const struct executor_ops executor_sandbox = {
 	.free = executor_sandbox_free,
 	.reap = executor_sandbox_reap,
 	.create = executor_sandbox_create,
+	.describe = sandbox_pod_describe,
+	.adopt = executor_sandbox_adopt,
 	.place = executor_sandbox_place,
 	.kill = sandbox_pod_kill,
 	.oom_killed = sandbox_pod_oom_killed,

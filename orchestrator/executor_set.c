@@ -146,6 +146,12 @@ const struct executor_entry *executor_set_choose(const struct executor_set *s,
 			return &s->entries[i];
 	if (!strcmp(name, "auto"))
 		return s->entries[0].ops->remote ? NULL : &s->entries[0];
+	return executor_set_find(s, name);
+}
+
+const struct executor_entry *executor_set_find(const struct executor_set *s,
+					       const char *name)
+{
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->entries[i].ops->name, name))
 			return &s->entries[i];
@@ -160,13 +166,14 @@ static void executor_set_on_reaped(void *ctx)
 		s->reaped(s->reaped_ctx);
 }
 
-void executor_set_reap(struct executor_set *s, void (*done)(void *ctx),
-		       void *ctx)
+void executor_set_reap(struct executor_set *s,
+		       const struct executor_spare *spare,
+		       void (*done)(void *ctx), void *ctx)
 {
 	s->reaping = s->n;
 	s->reaped = done;
 	s->reaped_ctx = ctx;
 	for (size_t i = 0; i < s->n; i++)
-		s->entries[i].ops->reap(s->entries[i].executor,
+		s->entries[i].ops->reap(s->entries[i].executor, spare,
 					executor_set_on_reaped, s);
 }

@@ -32,12 +32,16 @@ DEFINE_CLEANUP(struct executor_set *, executor_set_free)
 
 /* "docker,sandbox" */
 const char *executor_set_names(const struct executor_set *s);
+/* By name. NULL: not here. */
+const struct executor_entry *executor_set_find(const struct executor_set *s,
+					       const char *name);
 /* By name; "auto" is the first there is; machine: rather one that has the
  * machine's own programs. NULL: not here. */
 const struct executor_entry *executor_set_choose(const struct executor_set *s,
 						 const char *name,
 						 bool machine);
-/* Removes what earlier processes left behind, then calls done; once at a
- * time, and done may be called from within. */
-void executor_set_reap(struct executor_set *s, void (*done)(void *ctx),
-		       void *ctx);
+/* As executor_ops.reap, of all; once at a time, and done may be called from
+ * within. */
+void executor_set_reap(struct executor_set *s,
+		       const struct executor_spare *spare,
+		       void (*done)(void *ctx), void *ctx);

@@ -212,8 +212,9 @@ static void executor_ssh_on_reaped(int fd, short what, void *ctx)
 }
 
 /* A runner ends when its connection does, so nothing is ever left. */
-static void executor_ssh_reap(struct executor *e, void (*done)(void *ctx),
-			      void *ctx)
+static void executor_ssh_reap(struct executor *e,
+			      const struct executor_spare *spare,
+			      void (*done)(void *ctx), void *ctx)
 {
 	const struct timeval now = { 0, 0 };
 

@@ -9,19 +9,24 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "orchestrator/report.h"
 
 #define HEARTBEAT_LEASE_MIN_MS 300
 #define HEARTBEAT_LEASE_MAX_MS 3600000
 
 struct heartbeat {
+	struct event_base *base;
 	struct backend_client *client;
-	char *path;
+	char *path, *recover_path;
 	struct event *timer;
+	struct event *cut_off;
 	struct backend_call *call; /* under way */
 	bool live;                 /* the next beat is a soon one */
 	bool untold;               /* there is news that no body has told */
 	bool telling;              /* the body under way has it */
 	bool said_lost;            /* an outage is logged once */
+	struct report *recover;    /* the same */
+	void (*recovered)(void *ctx);
 	uint32_t lease_ms;
 	const struct heartbeat_ops *ops;
 	void *ctx;
@@ -60,6 +65,20 @@ void heartbeat_now(struct heartbeat *h)
 		event_active(h->timer, EV_TIMEOUT, 0);
 }
 
+void heartbeat_heard(struct heartbeat *h)
+{
+	const struct timeval t = clock_timeval(HEARTBEAT_CUT_OFF(h->lease_ms));
+
+	event_add(h->cut_off, &t);
+}
+
+static void heartbeat_on_cut_off(int fd, short what, void *ctx)
+{
+	struct heartbeat *h = ctx;
+
+	h->ops->on_cut_off(h->ctx);
+}
+
 void heartbeat_set_lease(struct heartbeat *h, uint32_t lease_ms)
 {
 	uint32_t ms = MAX(lease_ms, HEARTBEAT_LEASE_MIN_MS);
@@ -76,6 +95,7 @@ static void heartbeat_read(struct heartbeat *h, const json_t *o)
 	const json_t *item;
 	size_t i;
 
+	heartbeat_heard(h);
 	json_array_foreach(json_object_get(o, "cancel"), i, item)
 		h->ops->on_cancel(h->ctx, json_get_str(item, "id", ""),
 				  json_get_str(item, "reason", "cancelled"));
@@ -164,6 +184,43 @@ static void heartbeat_on_timer(int fd, short what, void *ctx)
 	buf_deinit(&body);
 }
 
+static void heartbeat_on_recovered(const struct backend_response *r, void *ctx)
+{
+	_cleanup_json_ json_t *o = NULL;
+	struct heartbeat *h = ctx;
+	char err[128];
+
+	h->recover = NULL;
+	o = json_parse_object(r->body, r->body_len, err, sizeof(err));
+	if (r->status == 200 && o)
+		heartbeat_read(h, o);
+	else
+		log_error(NULL, "recover: %s (status %d)",
+			  json_get_str(o, "detail", "refused"), r->status);
+	h->recovered(h->ctx);
+}
+
+int heartbeat_recover(struct heartbeat *h, void (*done)(void *ctx))
+{
+	_cleanup_json_ json_t *o = NULL;
+	struct buf body = { 0 };
+	const struct report_request req = {
+		.path = h->recover_path,
+		.content_type = "application/json",
+		.body = &body,
+	};
+	int r;
+
+	h->recovered = done;
+	o = h->ops->body(h->ctx);
+	r = o ? json_append(&body, o) : -ENOMEM;
+	if (!r)
+		r = report_new(&h->recover, h->base, h->client, &req,
+			       heartbeat_on_recovered, h);
+	buf_deinit(&body);
+	return r;
+}
+
 int heartbeat_new(struct heartbeat **out, struct event_base *base,
 		  struct backend_client *client, const char *name,
 		  const struct heartbeat_ops *ops, void *ctx)
@@ -173,14 +230,18 @@ int heartbeat_new(struct heartbeat **out, struct event_base *base,
 	*out = NULL;
 	if (!h)
 		return -ENOMEM;
+	h->base = base;
 	h->client = client;
 	h->lease_ms = HEARTBEAT_LEASE_MS;
 	h->ops = ops;
 	h->ctx = ctx;
 	h->timer = evtimer_new(base, heartbeat_on_timer, h);
+	h->cut_off = evtimer_new(base, heartbeat_on_cut_off, h);
 	if (asprintf(&h->path, "/v1/agents/%s/heartbeat", name) < 0)
 		h->path = NULL;
-	if (!h->timer || !h->path) {
+	if (asprintf(&h->recover_path, "/v1/agents/%s/recover", name) < 0)
+		h->recover_path = NULL;
+	if (!h->timer || !h->cut_off || !h->path || !h->recover_path) {
 		heartbeat_free(h);
 		return -ENOMEM;
 	}
@@ -195,8 +256,12 @@ void heartbeat_free(struct heartbeat *h)
 		return;
 	if (h->call)
 		backend_call_cancel(h->call);
+	report_cancel(h->recover);
 	if (h->timer)
 		event_free(h->timer);
+	if (h->cut_off)
+		event_free(h->cut_off);
 	free(h->path);
+	free(h->recover_path);
 	free(h);
 }

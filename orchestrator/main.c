@@ -14,11 +14,14 @@
 #include "common/file_lock.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/wal/replay.h"
 #include "orchestrator/agent.h"
 #include "orchestrator/config.h"
 #include "orchestrator/executor_set.h"
+#include "orchestrator/journal.h"
 #include "orchestrator/relay.h"
 #include "orchestrator/sampler.h"
+#include "orchestrator/wal.h"
 
 #define MAIN_ERROR_BYTES 512
 /* How long reaping may take on the way out. */
@@ -37,7 +40,11 @@ struct main_state {
 	struct executor_config executor_config;
 	struct executor_set *executors;
 	struct sampler *sampler;
+	struct wal *wal;
+	struct journal *journal;
 	struct agent *agent;
+	struct executor_spare spare; /* while reaping */
+	bool reaped;
 	bool stopping;
 };
 
@@ -214,6 +221,39 @@ static int main_set_up_executors(struct main_state *m)
 	return -1;
 }
 
+/* What runs goes on. */
+static void main_on_wal_problem(void *ctx)
+{
+	struct main_state *m = ctx;
+
+	if (m->agent)
+		agent_check_claims(m->agent);
+}
+
+static int main_set_up_wal(struct main_state *m)
+{
+	const struct wal_config c = {
+		.base = m->base,
+		.data_dir = m->config.data_dir,
+		.instance = m->instance,
+		.keep_bytes = m->config.opt.wal_keep_bytes,
+		.keep_days = m->config.opt.wal_keep_days,
+		.on_problem = main_on_wal_problem,
+		.ctx = m,
+	};
+	char err[MAIN_ERROR_BYTES];
+
+	if (wal_open(&m->wal, &c, err, sizeof(err)) < 0) {
+		log_error(NULL, "%s", err);
+		return -1;
+	}
+	if (journal_new(&m->journal, m->wal) < 0) {
+		log_error(NULL, "out of memory");
+		return -1;
+	}
+	return 0;
+}
+
 static void main_on_signal(int fd, short what, void *ctx);
 
 static int main_set_up_loop(struct main_state *m)
@@ -249,7 +289,7 @@ static int main_set_up(struct main_state *m)
 		log_error(NULL, "out of memory");
 		return -1;
 	}
-	return main_set_up_executors(m);
+	return main_set_up_executors(m) < 0 ? -1 : main_set_up_wal(m);
 }
 
 /* --- run ------------------------------------------------------------------ */
@@ -275,7 +315,7 @@ static void main_on_agent_stopped(void *ctx)
 	m->last_reap = evtimer_new(m->base, main_on_last_reap_late, m);
 	if (m->last_reap)
 		event_add(m->last_reap, &t);
-	executor_set_reap(m->executors, main_on_all_reaped, m);
+	executor_set_reap(m->executors, NULL, main_on_all_reaped, m);
 }
 
 static void main_on_signal(int fd, short what, void *ctx)
@@ -284,16 +324,46 @@ static void main_on_signal(int fd, short what, void *ctx)
 
 	log_info(NULL, "%s: stopping", fd == SIGINT ? "SIGINT" : "SIGTERM");
 	m->stopping = true;
-	if (m->agent)
+	if (m->reaped)
 		agent_stop(m->agent, main_on_agent_stopped, m);
-	else
-		event_base_loopbreak(m->base);
 }
 
 /* Nothing is claimed before the remains of earlier processes are gone. */
 static void main_on_reaped(void *ctx)
 {
 	struct main_state *m = ctx;
+
+	m->reaped = true;
+	if (m->stopping) {
+		agent_stop(m->agent, main_on_agent_stopped, m);
+		return;
+	}
+	log_info(NULL, "agent %s, %u slots, executors %s", m->config.opt.name,
+		 (unsigned int)m->config.opt.slots,
+		 executor_set_names(m->executors));
+	if (agent_begin(m->agent) < 0) {
+		log_error(NULL, "out of memory");
+		event_base_loopbreak(m->base);
+	}
+}
+
+/* What is open in the write-ahead log. Damage was said when that was opened. */
+static int main_replay(struct main_state *m, struct wal_replay **out)
+{
+	char dir[sizeof(m->config.data_dir) + sizeof(WAL_DIR_NAME) + 1];
+	int r = wal_replay_new(out);
+
+	snprintf(dir, sizeof(dir), "%s/" WAL_DIR_NAME, m->config.data_dir);
+	if (!r)
+		r = wal_replay_dir(*out, dir, NULL, NULL);
+	if (r < 0)
+		log_error(NULL, "the write-ahead log in %s cannot be read: %s",
+			  dir, strerror(-r));
+	return r;
+}
+
+static int main_start_agent(struct main_state *m)
+{
 	const struct agent_config c = {
 		.base = m->base,
 		.client = m->client,
@@ -305,21 +375,23 @@ static void main_on_reaped(void *ctx)
 		.name = m->config.opt.name,
 		.slots = (uint32_t)m->config.opt.slots,
 		.labels = m->config.labels,
+		.journal = m->journal,
 	};
+	struct wal_replay *past = NULL;
+	int r = main_replay(m, &past);
 
-	if (m->stopping)
-		return;
-	log_info(NULL, "agent %s, %u slots, executors %s", c.name, c.slots,
-		 executor_set_names(m->executors));
-	if (agent_new(&m->agent, &c) < 0) {
-		log_error(NULL, "out of memory");
-		event_base_loopbreak(m->base);
-	}
+	if (!r)
+		r = agent_new(&m->agent, &c, past);
+	wal_replay_free(past);
+	return r;
 }
 
 static int main_run(struct main_state *m)
 {
-	executor_set_reap(m->executors, main_on_reaped, m);
+	if (main_start_agent(m) < 0)
+		return EXIT_FAILURE;
+	m->spare.pods = agent_spare(m->agent, &m->spare.n);
+	executor_set_reap(m->executors, &m->spare, main_on_reaped, m);
 	event_base_dispatch(m->base);
 	return m->stopping ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -328,6 +400,8 @@ static void main_tear_down(struct main_state *m)
 {
 	agent_free(m->agent);
 	sampler_free(m->sampler);
+	journal_free(m->journal);
+	wal_close(m->wal);
 	executor_set_free(m->executors);
 	relay_free(m->relay);
 	backend_client_free(m->client);

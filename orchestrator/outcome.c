@@ -116,6 +116,9 @@ void outcome_judge(const struct outcome_facts *facts, struct outcome *out)
 	} else if (facts->cause == OUTCOME_CAUSE_FAILURE) {
 		out->state = "failed";
 		snprintf(out->reason, sizeof(out->reason), "%s", facts->detail);
+	} else if (facts->cause == OUTCOME_CAUSE_LOST) {
+		out->state = "lost";
+		snprintf(out->reason, sizeof(out->reason), "%s", facts->detail);
 	} else if (*ex->error) {
 		out->state = "failed";
 		snprintf(out->reason, sizeof(out->reason), "%s", ex->error);

@@ -37,6 +37,7 @@ enum outcome_cause {
 	OUTCOME_CAUSE_TIMEOUT, /* detail is not used */
 	OUTCOME_CAUSE_CANCEL,  /* detail: who or why */
 	OUTCOME_CAUSE_FAILURE, /* detail: what broke, a sentence */
+	OUTCOME_CAUSE_LOST,    /* detail: why nobody knows how it ended */
 };
 
 struct outcome_facts {
@@ -51,7 +52,8 @@ struct outcome_facts {
 };
 
 struct outcome {
-	const char *state; /* succeeded | failed | timed_out | cancelled */
+	const char
+		*state; /* succeeded | failed | timed_out | cancelled | lost */
 	char reason[OUTCOME_REASON_MAX_BYTES]; /* "" when it succeeded */
 	bool oom_killed;
 	struct outcome_exit exit;

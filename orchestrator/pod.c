@@ -11,13 +11,19 @@
 #include "common/log.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/executor.h"
+#include "orchestrator/journal.h"
 #include "orchestrator/pod_impl.h"
+#include "orchestrator/process_id.h"
 #include "orchestrator/record.h"
 #include "orchestrator/runner_link.h"
 #include "orchestrator/sidecar_link.h"
 #include "orchestrator/usage.h"
 
 /* --- states --------------------------------------------------------------- */
+
+/* Of the lease, a pod is kept without us: it is gone before that ends. */
+#define POD_KEEP 5
+#define POD_KEEP_OF 6
 
 #define POD_MAY(state) (1u << (state))
 
@@ -30,6 +36,8 @@ static const struct {
 	[POD_READY] = { "READY", "ready",
 			POD_MAY(POD_ASSIGNED) | POD_MAY(POD_FAILED) },
 	[POD_ASSIGNED] = { "ASSIGNED", "assigned",
+			   POD_MAY(POD_RUNNING) | POD_MAY(POD_FAILED) },
+	[POD_ADOPTING] = { "ADOPTING", "adopting",
 			   POD_MAY(POD_RUNNING) | POD_MAY(POD_FAILED) },
 	[POD_RUNNING] = { "RUNNING", "running",
 			  POD_MAY(POD_STOPPING) | POD_MAY(POD_FAILED) },
@@ -103,13 +111,17 @@ static void pod_on_deadline(int fd, short what, void *ctx)
 {
 	struct pod *p = ctx;
 
-	if (p->state < POD_STOPPING && *p->doom) {
+	if (p->state == POD_ADOPTING && *p->doom) {
+		pod_adopt_fail(p, p->doom);
+	} else if (p->state < POD_STOPPING && *p->doom) {
 		pod_fail(p, OUTCOME_CAUSE_FAILURE, p->doom);
+	} else if (p->state == POD_ADOPTING) {
+		pod_adopt_miss(p);
 	} else if (p->state < POD_RUNNING) {
 		pod_miss_start(p);
 	} else if (p->state == POD_RUNNING) {
 		pod_miss_running(p);
-	} else if (p->runner && p->state == POD_FAILED) {
+	} else if (!p->runner_done && p->state == POD_FAILED) {
 		pod_finish_runner(p);
 		pod_set_deadline(p, POD_DRAIN_MS);
 	} else {
@@ -145,14 +157,26 @@ static void pod_on_record_room(void *ctx)
 static void pod_on_record_upload(void *ctx, const struct log_point *from,
 				 const struct log_point *to)
 {
+	struct pod *p = ctx;
+
+	journal_output(p->config.journal, from, to);
 }
 
 static void pod_on_record_taken(void *ctx, const struct log_position *at)
 {
+	struct pod *p = ctx;
+
+	if (p->runner && !p->runner_done && p->a->keep_ms &&
+	    runner_link_taken(p->runner, at) < 0)
+		pod_fail_oom(p);
 }
 
 static void pod_on_record_resumed(void *ctx)
 {
+	struct pod *p = ctx;
+
+	p->log_back = true;
+	pod_adopt_check(p);
 }
 
 static void pod_on_record_started(void *ctx)
@@ -160,6 +184,8 @@ static void pod_on_record_started(void *ctx)
 	struct pod *p = ctx;
 
 	p->started = true;
+	p->started_ms = clock_wall_ms();
+	journal_write(p->config.journal, WAL_STARTED, NULL);
 	pod_check_assign(p);
 }
 
@@ -173,7 +199,7 @@ static void pod_on_record_refused(void *ctx, const char *why)
 	pod_abandon(ctx, why);
 }
 
-static int pod_init(struct pod *p)
+int pod_init(struct pod *p, const char *id)
 {
 	static const struct record_ops ops = {
 		.on_full = pod_on_record_full,
@@ -186,7 +212,9 @@ static int pod_init(struct pod *p)
 		.on_refused = pod_on_record_refused,
 	};
 
-	id_new("pod", p->id);
+	snprintf(p->id, sizeof(p->id), "%s", id);
+	if (p->config.executor_ops->adopt)
+		p->a->keep_ms = p->a->lease_ms / POD_KEEP_OF * POD_KEEP;
 	p->facts.detail = p->detail;
 	p->facts.timeout_ms = p->a->timeout_ms;
 	p->facts.memory_mb = p->a->memory_mb;
@@ -202,6 +230,20 @@ static int pod_init(struct pod *p)
 			  &ops, p);
 }
 
+/* What the next process needs to know of it. */
+static void pod_write_place(struct pod *p)
+{
+	const struct executor_ops *ops = p->config.executor_ops;
+	char boot[PROCESS_BOOT_ID_BYTES];
+
+	process_boot_id(boot);
+	journal_write(p->config.journal, WAL_POD_CREATED,
+		      json_pack("{s:s,s:s,s:s,s:o}", "pod", p->id, "executor",
+				ops->name, "boot", boot, "place",
+				ops->describe ? ops->describe(p->place)
+					      : json_null()));
+}
+
 static void pod_create_place(struct pod *p)
 {
 	struct executor_spec spec;
@@ -211,8 +253,10 @@ static void pod_create_place(struct pod *p)
 	assignment_executor_spec(p->a, p->id, &spec);
 	r = p->config.executor_ops->create(p->config.executor, &spec,
 					   &pod_executor_events, p, &p->place);
-	if (r >= 0)
+	if (r >= 0) {
+		pod_write_place(p);
 		return;
+	}
 	p->place = NULL;
 	p->destroyed = true;
 	snprintf(p->doom, sizeof(p->doom), "the %s pod cannot be made: %s",
@@ -220,22 +264,36 @@ static void pod_create_place(struct pod *p)
 	pod_set_deadline(p, 0);
 }
 
+struct pod *pod_alloc(const struct pod_config *config, struct assignment *a,
+		      const struct pod_ops *ops, void *ctx)
+{
+	struct pod *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		assignment_free(a);
+		journal_entry_free(config->journal);
+		return NULL;
+	}
+	p->config = *config;
+	p->a = a;
+	p->ops = ops;
+	p->ctx = ctx;
+	p->ending = WAL_LOST;
+	return p;
+}
+
 int pod_new(struct pod **out, const struct pod_config *config,
 	    struct assignment *assignment, const struct pod_ops *ops, void *ctx)
 {
-	struct pod *p = calloc(1, sizeof(*p));
+	struct pod *p = pod_alloc(config, assignment, ops, ctx);
+	char id[ID_MAX_BYTES];
 	int r;
 
 	*out = NULL;
-	if (!p) {
-		assignment_free(assignment);
+	if (!p)
 		return -ENOMEM;
-	}
-	p->config = *config;
-	p->a = assignment;
-	p->ops = ops;
-	p->ctx = ctx;
-	r = pod_init(p);
+	id_new("pod", id);
+	r = pod_init(p, id);
 	if (r < 0) {
 		pod_free(p);
 		return r;
@@ -254,10 +312,16 @@ void pod_free(struct pod *p)
 	if (p->place)
 		p->config.executor_ops->destroy(p->place, NULL, NULL);
 	record_free(p->record);
+	journal_entry_free(p->config.journal);
 	if (p->deadline)
 		event_free(p->deadline);
 	assignment_free(p->a);
 	free(p);
+}
+
+const char *pod_id(const struct pod *p)
+{
+	return p->id;
 }
 
 const char *pod_execution(const struct pod *p)
@@ -281,4 +345,9 @@ json_t *pod_status(const struct pod *p)
 	usage_merge_live(&live, &measured);
 	return usage_live_json(&live, p->a->execution, p->a->job,
 			       pod_states[p->state].told);
+}
+
+bool pod_may_run_elsewhere(const struct pod *p)
+{
+	return p->a->retries > 0;
 }

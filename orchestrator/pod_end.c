@@ -1,10 +1,12 @@
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/door.h"
 #include "orchestrator/executor.h"
+#include "orchestrator/journal.h"
 #include "orchestrator/pod_impl.h"
 #include "orchestrator/record.h"
 #include "orchestrator/runner_link.h"
@@ -53,6 +55,8 @@ static void pod_on_destroyed(void *ctx)
 void pod_drop_sidecar(struct pod *p)
 {
 	door_free(p->door);
+	if (p->sidecar && p->a->keep_ms)
+		sidecar_link_dismiss(p->sidecar);
 	sidecar_link_free(p->sidecar);
 	p->door = NULL;
 	p->sidecar = NULL;
@@ -66,6 +70,8 @@ void pod_destroy(struct pod *p)
 		return;
 	pod_take_stock(p);
 	pod_drop_sidecar(p);
+	if (p->runner && p->a->keep_ms)
+		runner_link_dismiss(p->runner);
 	runner_link_free(p->runner);
 	p->runner = NULL;
 	p->place = NULL;
@@ -77,6 +83,8 @@ void pod_end(struct pod *p)
 	if (p->ended)
 		return;
 	p->ended = true;
+	journal_end(&p->config.journal, p->ending,
+		    json_pack("{s:s*}", "reason", *p->told ? p->told : NULL));
 	p->ops->on_ended(p, p->ctx);
 	if (p->place)
 		pod_destroy(p);
@@ -84,17 +92,39 @@ void pod_end(struct pod *p)
 		pod_check_gone(p);
 }
 
+static enum wal_type pod_ending(const struct pod *p,
+				const struct outcome *outcome)
+{
+	static const struct {
+		const char *state;
+		enum wal_type type;
+	} endings[] = {
+		{ "succeeded", WAL_COMPLETED },
+		{ "cancelled", WAL_CANCELLED },
+		{ "lost", WAL_LOST },
+	};
+
+	if (p->give_back)
+		return WAL_RELEASED;
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+		if (!strcmp(endings[i].state, outcome->state))
+			return endings[i].type;
+	return WAL_FAILED;
+}
+
 void pod_report(struct pod *p)
 {
 	struct outcome outcome;
 	int r;
 
-	if (p->reported || p->runner || !p->drained)
+	if (p->reported || !p->runner_done || !p->drained)
 		return;
 	p->reported = true;
 	pod_take_stock(p);
 	telemetry_end(&p->telemetry, p->config.sampler);
 	outcome_judge(&p->facts, &outcome);
+	p->ending = pod_ending(p, &outcome);
+	snprintf(p->told, sizeof(p->told), "%s", outcome.reason);
 	if (p->give_back)
 		r = record_release(p->record, p->detail);
 	else
@@ -106,17 +136,19 @@ void pod_report(struct pod *p)
 		pod_abandon(p, "out of memory while reporting the end");
 }
 
+/* It may keep its stream until it is dismissed. */
 void pod_finish_runner(struct pod *p)
 {
-	runner_link_free(p->runner);
-	p->runner = NULL;
+	if (p->runner_done)
+		return;
+	p->runner_done = true;
 	record_finish_log(p->record);
 	pod_report(p);
 }
 
 void pod_fail(struct pod *p, enum outcome_cause cause, const char *detail)
 {
-	bool was_assigned = p->state >= POD_ASSIGNED;
+	bool was_read = p->state >= POD_ASSIGNED && p->state != POD_ADOPTING;
 
 	if (p->state >= POD_STOPPING)
 		return;
@@ -128,8 +160,14 @@ void pod_fail(struct pod *p, enum outcome_cause cause, const char *detail)
 	if (p->place)
 		p->config.executor_ops->kill(p->place);
 	pod_set_deadline(p, POD_KILL_WAIT_MS);
-	if (!p->runner || !was_assigned)
+	if (!p->runner || !was_read)
 		pod_finish_runner(p);
+}
+
+void pod_give_back(struct pod *p, const char *why)
+{
+	p->give_back = true;
+	pod_fail(p, OUTCOME_CAUSE_CANCEL, why);
 }
 
 void pod_fail_oom(struct pod *p)
@@ -147,11 +185,14 @@ void pod_abandon(struct pod *p, const char *why)
 		  why);
 	/* Nothing must reach the backend from here on. */
 	record_free(p->record);
+	if (p->runner && p->a->keep_ms)
+		runner_link_dismiss(p->runner);
 	runner_link_free(p->runner);
 	pod_drop_sidecar(p);
 	p->record = NULL;
 	p->runner = NULL;
-	p->reported = true;
+	p->reported = p->runner_done = true;
+	snprintf(p->told, sizeof(p->told), "%s", why);
 	if (p->state < POD_STOPPING)
 		pod_set_state(p, POD_FAILED);
 	pod_end(p);
@@ -196,8 +237,8 @@ void pod_cancel(struct pod *p, const char *reason)
 
 void pod_stop(struct pod *p, const char *reason)
 {
-	/* What the backend was told to have begun can only end. */
-	if (!p->start_told)
+	/* From ASSIGNED on the script may have begun. */
+	if (p->state < POD_ASSIGNED)
 		p->give_back = true;
 	pod_cancel(p, reason);
 }

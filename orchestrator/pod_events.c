@@ -37,13 +37,17 @@ void pod_check_assign(struct pod *p)
 	buf_deinit_secret(&p->a->input);
 }
 
-static void pod_on_sidecar_ready(void *ctx)
+static void pod_on_sidecar_ready(void *ctx, const char *resumed)
 {
 	struct pod *p = ctx;
 
 	if (p->sidecar_ready)
 		return;
 	p->sidecar_ready = true;
+	if (p->adopted) {
+		pod_adopt_sidecar(p, resumed);
+		return;
+	}
 	if (sidecar_link_assign(p->sidecar, p->a,
 				p->config.executor_ops->name) < 0)
 		pod_fail_oom(p);
@@ -55,6 +59,11 @@ static void pod_on_sidecar_assigned(void *ctx)
 {
 	struct pod *p = ctx;
 
+	if (p->adopted) {
+		p->secrets_back = true;
+		pod_adopt_check(p);
+		return;
+	}
 	/* In vain where the pod is about to end. */
 	if (p->start_told || p->state > POD_READY || *p->doom)
 		return;
@@ -103,18 +112,25 @@ static void pod_on_sidecar_lost(void *ctx, const char *reason)
 
 /* --- the runner's side ---------------------------------------------------- */
 
-static void pod_on_runner_ready(void *ctx)
+static void pod_on_runner_ready(void *ctx, const char *resumed,
+				const char *token)
 {
 	struct pod *p = ctx;
 
+	if (p->runner_ready)
+		return;
 	p->runner_ready = true;
-	pod_check_assign(p);
+	if (p->adopted)
+		pod_adopt_runner(p, resumed, token);
+	else
+		pod_check_assign(p);
 }
 
 static void pod_on_runner_started(void *ctx)
 {
 	struct pod *p = ctx;
 
+	p->script_started = true;
 	if (p->state != POD_ASSIGNED)
 		return;
 	pod_set_state(p, POD_RUNNING);
@@ -140,6 +156,8 @@ static void pod_on_runner_output(void *ctx, enum frame_type type,
 {
 	struct pod *p = ctx;
 
+	if (p->runner_done)
+		return;
 	if (type == FRAME_NOTICE) {
 		pod_record_notice(p, data, len);
 		return;
@@ -159,12 +177,16 @@ static void pod_on_runner_exit(void *ctx, const struct outcome_exit *how)
 {
 	struct pod *p = ctx;
 
+	if (p->runner_done)
+		return;
 	p->facts.exit = *how;
+	/* It had not all of its assignment yet when we died. */
+	if (p->adopted && !p->script_started && p->state == POD_RUNNING)
+		p->give_back = true;
 	if (p->state != POD_RUNNING) {
 		/* It could not be started, or is not wanted any more. */
 		pod_fail(p, OUTCOME_CAUSE_NONE, "");
-		if (p->runner)
-			pod_finish_runner(p);
+		pod_finish_runner(p);
 		return;
 	}
 	pod_set_state(p, POD_STOPPING);
@@ -182,6 +204,8 @@ static void pod_on_runner_lost(void *ctx, const char *reason)
 
 	runner_link_free(p->runner);
 	p->runner = NULL;
+	if (p->runner_done)
+		return;
 	snprintf(detail, sizeof(detail),
 		 "the pod died: the script's runner ended unexpectedly (%s)",
 		 reason);
@@ -270,6 +294,8 @@ static bool pod_has_stream(const struct pod *p, enum executor_side side)
 		return p->runner;
 	case EXECUTOR_DOOR:
 		return p->door;
+	case EXECUTOR_SIDES:
+		break;
 	}
 	return true;
 }
@@ -279,7 +305,8 @@ static void pod_on_stream(void *ctx, enum executor_side side, int fd)
 	struct pod *p = ctx;
 
 	/* A second connection can only be an impostor's. */
-	if (pod_has_stream(p, side) || p->state != POD_CREATING || *p->doom) {
+	if (pod_has_stream(p, side) || *p->doom ||
+	    (p->state != POD_CREATING && p->state != POD_ADOPTING)) {
 		log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace,
 			  "a surplus control stream is closed");
 		close(fd);
@@ -312,6 +339,10 @@ static void pod_on_failed(void *ctx, const char *reason)
 	log_write(LOG_LEVEL_WARN, p->a->execution, p->a->trace, "executor: %s",
 		  reason);
 	pod_take_stock(p);
+	if (p->state == POD_ADOPTING) {
+		pod_adopt_fail(p, reason);
+		return;
+	}
 	if (!p->runner || p->state < POD_ASSIGNED) {
 		pod_fail(p, OUTCOME_CAUSE_FAILURE, reason);
 		return;

@@ -7,6 +7,8 @@
 
 #include "common/cgroup_usage.h"
 #include "common/id.h"
+#include "common/wal/record.h"
+#include "orchestrator/log_forward.h"
 #include "orchestrator/outcome.h"
 #include "orchestrator/pod.h"
 #include "orchestrator/telemetry.h"
@@ -50,9 +52,19 @@ struct pod {
 	bool sidecar_ready, runner_ready;
 	bool start_told, started; /* to the backend; which has committed it */
 	bool drained;
+	bool runner_done; /* EXIT came, or nothing is expected any more */
+
+	/* ADOPTING */
+	bool adopted;
+	int64_t started_ms;       /* since when its time counts */
+	struct log_position from; /* what the runner need not say again */
+	bool runner_back, secrets_back, log_back;
+	bool script_started; /* STARTED came, since */
 
 	struct record *record; /* NULL after pod_abandon() */
 	bool give_back;        /* released instead of ended */
+	enum wal_type ending;  /* what the journal is told in the end */
+	char told[OUTCOME_REASON_MAX_BYTES]; /* the same */
 	bool reported, ended, destroyed;
 };
 
@@ -82,6 +94,23 @@ void pod_kill_script(struct pod *p);
 
 /* The runner has its assignment once all that must be before it is. */
 void pod_check_assign(struct pod *p);
+
+/* As pod.c's, without a place. 0 or -ENOMEM. */
+int pod_init(struct pod *p, const char *id) MUST_CHECK;
+struct pod *pod_alloc(const struct pod_config *config, struct assignment *a,
+		      const struct pod_ops *ops, void *ctx);
+/* The rest of the script's time. */
+void pod_set_timeout(struct pod *p, int64_t started_ms);
+
+/* ADOPTING: what its sides and the backend say. */
+void pod_adopt_sidecar(struct pod *p, const char *resumed);
+void pod_adopt_runner(struct pod *p, const char *resumed, const char *token);
+void pod_adopt_check(struct pod *p);
+/* It did not come back in time, or is gone. */
+void pod_adopt_miss(struct pod *p);
+void pod_adopt_fail(struct pod *p, const char *reason);
+/* The runner was never told what to run. */
+void pod_give_back(struct pod *p, const char *why);
 
 /* The script's side is over: its log ends here. */
 void pod_finish_runner(struct pod *p);

@@ -163,7 +163,7 @@ int record_end(struct record *r, const struct outcome *outcome)
 
 int record_release(struct record *r, const char *reason)
 {
-	return completion_release(r->completion, reason);
+	return completion_release(r->completion, true, reason);
 }
 
 /* --- life ----------------------------------------------------------------- */

@@ -73,5 +73,6 @@ int record_mask_token(struct record *r, const char *token) MUST_CHECK;
 void record_finish_log(struct record *r);
 /* The end, told once the log is committed: after record_finish_log(). */
 int record_end(struct record *r, const struct outcome *outcome) MUST_CHECK;
-/* The other end: the claim is given back. Only when nothing was started. */
+/* The other end: the claim is given back. Only when the runner was never told
+ * what to run. */
 int record_release(struct record *r, const char *reason) MUST_CHECK;

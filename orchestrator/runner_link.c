@@ -8,6 +8,7 @@
 #include "common/frame_stream.h"
 #include "common/json.h"
 #include "orchestrator/assignment.h"
+#include "orchestrator/log_queue.h"
 #include "orchestrator/outcome.h"
 #include "orchestrator/usage.h"
 
@@ -43,6 +44,19 @@ static void runner_link_handle_usage(struct runner_link *l,
 	l->ops->on_usage(l->ctx, &live);
 }
 
+static void runner_link_handle_ready(struct runner_link *l,
+				     const struct frame *f)
+{
+	_cleanup_json_ json_t *o = NULL;
+	const char *resumed = NULL;
+	char err[128];
+
+	o = json_parse_object(f->payload, f->len, err, sizeof(err));
+	if (json_get_bool(o, "resumed", false))
+		resumed = json_get_str(o, "execution", "");
+	l->ops->on_ready(l->ctx, resumed, json_get_str(o, "token", ""));
+}
+
 static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
 				 void *ctx)
 {
@@ -50,7 +64,7 @@ static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
 
 	switch (f->type) {
 	case FRAME_READY:
-		l->ops->on_ready(l->ctx);
+		runner_link_handle_ready(l, f);
 		break;
 	case FRAME_STARTED:
 		l->ops->on_started(l->ctx);
@@ -147,6 +161,49 @@ int runner_link_signal(struct runner_link *l, int signal, unsigned int grace_ms)
 			 "{\"signal\":%d,\"grace_ms\":%u}", signal, grace_ms);
 
 	return runner_link_send(l, FRAME_SIGNAL, message, (size_t)n);
+}
+
+static int runner_link_send_json(struct runner_link *l, enum frame_type type,
+				 json_t *o)
+{
+	struct buf message = { 0 };
+	int r = o ? json_append(&message, o) : -ENOMEM;
+
+	if (!r)
+		r = runner_link_send(l, type, message.data, message.len);
+	buf_deinit(&message);
+	json_decref(o);
+	return r;
+}
+
+static json_t *runner_link_position(const struct log_position *at)
+{
+	return json_pack("{s:I,s:I,s:I}", "stdout",
+			 (json_int_t)at->raw[LOG_STDOUT], "stderr",
+			 (json_int_t)at->raw[LOG_STDERR], "notice",
+			 (json_int_t)at->raw[LOG_NOTICE]);
+}
+
+int runner_link_take_up(struct runner_link *l, const struct assignment *a,
+			const struct log_position *taken)
+{
+	return runner_link_send_json(l, FRAME_RESUME,
+				     json_pack("{s:s,s:I,s:o}", "execution",
+					       a->execution, "epoch",
+					       (json_int_t)a->epoch, "taken",
+					       runner_link_position(taken)));
+}
+
+int runner_link_taken(struct runner_link *l, const struct log_position *taken)
+{
+	return runner_link_send_json(l, FRAME_TAKEN,
+				     runner_link_position(taken));
+}
+
+void runner_link_dismiss(struct runner_link *l)
+{
+	/* Whom it does not reach ends a while after his stream. */
+	(void)!runner_link_send(l, FRAME_DISMISS, NULL, 0);
 }
 
 void runner_link_pause(struct runner_link *l)

@@ -13,11 +13,13 @@ struct assignment;
 struct cgroup_usage;
 struct event_base;
 struct executor_place;
+struct log_position;
 struct outcome_exit;
 struct runner_link;
 
 struct runner_link_ops {
-	void (*on_ready)(void *ctx);
+	/* resumed: the execution that it has, or NULL; token: its own. */
+	void (*on_ready)(void *ctx, const char *resumed, const char *token);
 	void (*on_started)(void *ctx);
 	/* FRAME_STDOUT, FRAME_STDERR; FRAME_NOTICE, a whole line. */
 	void (*on_output)(void *ctx, enum frame_type type, const void *data,
@@ -42,6 +44,15 @@ int runner_link_assign(struct runner_link *l, const struct assignment *a,
 /* signal to the script's whole tree, SIGKILL after grace_ms. */
 int runner_link_signal(struct runner_link *l, int signal,
 		       unsigned int grace_ms) MUST_CHECK;
+
+/* To one that is taken up: everything from there on, once more. */
+int runner_link_take_up(struct runner_link *l, const struct assignment *a,
+			const struct log_position *taken) MUST_CHECK;
+/* Everything up to there need not be kept. */
+int runner_link_taken(struct runner_link *l,
+		      const struct log_position *taken) MUST_CHECK;
+/* It may go, and leave nothing behind. */
+void runner_link_dismiss(struct runner_link *l);
 
 /* Back-pressure. */
 void runner_link_pause(struct runner_link *l);

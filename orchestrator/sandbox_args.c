@@ -71,8 +71,7 @@ static void sandbox_args_add_namespaces(struct sandbox_args *a,
 		sandbox_args_add_all(a, "--unshare-pid", "--as-pid-1", NULL);
 	sandbox_args_add_all(a, "--unshare-ipc", "--unshare-uts",
 			     "--unshare-cgroup-try", "--hostname", "cronium",
-			     "--die-with-parent", "--new-session", "--cap-drop",
-			     "ALL", NULL);
+			     "--new-session", "--cap-drop", "ALL", NULL);
 	/* What the runner needs to become the script's user and to end it. */
 	if (spec->root)
 		sandbox_args_add_all(a, "--cap-add", "CAP_SETUID", "--cap-add",
@@ -221,6 +220,8 @@ static void sandbox_args_add_runner(struct sandbox_args *a,
 	sandbox_args_add_all(a, "--", "/opt/cronium/" SANDBOX_FILES_RUNNER,
 			     "--control", NULL);
 	sandbox_args_add_text(a, "fd:%d", SANDBOX_ARGS_CONTROL_FD);
+	sandbox_args_add(a, "--again");
+	sandbox_args_add_text(a, "dir:%d", SANDBOX_ARGS_AGAIN_FD);
 	if (spec->payload_key[0])
 		sandbox_args_add_all(a, "--key", spec->payload_key, NULL);
 	if (spec->memory_bytes) {

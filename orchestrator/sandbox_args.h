@@ -16,6 +16,7 @@
 /* Descriptors of bwrap beside 0, 1, 2. */
 #define SANDBOX_ARGS_CONTROL_FD 3
 #define SANDBOX_ARGS_SECCOMP_FD 4
+#define SANDBOX_ARGS_AGAIN_FD 5 /* O_PATH: the runner's of pod_dir.h */
 
 struct shares;
 

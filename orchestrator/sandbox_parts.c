@@ -3,14 +3,16 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "orchestrator/cgroup.h"
+#include "orchestrator/pod_dir.h"
+#include "orchestrator/process_id.h"
 #include "orchestrator/program.h"
 #include "orchestrator/runtime.h"
 #include "orchestrator/sandbox_args.h"
@@ -18,7 +20,6 @@
 #include "orchestrator/sidecar_process.h"
 
 #define SANDBOX_PARTS_NOFILE 1024 /* descriptors a process of the pod */
-#define SANDBOX_CGROUP_NAME_BYTES 160
 
 /* --- in the child -------------------------------------------------------- */
 
@@ -109,7 +110,7 @@ static int sandbox_parts_make_sidecar_cgroup(struct sandbox_parts *parts,
 
 	if (!parts->shared->cgroups)
 		return 0;
-	snprintf(name, sizeof(name), "%s.sidecar", spec->pod);
+	sandbox_parts_sidecar_cgroup(spec->pod, name);
 	return cgroup_new(&parts->sidecar.cgroup, parts->shared->cgroups, name,
 			  &sidecar_process_limits);
 }
@@ -139,13 +140,26 @@ static int sandbox_parts_make_args(const struct sandbox_parts *parts,
 	return sandbox_args_init(args, &args_spec);
 }
 
+/* Where a side finds the next one of us; each has a directory of its own. */
+static int sandbox_parts_open_dir(const struct sandbox_parts *parts,
+				  const char *pod, const char *side)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/pods/%s/%s", parts->shared->run_dir,
+		 pod, side);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Starts bwrap; what prepare made is in its process. */
 static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 				      const struct executor_spec *spec,
 				      const char *program, int errors)
 {
 	const struct sandbox_shared *shared = parts->shared;
-	_cleanup_close_ int control = -1, seccomp = -1;
+	_cleanup_close_ int control = -1, seccomp = -1, again = -1;
 	struct sandbox_args args;
 	int r;
 
@@ -157,14 +171,17 @@ static int sandbox_parts_start_runner(struct sandbox_parts *parts,
 	seccomp = sandbox_parts_open_seccomp(shared);
 	if (seccomp < 0)
 		return -errno;
+	again = sandbox_parts_open_dir(parts, spec->pod, "runner");
+	if (again < 0)
+		return again;
 	return sandbox_spawn(
 		&(struct sandbox_spawn){
 			.exec_fd = shared->bwrap_fd,
 			.argv = args.items,
 			.env = sandbox_parts_env,
 			.fds = (int[]){ shared->null_fd, shared->null_fd,
-					errors, control, seccomp },
-			.n_fds = 5,
+					errors, control, seccomp, again },
+			.n_fds = 6,
 			.namespaces = sandbox_net_namespaces(shared->root),
 			.cgroup_fd = sandbox_side_cgroup_fd(&parts->runner),
 			.nofile = SANDBOX_PARTS_NOFILE,
@@ -187,9 +204,12 @@ static int sandbox_parts_open_door(struct sandbox_parts *parts, int *theirs)
 }
 
 static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
-				       int listen_fd, int proxy_fd, int door_fd)
+				       const char *pod, int listen_fd,
+				       int proxy_fd, int door_fd)
 {
 	const struct sandbox_shared *shared = parts->shared;
+	_cleanup_close_ int again = sandbox_parts_open_dir(parts, pod,
+							   "sidecar");
 	const struct sidecar_process_spec spec = {
 		.exec_fd = shared->sidecar_fd,
 		.null_fd = shared->null_fd,
@@ -197,12 +217,15 @@ static int sandbox_parts_start_sidecar(struct sandbox_parts *parts,
 		.listen_fd = listen_fd,
 		.proxy_fd = proxy_fd,
 		.door_fd = door_fd,
+		.again_fd = again,
 		.log_level = shared->log_level,
 		.log_format = shared->log_format,
 		.root = shared->root,
 		.cgroup = parts->sidecar.cgroup,
 	};
 
+	if (again < 0)
+		return again;
 	return sidecar_process_start(&spec, &parts->sidecar.process,
 				     &parts->sidecar.stream);
 }
@@ -215,6 +238,10 @@ static int sandbox_parts_start_both(struct sandbox_parts *parts,
 	_cleanup_close_ int door_fd = -1;
 	int fds[2], r;
 
+	*what = "cannot make the pod's directory";
+	r = pod_dir_make(parts->shared->run_dir, spec->pod);
+	if (r < 0)
+		return r;
 	*what = "cannot make the sandbox's cgroup";
 	r = sandbox_parts_make_cgroup(parts, spec);
 	if (r < 0)
@@ -238,7 +265,8 @@ static int sandbox_parts_start_both(struct sandbox_parts *parts,
 	if (r < 0)
 		return r;
 	*what = "cannot start the sidecar";
-	return sandbox_parts_start_sidecar(parts, listen_fd, proxy_fd, door_fd);
+	return sandbox_parts_start_sidecar(parts, spec->pod, listen_fd,
+					   proxy_fd, door_fd);
 }
 
 int sandbox_parts_start(struct sandbox_parts *parts,
@@ -291,12 +319,22 @@ void sandbox_parts_deinit(struct sandbox_parts *parts)
 	closep(&parts->door);
 }
 
+/* bwrap's child is PID 1 of the namespace: all others die with it. */
+static void sandbox_parts_kill_runner(const struct sandbox_process *bwrap)
+{
+	pid_t runner = bwrap->pid ? process_child(bwrap->pid) : 0;
+
+	if (runner)
+		kill(runner, SIGKILL);
+}
+
 void sandbox_parts_kill(struct sandbox_parts *parts)
 {
 	if (parts->runner.cgroup)
 		cgroup_kill(parts->runner.cgroup);
-	/* Its child, PID 1 of the namespace, dies with it, and all others with
-	 * that. */
+	else
+		sandbox_parts_kill_runner(&parts->runner.process);
+	/* Waits for nothing else than its child. */
 	if (parts->runner.process.pid)
 		kill(parts->runner.process.pid, SIGKILL);
 }
@@ -317,17 +355,10 @@ bool sandbox_parts_gone(struct sandbox_parts *parts)
 	       sandbox_side_remove_cgroup(&parts->sidecar);
 }
 
-static void sandbox_side_wait(struct sandbox_side *side)
-{
-	if (side->process.pid)
-		waitpid(side->process.pid, NULL, 0);
-	side->process.pid = 0;
-}
-
 void sandbox_parts_wait(struct sandbox_parts *parts)
 {
-	sandbox_side_wait(&parts->runner);
-	sandbox_side_wait(&parts->sidecar);
+	sandbox_process_wait(&parts->runner.process);
+	sandbox_process_wait(&parts->sidecar.process);
 }
 
 void sandbox_parts_complaint(struct sandbox_parts *parts, char *line,
@@ -336,6 +367,9 @@ void sandbox_parts_complaint(struct sandbox_parts *parts, char *line,
 	ssize_t n, got = 0;
 	char *last;
 
+	line[0] = '\0';
+	if (parts->errors_fd < 0)
+		return;
 	while ((n = read(parts->errors_fd, line, size - 1)) > 0)
 		got = n;
 	while (got && line[got - 1] == '\n')

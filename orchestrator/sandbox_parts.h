@@ -13,6 +13,7 @@
 #include "orchestrator/sandbox_spawn.h"
 
 #define SANDBOX_PARTS_REASON_BYTES 512
+#define SANDBOX_CGROUP_NAME_BYTES 160
 
 struct cgroup;
 struct cgroup_root;
@@ -58,6 +59,18 @@ void sandbox_parts_deinit(struct sandbox_parts *parts);
 int sandbox_parts_start(struct sandbox_parts *parts,
 			const struct executor_spec *spec,
 			char reason[SANDBOX_PARTS_REASON_BYTES]) MUST_CHECK;
+/* What sandbox_parts_adopt() needs, a new reference; NULL without memory. */
+json_t *sandbox_parts_describe(const struct sandbox_parts *parts);
+/* Those that another process of us has started, as far as they still are. As
+ * sandbox_parts_start(); -ESRCH where a process is gone. */
+int sandbox_parts_adopt(struct sandbox_parts *parts,
+			const struct executor_spec *spec,
+			const json_t *described,
+			char reason[SANDBOX_PARTS_REASON_BYTES]) MUST_CHECK;
+/* The name of the pod's cgroup is the pod's; and this is its sidecar's. */
+void sandbox_parts_sidecar_cgroup(const char *pod,
+				  char out[SANDBOX_CGROUP_NAME_BYTES]);
+
 /* SIGKILL to everything on the script's side. */
 void sandbox_parts_kill(struct sandbox_parts *parts);
 /* Kills whatever is left; true when nothing is. */

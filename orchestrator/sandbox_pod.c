@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
 #include "common/clock.h"
+#include "common/id.h"
 #include "orchestrator/cgroup.h"
+#include "orchestrator/control_socket.h"
+#include "orchestrator/pod_dir.h"
 
 #define SANDBOX_POD_RETRY_MS 2 /* while the kernel takes a cgroup down */
 #define SANDBOX_POD_FREE_MAX_MS 2000
@@ -23,8 +27,12 @@ struct executor_pod {
 	enum sandbox_pod_state state;
 	struct sandbox_pods *list;
 	struct sandbox_parts parts;
+	bool adopted;       /* by sandbox_pod_adopt() */
 	struct event *turn; /* announce, then the retries of destroy */
 	char reason[SANDBOX_PARTS_REASON_BYTES]; /* why it failed, or "" */
+	char name[ID_MAX_BYTES];
+	/* Where the sides of one that was taken up look for us. */
+	struct control_socket *sockets[EXECUTOR_SIDES];
 	const struct executor_events *events;
 	void *ctx;
 	void (*done)(void *ctx);
@@ -76,6 +84,8 @@ static void sandbox_pod_announce(struct executor_pod *pod)
 	}
 	if (pod->state == SANDBOX_POD_CREATED)
 		pod->state = SANDBOX_POD_ANNOUNCED;
+	if (pod->adopted)
+		return;
 	sandbox_side_hand_over(pod, EXECUTOR_SIDECAR);
 	if (pod->state != SANDBOX_POD_DESTROYING && pod->parts.door >= 0)
 		sandbox_pod_hand_over_door(pod);
@@ -86,6 +96,11 @@ static void sandbox_pod_announce(struct executor_pod *pod)
 static void sandbox_pod_runner_ended(struct executor_pod *pod, int status)
 {
 	char line[256];
+
+	if (pod->adopted) {
+		snprintf(pod->reason, sizeof(pod->reason), "the sandbox ended");
+		return;
+	}
 
 	sandbox_parts_complaint(&pod->parts, line, sizeof(line));
 	snprintf(pod->reason, sizeof(pod->reason),
@@ -175,25 +190,29 @@ static void sandbox_pod_start(struct executor_pod *pod,
 		sandbox_parts_kill(&pod->parts);
 }
 
-int sandbox_pod_new(const struct sandbox_shared *shared,
-		    struct sandbox_pods *list, const struct executor_spec *spec,
-		    const struct executor_events *events, void *ctx,
-		    struct executor_pod **out)
+static struct executor_pod *sandbox_pod_alloc(
+	const struct sandbox_shared *shared, struct sandbox_pods *list,
+	const char *name, const struct executor_events *events, void *ctx)
 {
 	struct executor_pod *pod = calloc(1, sizeof(*pod));
 
 	if (!pod)
-		return -ENOMEM;
+		return NULL;
 	sandbox_parts_init(&pod->parts, shared);
+	snprintf(pod->name, sizeof(pod->name), "%s", name);
 	pod->list = list;
 	pod->events = events;
 	pod->ctx = ctx;
 	TAILQ_INSERT_TAIL(list, pod, entry);
 	pod->turn = evtimer_new(shared->base, sandbox_pod_on_turn, pod);
-	if (pod->turn)
-		sandbox_pod_start(pod, spec);
-	if (!pod->turn ||
-	    sandbox_side_watch(pod, &pod->parts.runner,
+	return pod;
+}
+
+/* Its processes are there, or pod->reason says why not. */
+static int sandbox_pod_begin(struct executor_pod *pod,
+			     struct executor_pod **out)
+{
+	if (sandbox_side_watch(pod, &pod->parts.runner,
 			       sandbox_pod_on_runner_ended) < 0 ||
 	    sandbox_side_watch(pod, &pod->parts.sidecar,
 			       sandbox_pod_on_sidecar_ended) < 0) {
@@ -203,6 +222,104 @@ int sandbox_pod_new(const struct sandbox_shared *shared,
 	sandbox_pod_set_turn(pod, 0);
 	*out = pod;
 	return 0;
+}
+
+int sandbox_pod_new(const struct sandbox_shared *shared,
+		    struct sandbox_pods *list, const struct executor_spec *spec,
+		    const struct executor_events *events, void *ctx,
+		    struct executor_pod **out)
+{
+	struct executor_pod *pod = sandbox_pod_alloc(shared, list, spec->pod,
+						     events, ctx);
+
+	if (!pod || !pod->turn) {
+		sandbox_pod_free(pod);
+		return -ENOMEM;
+	}
+	sandbox_pod_start(pod, spec);
+	return sandbox_pod_begin(pod, out);
+}
+
+json_t *sandbox_pod_describe(const struct executor_pod *pod)
+{
+	return sandbox_parts_describe(&pod->parts);
+}
+
+static void sandbox_pod_on_sidecar_fd(void *ctx, int fd)
+{
+	struct executor_pod *pod = ctx;
+
+	pod->events->on_stream(pod->ctx, EXECUTOR_SIDECAR, fd);
+}
+
+static void sandbox_pod_on_runner_fd(void *ctx, int fd)
+{
+	struct executor_pod *pod = ctx;
+
+	pod->events->on_stream(pod->ctx, EXECUTOR_RUNNER, fd);
+}
+
+static void sandbox_pod_on_door_fd(void *ctx, int fd)
+{
+	struct executor_pod *pod = ctx;
+
+	pod->events->on_stream(pod->ctx, EXECUTOR_DOOR, fd);
+}
+
+static int sandbox_pod_listen(struct executor_pod *pod, enum executor_side side,
+			      const char *dir, const char *name,
+			      void (*on_fd)(void *ctx, int fd))
+{
+	const struct sandbox_shared *shared = pod->parts.shared;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/pods/%s/%s", shared->run_dir,
+		 pod->name, dir);
+	return control_socket_new(&pod->sockets[side], shared->base, path, name,
+				  on_fd, pod);
+}
+
+static int sandbox_pod_listen_all(struct executor_pod *pod, bool door)
+{
+	int r = pod_dir_make(pod->parts.shared->run_dir, pod->name);
+
+	if (!r)
+		r = sandbox_pod_listen(pod, EXECUTOR_SIDECAR, "sidecar",
+				       CONTROL_SOCKET_NAME,
+				       sandbox_pod_on_sidecar_fd);
+	if (!r && door)
+		r = sandbox_pod_listen(pod, EXECUTOR_DOOR, "sidecar",
+				       CONTROL_SOCKET_DOOR,
+				       sandbox_pod_on_door_fd);
+	if (!r)
+		r = sandbox_pod_listen(pod, EXECUTOR_RUNNER, "runner",
+				       CONTROL_SOCKET_NAME,
+				       sandbox_pod_on_runner_fd);
+	return r;
+}
+
+int sandbox_pod_adopt(const struct sandbox_shared *shared,
+		      struct sandbox_pods *list,
+		      const struct executor_spec *spec, const json_t *described,
+		      const struct executor_events *events, void *ctx,
+		      struct executor_pod **out)
+{
+	struct executor_pod *pod = sandbox_pod_alloc(shared, list, spec->pod,
+						     events, ctx);
+	int r = -ENOMEM;
+
+	if (pod && pod->turn) {
+		pod->adopted = true;
+		r = sandbox_parts_adopt(&pod->parts, spec, described,
+					pod->reason);
+	}
+	if (!r)
+		r = sandbox_pod_listen_all(pod, spec->proxy);
+	if (r < 0 && (!pod || !pod->reason[0])) {
+		sandbox_pod_free(pod);
+		return r;
+	}
+	return sandbox_pod_begin(pod, out);
 }
 
 const struct sandbox_shared *sandbox_pod_shared(const struct executor_pod *pod)
@@ -233,9 +350,19 @@ void sandbox_pod_measure(struct executor_pod *pod, struct cgroup_usage *out)
 		cgroup_measure(cgroup, out);
 }
 
+static void sandbox_pod_close_sockets(struct executor_pod *pod)
+{
+	for (size_t i = 0; i < EXECUTOR_SIDES; i++) {
+		control_socket_free(pod->sockets[i]);
+		pod->sockets[i] = NULL;
+	}
+}
+
 static void sandbox_pod_release(struct executor_pod *pod)
 {
 	TAILQ_REMOVE(pod->list, pod, entry);
+	sandbox_pod_close_sockets(pod);
+	pod_dir_remove(pod->parts.shared->run_dir, pod->name);
 	sandbox_parts_deinit(&pod->parts);
 	if (pod->turn)
 		event_free(pod->turn);
@@ -264,12 +391,16 @@ void sandbox_pod_destroy(struct executor_pod *pod, void (*done)(void *ctx),
 	pod->state = SANDBOX_POD_DESTROYING;
 	pod->done = done;
 	pod->done_ctx = ctx;
+	sandbox_pod_close_sockets(pod);
 	sandbox_pod_set_turn(pod, 0);
 }
 
 void sandbox_pod_free(struct executor_pod *pod)
 {
 	int ms = 0;
+
+	if (!pod)
+		return;
 
 	while (!sandbox_parts_gone(&pod->parts) &&
 	       ms < SANDBOX_POD_FREE_MAX_MS) {

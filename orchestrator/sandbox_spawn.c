@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -11,8 +12,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "orchestrator/process_id.h"
+
 #define SANDBOX_SPAWN_HIGH_FD 100 /* out of the way of the final numbers */
 #define SANDBOX_SPAWN_FDS_MAX 16
+#define SANDBOX_SPAWN_WAIT_MS 2000 /* for one that was killed */
 
 /* What the child tells us before we go on. */
 struct sandbox_spawn_result {
@@ -132,7 +136,11 @@ int sandbox_spawn(const struct sandbox_spawn *s, struct sandbox_process *out)
 	r = pid < 0 ? -errno : result->error;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (!r)
-		*out = (struct sandbox_process){ .pid = pid, .pidfd = pidfd };
+		*out = (struct sandbox_process){
+			.pid = pid,
+			.pidfd = pidfd,
+			.start = process_start_time(pid),
+		};
 	sandbox_spawn_take_made(result, r ? NULL : out);
 	munmap(result, sizeof(*result));
 	if (pid > 0 && r < 0) {
@@ -142,11 +150,53 @@ int sandbox_spawn(const struct sandbox_spawn *s, struct sandbox_process *out)
 	return r;
 }
 
+int sandbox_process_adopt(pid_t pid, uint64_t start,
+			  struct sandbox_process *out)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	*out = (struct sandbox_process){ .pidfd = -1 };
+	if (pidfd < 0)
+		return -errno;
+	/* Asked only now: what pidfd means cannot become another one. */
+	if (!start || process_start_time(pid) != start) {
+		close(pidfd);
+		return -ESRCH;
+	}
+	*out = (struct sandbox_process){
+		.pid = pid,
+		.pidfd = pidfd,
+		.start = start,
+		.adopted = true,
+	};
+	for (size_t i = 0; i < SANDBOX_SPAWN_MADE_MAX; i++)
+		out->made[i] = -1;
+	return 0;
+}
+
+static bool sandbox_process_ended(const struct sandbox_process *p, int wait_ms)
+{
+	struct pollfd ended = { .fd = p->pidfd, .events = POLLIN };
+
+	return poll(&ended, 1, wait_ms) > 0;
+}
+
+void sandbox_process_wait(struct sandbox_process *p)
+{
+	if (p->pid && p->adopted)
+		(void)sandbox_process_ended(p, SANDBOX_SPAWN_WAIT_MS);
+	else if (p->pid)
+		waitpid(p->pid, NULL, 0);
+	p->pid = 0;
+}
+
 int sandbox_process_reap(struct sandbox_process *p)
 {
 	int status = 0;
 
-	if (waitpid(p->pid, &status, WNOHANG) == 0)
+	if (p->adopted && !sandbox_process_ended(p, 0))
+		return -1;
+	if (!p->adopted && waitpid(p->pid, &status, WNOHANG) == 0)
 		return -1;
 	p->pid = 0;
 	return status;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,8 +32,10 @@ struct sandbox_spawn {
 };
 
 struct sandbox_process {
-	pid_t pid; /* 0 when it was reaped */
-	int pidfd; /* readable when it has ended; the caller closes it */
+	pid_t pid;      /* 0 when it was reaped */
+	uint64_t start; /* clock ticks from boot on: which of this number */
+	bool adopted;   /* no child of ours: nobody tells how it ended */
+	int pidfd;      /* readable when it has ended; the caller closes it */
 	int made[SANDBOX_SPAWN_MADE_MAX]; /* by prepare */
 };
 
@@ -40,5 +43,12 @@ struct sandbox_process {
  * open of what prepare made. */
 int sandbox_spawn(const struct sandbox_spawn *s,
 		  struct sandbox_process *out) MUST_CHECK;
-/* Collects a process that has ended: its wait status, or -1 while it runs. */
+/* A process that another one of us has started: 0, -ESRCH where it is gone, or
+ * negative errno. */
+int sandbox_process_adopt(pid_t pid, uint64_t start,
+			  struct sandbox_process *out) MUST_CHECK;
+/* Collects a process that has ended: its wait status (0 where that is not
+ * known), or -1 while it runs. */
 int sandbox_process_reap(struct sandbox_process *p);
+/* The same, waiting for one that was killed. */
+void sandbox_process_wait(struct sandbox_process *p);

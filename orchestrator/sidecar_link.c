@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/frame_stream.h"
+#include "common/json.h"
 #include "orchestrator/assignment.h"
 
 #define SIDECAR_LINK_ID_BYTES sizeof(uint32_t)
@@ -25,6 +26,19 @@ static uint32_t sidecar_link_id(const struct frame *f)
 	return ntohl(id);
 }
 
+static void sidecar_link_handle_ready(struct sidecar_link *l,
+				      const struct frame *f)
+{
+	_cleanup_json_ json_t *o = NULL;
+	const char *resumed = NULL;
+	char err[128];
+
+	o = json_parse_object(f->payload, f->len, err, sizeof(err));
+	if (json_get_bool(o, "resumed", false))
+		resumed = json_get_str(o, "execution", "");
+	l->ops->on_ready(l->ctx, resumed);
+}
+
 static void sidecar_link_on_frame(struct frame_stream *s, const struct frame *f,
 				  void *ctx)
 {
@@ -32,7 +46,7 @@ static void sidecar_link_on_frame(struct frame_stream *s, const struct frame *f,
 	bool has_id = f->len >= SIDECAR_LINK_ID_BYTES;
 
 	if (f->type == FRAME_READY)
-		l->ops->on_ready(l->ctx);
+		sidecar_link_handle_ready(l, f);
 	else if (f->type == FRAME_ACK && has_id && !sidecar_link_id(f))
 		l->ops->on_assigned(l->ctx);
 	else if (f->type == FRAME_REDACT && has_id)
@@ -110,6 +124,26 @@ int sidecar_link_assign(struct sidecar_link *l, const struct assignment *a,
 				      a->input.len);
 	buf_deinit_secret(&message);
 	return r;
+}
+
+int sidecar_link_take_up(struct sidecar_link *l, const struct assignment *a)
+{
+	_cleanup_json_ json_t *o = json_pack("{s:s}", "execution",
+					     a->execution);
+	struct buf message = { 0 };
+	int r = o ? json_append(&message, o) : -ENOMEM;
+
+	if (!r)
+		r = sidecar_link_send(l, FRAME_RESUME, message.data,
+				      message.len);
+	buf_deinit(&message);
+	return r;
+}
+
+void sidecar_link_dismiss(struct sidecar_link *l)
+{
+	/* Whom it does not reach ends a while after his stream. */
+	(void)!sidecar_link_send(l, FRAME_DISMISS, NULL, 0);
 }
 
 int sidecar_link_ack(struct sidecar_link *l, uint32_t id)

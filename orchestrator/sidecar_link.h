@@ -14,7 +14,8 @@ struct event_base;
 struct sidecar_link;
 
 struct sidecar_link_ops {
-	void (*on_ready)(void *ctx);
+	/* resumed: the execution that it serves already, or NULL. */
+	void (*on_ready)(void *ctx, const char *resumed);
 	/* The assignment was taken. */
 	void (*on_assigned)(void *ctx);
 	/* A secret is about to be told to the script: it is, once
@@ -35,5 +36,10 @@ void sidecar_link_free(struct sidecar_link *l);
 /* 0 or -ENOMEM; a broken stream is reported by on_lost alone. */
 int sidecar_link_assign(struct sidecar_link *l, const struct assignment *a,
 			const char *executor) MUST_CHECK;
+/* To one that is taken up: its secrets follow, then on_assigned. */
+int sidecar_link_take_up(struct sidecar_link *l,
+			 const struct assignment *a) MUST_CHECK;
+/* It may go. */
+void sidecar_link_dismiss(struct sidecar_link *l);
 int sidecar_link_ack(struct sidecar_link *l, uint32_t id) MUST_CHECK;
 int sidecar_link_drain(struct sidecar_link *l) MUST_CHECK;

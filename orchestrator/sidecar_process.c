@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,7 +13,7 @@
 
 #define SIDECAR_PROCESS_NOFILE 1024
 #define SIDECAR_PROCESS_NOBODY 65534
-#define SIDECAR_PROCESS_FDS_MAX 8
+#define SIDECAR_PROCESS_FDS_MAX 9
 #define SIDECAR_PROCESS_ARGS_MAX 24
 #define SIDECAR_PROCESS_TEXT_BYTES 64
 
@@ -58,10 +57,7 @@ static int sidecar_process_prepare(const void *ctx, int made[])
 		r = sidecar_process_become_nobody();
 	if (r < 0)
 		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return -errno;
-	return 0;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
 /* --- the plan ------------------------------------------------------------ */
@@ -109,6 +105,9 @@ static void sidecar_process_plan(struct sidecar_process_plan *p,
 		sidecar_process_add_fd(p, "--proxy", "fd:", spec->proxy_fd, "");
 	if (spec->door_fd >= 0)
 		sidecar_process_add_fd(p, "--door", "fd:", spec->door_fd, "");
+	if (spec->again_fd >= 0)
+		sidecar_process_add_fd(p, "--again", "dir:", spec->again_fd,
+				       "");
 	sidecar_process_add(p, "--log-level", spec->log_level);
 	sidecar_process_add(p, "--log-format", spec->log_format);
 }

@@ -1,7 +1,8 @@
 /*
  * A sidecar that runs beside the orchestrator, not in the pod: it holds the
  * descriptors that it is given, and has no right that it does not need, for it
- * reads what a script sends. Ends with the orchestrator.
+ * reads what a script sends. Ends with its control stream, or a while after it
+ * where ASSIGN says keep_ms.
  */
 #pragma once
 
@@ -21,6 +22,7 @@ struct sidecar_process_spec {
 	int listen_fd; /* where scripts call */
 	int proxy_fd;  /* where scripts find the egress proxy */
 	int door_fd;   /* its end of the door (door.h) */
+	int again_fd;  /* O_PATH of the directory where it finds us again */
 	const char *log_level, *log_format;
 	bool root;             /* we are: it becomes nobody */
 	struct cgroup *cgroup; /* NULL: none */

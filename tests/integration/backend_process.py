@@ -188,6 +188,10 @@ class Agent:
             "executions": [{"id": c.id, "epoch": c.epoch} for c in claims],
             **more})
 
+    def recover(self, *claims):
+        return self.admin.post(f"/v1/agents/{self.name}/recover", {
+            "executions": [{"id": c.id, "epoch": c.epoch} for c in claims]})
+
     def close(self):
         self.stream.close()
 

@@ -292,7 +292,7 @@ static int run(struct driver *d)
 		fprintf(stderr, "%s\n", err);
 		return 2;
 	}
-	executor_sandbox.reap(d->executor, on_reaped, d);
+	executor_sandbox.reap(d->executor, NULL, on_reaped, d);
 	event_base_dispatch(d->base);
 	executor_sandbox.free(d->executor);
 	return d->failed ? 1 : 0;

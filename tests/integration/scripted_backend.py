@@ -289,6 +289,8 @@ class ScriptedBackend:
     def do_heartbeat(self, name, request):
         return 200, {"lease_ms": 30000, "cancel": [], "lost": []}
 
+    do_recover = do_heartbeat
+
     def do_started(self, execution, request):
         return 200, {}
 

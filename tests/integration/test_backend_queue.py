@@ -153,6 +153,53 @@ def test_release(backend):
     assert reply.status == 409 and reply.code == "job_started"
 
 
+def test_release_of_what_never_began(backend):
+    job = backend.submit()
+    agent = backend.agent(slots=1)
+    claim = agent.claim()
+    agent.started(claim)
+    reply = backend.admin.post(
+        f"/v1/executions/{claim.id}/release",
+        {"epoch": claim.epoch, "reason": "it died", "begun": False})
+    assert reply.status == 200 and reply.json["state"] == "queued"
+    again = agent.claim()
+    assert again.job == job and again.epoch > claim.epoch
+
+
+def test_recover(backend):
+    """What the agent does not name any more is given up at once: begun it is
+    lost, otherwise somebody else's."""
+    kept, lost, back = (backend.submit() for _ in range(3))
+    agent = backend.agent(name="phoenix", slots=3)
+    claims = {c.job: c for c in (agent.claim() for _ in range(3))}
+    agent.started(claims[kept])
+    agent.started(claims[lost])
+    agent.close()
+    reply = agent.recover(claims[kept])
+    assert reply.status == 200 and reply.json["lost"] == []
+    assert reply.json["lease_ms"] > 0
+    assert backend.wait_state(lost, "lost")["attempt"] == 1
+    assert backend.wait_state(back, "queued")
+    assert backend.job(kept)["state"] == "running"
+    reply = agent.recover(claims[kept], claims[lost])
+    assert reply.json["lost"] == [claims[lost].id]
+    assert agent.complete(claims[kept]).status == 200
+    reply = backend.admin.post("/v1/agents/a%20b/recover", {"executions": []})
+    assert reply.status == 400 and reply.code == "invalid_heartbeat"
+
+
+def test_an_agent_says_that_a_job_is_lost(backend):
+    job = backend.submit()
+    agent = backend.agent()
+    claim = agent.claim()
+    agent.started(claim)
+    reply = agent.complete(claim, "lost", exit_code=None,
+                           reason="nobody knows")
+    assert reply.status == 200
+    got = backend.job(job)
+    assert got["state"] == "lost" and got["reason"] == "nobody knows"
+
+
 def test_complete_without_a_start(backend):
     job = backend.submit()
     agent = backend.agent()
@@ -169,7 +216,7 @@ def test_complete_is_checked(backend):
     backend.submit()
     agent = backend.agent()
     claim = agent.claim()
-    for state in ("lost", "queued", "running", "done", ""):
+    for state in ("queued", "running", "done", ""):
         reply = agent.complete(claim, state)
         assert reply.status == 400 and reply.code == "invalid_state"
     for wrong in (dict(exit_code="0"), dict(exit_code=256), dict(usage=[]),

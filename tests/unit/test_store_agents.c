@@ -249,7 +249,9 @@ static void test_the_order_of_one_line(void **state)
 	/* What is given back has its old place. */
 	lease.execution = reply.result.job.execution;
 	assert_string_equal(claimed(f, "one", NULL, &reply), "job_01");
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_string_equal(claimed(f, "one", NULL, &reply), "job_00");
 	for (int i = 2; i < 20; i++) {

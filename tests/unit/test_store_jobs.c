@@ -194,7 +194,7 @@ static void test_complete_once(void **state)
 	assert_int_equal(start_execution(f, "ex_1", 1), 0);
 	assert_int_equal(start_execution(f, "ex_1", 1), 0);
 	assert_int_equal(job_state_of(f, "job_1"), JOB_RUNNING);
-	assert_int_equal(complete_execution(f, "ex_1", 1, JOB_LOST, &reply),
+	assert_int_equal(complete_execution(f, "ex_1", 1, JOB_QUEUED, &reply),
 			 STORE_E_STATE);
 	assert_int_equal(complete_execution(f, "ex_1", 1, JOB_FAILED, &reply),
 			 0);
@@ -251,10 +251,14 @@ static void test_give_back_makes_a_new_epoch(void **state)
 	submit_job(f, "job_1");
 	submit_job(f, "job_2");
 	claim_job(f, "ex_1", &reply);
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_int_equal(reply.result.job.state, JOB_QUEUED);
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 STORE_E_STALE_EPOCH);
 	assert_int_equal(claim_job(f, "ex_2", &reply), 0);
 	assert_string_equal(reply.result.job.id, "job_1");
@@ -265,8 +269,74 @@ static void test_give_back_makes_a_new_epoch(void **state)
 			 STORE_E_STALE_EPOCH);
 	assert_int_equal(start_execution(f, "ex_2", 2), 0);
 	lease = (struct store_lease){ "ex_2", 2 };
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 STORE_E_STATE);
+}
+
+/* Its agent knows better: it was told to be started, and was not. */
+static void test_what_never_began_is_given_back(void **state)
+{
+	struct store_fixture *f = *state;
+	const struct store_give_back give = { { "ex_1", 1 }, .unbegun = true };
+	struct reply reply;
+
+	submit_job(f, "job_1");
+	claim_job(f, "ex_1", &reply);
+	assert_int_equal(start_execution(f, "ex_1", 1), 0);
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &give),
+			 0);
+	assert_int_equal(reply.result.job.state, JOB_QUEUED);
+	assert_int_equal(claim_job(f, "ex_2", &reply), 0);
+	assert_int_equal(reply.result.job.epoch, 2);
+	assert_int_equal(reply.result.job.attempt, 1);
+}
+
+static void test_an_agent_says_that_one_is_lost(void **state)
+{
+	struct store_fixture *f = *state;
+	struct reply reply;
+
+	submit_job(f, "job_1");
+	claim_job(f, "ex_1", &reply);
+	assert_int_equal(start_execution(f, "ex_1", 1), 0);
+	assert_int_equal(complete_execution(f, "ex_1", 1, JOB_LOST, &reply), 0);
+	assert_int_equal(reply.result.job.state, JOB_LOST);
+	/* What has not begun cannot be. */
+	submit_job(f, "job_2");
+	claim_job(f, "ex_2", &reply);
+	assert_int_equal(complete_execution(f, "ex_2", 1, JOB_LOST, &reply), 0);
+	assert_int_equal(reply.result.job.state, JOB_QUEUED);
+}
+
+static void test_recover_ends_the_other_leases(void **state)
+{
+	struct store_fixture *f = *state;
+	struct store_lease leases[] = { { "ex_2", 1 }, { "ex_9", 1 } };
+	const struct store_heartbeat left = {
+		.agent = "agent", .leases = leases, .n = 2, .lease_ms = 90000
+	};
+	struct reply reply;
+
+	for (int i = 1; i <= 3; i++) {
+		char job[16], execution[16];
+
+		snprintf(job, sizeof(job), "job_%d", i);
+		snprintf(execution, sizeof(execution), "ex_%d", i);
+		submit_job(f, job);
+		assert_int_equal(claim_job(f, execution, &reply), 0);
+	}
+	assert_int_equal(start_execution(f, "ex_1", 1), 0);
+	assert_int_equal(start_execution(f, "ex_2", 1), 0);
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_recover, &left), 0);
+	assert_int_equal(reply.result.heartbeat.n_lost, 1);
+	assert_string_equal(reply.result.heartbeat.lost[0], "ex_9");
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_expire, 1), 0);
+	assert_int_equal(reply.result.jobs.n, 2);
+	assert_int_equal(job_state_of(f, "job_1"), JOB_LOST);
+	assert_int_equal(job_state_of(f, "job_2"), JOB_RUNNING);
+	assert_int_equal(job_state_of(f, "job_3"), JOB_QUEUED);
 }
 
 static int cancel_job(struct store_fixture *f, const char *id,
@@ -296,7 +366,9 @@ static void test_cancel(void **state)
 	assert_int_equal(reply.result.job.state, JOB_CLAIMED);
 	assert_true(reply.result.job.cancel_requested);
 	assert_string_equal(reply.result.job.execution, "ex_2");
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_int_equal(reply.result.job.state, JOB_CANCELLED);
 }
@@ -438,7 +510,9 @@ static void test_wanted_agent_after_a_lease(void **state)
 	assert_string_equal(claimed_by(f, "one", "docker"), "job_1");
 	assert_int_equal(STORE_WAIT(f, &reply, store_job_get, "job_1"), 0);
 	lease.execution = reply.result.job.execution;
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_null(claimed_by(f, "two", "docker"));
 	assert_string_equal(claimed_by(f, "one", "docker"), "job_1");
@@ -461,6 +535,9 @@ int main(void)
 		T(test_complete_once),
 		T(test_cost),
 		T(test_give_back_makes_a_new_epoch),
+		T(test_what_never_began_is_given_back),
+		T(test_an_agent_says_that_one_is_lost),
+		T(test_recover_ends_the_other_leases),
 		T(test_cancel),
 		T(test_heartbeat),
 		T(test_expire),

@@ -161,7 +161,8 @@ static void test_log_goes_on_after_a_new_claim(void **state)
 	claim_job(f, "ex_1", &reply);
 	assert_int_equal(append_limited(f, "ex_1", 1, 0, &chunk, 1, 0, &reply),
 			 0);
-	STORE_WAIT(f, &reply, store_queue_give_back, &lease);
+	STORE_WAIT(f, &reply, store_queue_give_back,
+		   &(struct store_give_back){ .lease = lease });
 	assert_int_equal(append_limited(f, "ex_1", 1, 5, &chunk, 1, 0, &reply),
 			 STORE_E_STALE_EPOCH);
 	claim_job(f, "ex_2", &reply);

@@ -174,7 +174,9 @@ static void test_what_an_attempt_is(void **state)
 
 	submit(f, "job_1", twice);
 	assert_int_equal(claim_job(f, "ex_1", &reply), 0);
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_int_equal(claim_job(f, "ex_2", &reply), 0);
 	assert_int_equal(reply.result.job.attempt, 1);

@@ -232,7 +232,9 @@ static void test_what_comes_back_is_held(void **state)
 	assert_string_equal(claim(f, "ex_2", &reply), "job_2");
 	assert_int_equal(start_execution(f, "ex_2", 1), 0);
 	assert_int_equal(set(f, "night", SESSION_PAUSED, NULL, &reply), 0);
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_int_equal(reply.result.job.state, JOB_QUEUED);
 	assert_true(reply.result.job.held);
@@ -304,7 +306,9 @@ static void test_what_comes_back_of_an_ended_one(void **state)
 	assert_int_equal(submit(f, "job_1", "night", &reply), 0);
 	assert_string_equal(claim(f, "ex_1", &reply), "job_1");
 	assert_int_equal(set(f, "night", SESSION_ENDED, NULL, &reply), 0);
-	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back, &lease),
+	assert_int_equal(STORE_WAIT(f, &reply, store_queue_give_back,
+				    &(struct store_give_back){
+					    .lease = lease }),
 			 0);
 	assert_int_equal(reply.result.job.state, JOB_CANCELLED);
 	assert_string_equal(reply.result.job.reason,
