@@ -78,7 +78,7 @@ static void child_exec(const struct child *c, pid_t parent)
 
 	/* A group of its own: Ctrl-C reaches us alone, and we stop in order. */
 	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, c->config.death_signal ?: SIGTERM);
 	if (getppid() != parent)
 		_exit(0);
 	sigemptyset(&none);

@@ -26,6 +26,7 @@ struct child_config {
 	const char *name;    /* for the log; outlives the child */
 	const char *program; /* absolute */
 	const char *const *argv;
+	int death_signal; /* when we die; 0: SIGTERM */
 	uint32_t stop_ms; /* from SIGTERM to SIGKILL */
 	/* It ended: the wait status. Return false to leave it so. */
 	bool (*on_exit)(struct child *c, int status, bool first_start,

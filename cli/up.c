@@ -137,7 +137,9 @@ static void up_add(struct up_program *p, const char *option, const char *value)
 	p->argv[p->argc++] = value;
 }
 
-/* program: the file's name; name: who it is in the log. */
+/* program: the file's name; name: who it is in the log. Where nobody is left to
+ * start an orchestrator anew the next one takes up its jobs; one that is told to
+ * end would end them. */
 static int up_prepare(struct up *u, struct up_program *p, const char *program,
 		      const char *name, uint32_t stop_ms)
 {
@@ -146,6 +148,10 @@ static int up_prepare(struct up *u, struct up_program *p, const char *program,
 		.program = p->path,
 		.argv = p->argv,
 		.stop_ms = stop_ms,
+		.death_signal = p == &u->programs[UP_ORCHESTRATOR] &&
+						!u->config->embedded
+					? SIGKILL
+					: SIGTERM,
 		.on_exit = up_on_exit,
 		.on_stopped = up_on_stopped,
 		.ctx = u,
