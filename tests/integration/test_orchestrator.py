@@ -383,6 +383,7 @@ def test_kill_leaves_nothing(orchestrator, backend):
     marker = "86400.125"
     execution = backend.assign(f"echo up; sleep {marker}", lease_ms=3000)
     wait_text(backend, execution, b"up")
+    wait_until(lambda: processes_with(marker))
     orchestrator.process.kill()
     orchestrator.process.wait()
     wait_until(lambda: not processes_with(marker))
