@@ -68,10 +68,22 @@ void agent_check_guard(struct agent *agent)
 			agent_job_release(j, true, problem);
 }
 
+static void agent_note_guard(struct agent *agent)
+{
+	const char *problem = admission_problem(agent->admission);
+
+	if (problem)
+		journal_note(agent->config.journal, WAL_GUARD_OPENED,
+			     json_pack("{s:s}", "problem", problem));
+	else
+		journal_note(agent->config.journal, WAL_GUARD_CLOSED, NULL);
+}
+
 static void agent_on_guard(void *ctx)
 {
 	struct agent *agent = ctx;
 
+	agent_note_guard(agent);
 	agent->told = false;
 	heartbeat_now(agent->heartbeat);
 	agent_wake(agent);
@@ -280,9 +292,13 @@ static int agent_init(struct agent *agent)
 		return -ENOMEM;
 	r = heartbeat_new(&agent->heartbeat, c->base, c->client, c->name,
 			  &agent_heartbeat_ops, agent);
-	return r ? r
-		 : admission_new(&agent->admission, c->sampler, c->guard,
-				 agent_on_guard, agent);
+	if (!r)
+		r = admission_new(&agent->admission, c->sampler, c->guard,
+				  agent_on_guard, agent);
+	/* It may be open from the start. */
+	if (!r && !admission_accepts(agent->admission))
+		agent_note_guard(agent);
+	return r;
 }
 
 int agent_new(struct agent **out, const struct agent_config *config,
