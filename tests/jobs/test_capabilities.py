@@ -809,6 +809,17 @@ def test_kill(world, victim):
 
 
 @SANDBOX
+def test_kill_that_waits_too_long(world, victim):
+    """Its pod has no PID namespace to end with; it ends all the same."""
+    result = world.run("process.kill", {
+        "pid": victim.pid, "signal": "CONT", "wait_ms": 60000},
+        "--timeout", "500ms")
+    assert result["state"] == "timed_out", said(result)
+    wait_for(lambda: not list(program_of("process.kill")))
+    assert victim.poll() is None
+
+
+@SANDBOX
 def test_kill_spares(world):
     children = world.server.children()
     own = [world.server.process.pid, *children.values()]
