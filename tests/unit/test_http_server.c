@@ -48,6 +48,7 @@ static int setup(void **state)
 {
 	struct http_peer peer = { .is_unix = true };
 	struct fixture *f = calloc(1, sizeof(*f));
+	struct transport *transport;
 	int fds[2];
 
 	f->base = event_base_new();
@@ -55,7 +56,10 @@ static int setup(void **state)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
 		return -1;
 	f->fd = fds[0];
-	server_adopt(f->server, transport_new_plain(fds[1]), &peer);
+	transport = transport_new_plain(fds[1]);
+	if (!transport)
+		return -1;
+	server_adopt(f->server, transport, &peer);
 	*state = f;
 	return 0;
 }
@@ -169,6 +173,7 @@ static void test_full_and_drained(void **state)
 	get(f);
 	http_respond_start(f->held, 200, NULL, 0);
 	for (i = 0; i < 100; i++) {
+		assert_non_null(f->held);
 		if (!http_respond_write(f->held, piece, sizeof(piece)))
 			break;
 		run(f);

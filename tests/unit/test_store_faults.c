@@ -40,7 +40,8 @@ static void settle(struct store_fixture *f)
 static void test_cancelled_owner_hears_nothing(void **state)
 {
 	struct store_fixture *f = *state;
-	struct store_owner owner = { 0 };
+	/* Outlives this function, also where it is left half-way. */
+	static struct store_owner owner;
 	struct store_done done = { .owner = &owner, .fn = never };
 	struct store_variable_put put = { .key = "k",
 					  .value = STORE_STR("1"),
@@ -86,7 +87,7 @@ static void test_cancel_from_a_callback(void **state)
 static void test_close_commits_what_is_queued(void **state)
 {
 	struct store_fixture *f = *state;
-	struct store_owner owner = { 0 };
+	static struct store_owner owner;
 	struct store_done done = { .owner = &owner, .fn = never };
 	struct store_variable_increment inc = { .key = "n", .by = "1" };
 
@@ -302,7 +303,7 @@ static void test_many_owners_come_and_go(void **state)
 {
 	enum { OWNERS = 64, ROUNDS = 30 };
 	struct store_fixture *f = *state;
-	struct store_owner owners[OWNERS] = { 0 };
+	static struct store_owner owners[OWNERS];
 	size_t heard_of[OWNERS] = { 0 };
 	size_t dropped = 0;
 
