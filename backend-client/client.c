@@ -61,18 +61,18 @@ void client_destroy(struct backend_client *c)
 	client_forget_bearer(c);
 	free(c->bearer_header);
 	free(c->user_agent);
-	endpoint_deinit(&c->endpoint);
+	endpoint_list_deinit(&c->endpoints);
 	free(c);
 }
 
 static int client_init(struct backend_client *c,
 		       const struct backend_client_config *config)
 {
-	int r = endpoint_parse(&c->endpoint, config->endpoint);
+	int r = endpoint_list_parse(&c->endpoints, config->endpoint);
 
 	if (r < 0)
 		return r;
-	if (c->endpoint.kind == ENDPOINT_TLS) {
+	if (endpoint_list_has_tls(&c->endpoints)) {
 		if (!transport_tls)
 			return -EPROTONOSUPPORT;
 		r = transport_tls->context_new(&c->tls_context,
@@ -81,7 +81,6 @@ static int client_init(struct backend_client *c,
 			return r;
 	}
 	c->conn_config = (struct client_conn_config){
-		.endpoint = &c->endpoint,
 		.tls_context = c->tls_context,
 		.connect_timeout_ms = config->connect_timeout_ms,
 		.idle_ping_ms = config->idle_ping_ms,

@@ -44,7 +44,9 @@ struct backend_call;
 
 struct backend_client_config {
 	/* "unix:/path" or "http://host:port" (HTTP/2 with prior knowledge), or
-	 * "https://host:port" (TLS, verified, ALPN h2; see tls.h). */
+	 * "https://host:port" (TLS, verified, ALPN h2; see tls.h). Several
+	 * of the latter two, with commas: the next one is used when one
+	 * cannot be reached or is lost. */
 	const char *endpoint;
 	const char *bearer;  /* sent with every call; NULL for none; copied */
 	const char *ca_file; /* PEM; NULL: the system's */

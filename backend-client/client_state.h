@@ -26,7 +26,7 @@
 
 struct backend_client {
 	struct event_base *base;
-	struct endpoint endpoint;
+	struct endpoint_list endpoints;
 	void *tls_context;
 	char *bearer_header, *bearer, *user_agent;
 	struct client_conn_config conn_config;

@@ -125,8 +125,9 @@ static size_t client_build_headers(const struct backend_client *c,
 				   const struct backend_call *call,
 				   nghttp2_nv *nva)
 {
-	const char *scheme = endpoint_scheme(&c->endpoint);
-	const char *authority = c->endpoint.authority;
+	const struct endpoint *to = endpoint_list_get(&c->endpoints);
+	const char *scheme = endpoint_scheme(to);
+	const char *authority = to->authority;
 	const char *bearer_header = c->bearer_header ?: "authorization";
 	size_t n = 0;
 

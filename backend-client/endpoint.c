@@ -100,6 +100,59 @@ void endpoint_deinit(struct endpoint *e)
 	*e = (struct endpoint){ 0 };
 }
 
+static int endpoint_list_add(struct endpoint_list *l, const char *item,
+			     size_t len, bool alone)
+{
+	char text[ENDPOINTS_MAX_BYTES];
+	struct endpoint *e = &l->items[l->n];
+	int r;
+
+	if (l->n == ENDPOINTS_MAX || len >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, item, len);
+	text[len] = '\0';
+	r = endpoint_parse(e, text);
+	if (r < 0)
+		return r;
+	l->n++;
+	return alone || e->kind != ENDPOINT_UNIX ? 0 : -EINVAL;
+}
+
+int endpoint_list_parse(struct endpoint_list *out, const char *text)
+{
+	bool alone = !strchr(text, ',');
+	int r = 0;
+
+	*out = (struct endpoint_list){ .n = 0 };
+	/* A path may have a comma. */
+	if (!strncmp(text, "unix:", 5))
+		return endpoint_list_add(out, text, strlen(text), true);
+	while (r == 0 && text) {
+		const char *comma = strchrnul(text, ',');
+
+		r = endpoint_list_add(out, text, (size_t)(comma - text), alone);
+		text = *comma ? comma + 1 : NULL;
+	}
+	if (r < 0)
+		endpoint_list_deinit(out);
+	return r;
+}
+
+void endpoint_list_deinit(struct endpoint_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		endpoint_deinit(&l->items[i]);
+	l->n = 0;
+}
+
+bool endpoint_list_has_tls(const struct endpoint_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->items[i].kind == ENDPOINT_TLS)
+			return true;
+	return false;
+}
+
 const char *endpoint_scheme(const struct endpoint *e)
 {
 	return e->kind == ENDPOINT_TLS ? "https" : "http";

@@ -37,6 +37,7 @@ static void client_conn_gone(struct backend_client *c, const char *why)
 						   c->connect_failures,
 						   arc4random());
 	c->connect_failures++;
+	endpoint_list_next(&c->endpoints);
 	if (c->ready_ms)
 		client_tell_state(c, 0, why);
 	c->ready_ms = 0;
@@ -91,6 +92,7 @@ void client_connect(struct backend_client *c)
 		client_watch(c, breaker_wait_until(&c->breaker, now), now);
 		return;
 	}
+	c->conn_config.endpoint = endpoint_list_get(&c->endpoints);
 	r = client_conn_new(&c->conn, c->base, &c->conn_config,
 			    &client_conn_ops, c);
 	if (!r)

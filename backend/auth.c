@@ -10,6 +10,7 @@
 #include "backend/api.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
+#include "backend/neighbours.h"
 #include "backend/refusals.h"
 #include "backend/store_admin.h"
 #include "common/base64.h"
@@ -94,6 +95,34 @@ int auth_key_add(struct auth *a, const struct store_api_key *key)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+static bool auth_key_is_in(const struct auth_key *k,
+			   const struct store_api_key *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!memcmp(k->hash, keys[i].hash, sizeof(k->hash)))
+			return true;
+	return !strcmp(k->id, "file");
+}
+
+int auth_keys_replace(struct auth *a, const struct store_api_key *keys,
+		      size_t n)
+{
+	struct auth_key *k, *tmp;
+	int r = 0;
+
+	HASH_ITER(hh, a->keys, k, tmp)
+	if (!auth_key_is_in(k, keys, n)) {
+		HASH_DEL(a->keys, k);
+		free(k);
+	}
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		HASH_FIND(hh, a->keys, keys[i].hash, sizeof(keys[i].hash), k);
+		if (!k)
+			r = auth_key_add(a, &keys[i]);
+	}
+	return r;
 }
 
 void auth_key_remove(struct auth *a, const char *id)
@@ -223,6 +252,13 @@ static bool auth_verify(struct auth *a, struct api_call *call,
 	*x = live_find(a->b->live, claims->subject);
 	if (*x)
 		return true;
+	if (neighbours_may_live(a->b->neighbours, claims->subject)) {
+		api_problem(call, 503, "execution_unknown",
+			    "the execution was claimed through another "
+			    "backend just now: try again");
+		token_claims_deinit(claims);
+		return false;
+	}
 	token_claims_deinit(claims);
 	return auth_refuse(a, call, 401, "execution_ended",
 			   "the execution has ended, and its token with it");

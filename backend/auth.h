@@ -55,6 +55,9 @@ void auth_audit_refusal(struct auth *a, const struct api_call *call,
 
 /* The keys that are known, beside the one in the file. 0 or -ENOMEM. */
 int auth_key_add(struct auth *a, const struct store_api_key *key) MUST_CHECK;
+/* All that there are: others are gone. */
+int auth_keys_replace(struct auth *a, const struct store_api_key *keys,
+		      size_t n) MUST_CHECK;
 void auth_key_remove(struct auth *a, const char *id);
 /* A new random key: AUTH_KEY_PREFIX and 43 characters. */
 #define AUTH_KEY_BYTES 48

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +16,19 @@
 #include "backend/intake.h"
 #include "backend/live.h"
 #include "backend/metrics.h"
+#include "backend/neighbours.h"
 #include "backend/queue.h"
 #include "backend/refusals.h"
 #include "backend/retries.h"
 #include "backend/run_dir.h"
 #include "backend/startup.h"
 #include "backend/store.h"
+#include "backend/stream_hub.h"
 #include "backend/streams.h"
 #include "backend/tools.h"
 #include "backend/waits.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/file_lock.h"
 #include "common/http/tls.h"
 #include "common/id.h"
@@ -41,15 +45,45 @@ static int sign_script(const void *signer, const void *script, size_t len,
 	return payload_sign(signer, script, len, out);
 }
 
+/* Backends that start at once make one set of keys: each has it locked until
+ * its own are written. The descriptor, or negative errno. */
+static int lock_keys(const char *dir, char *err, size_t err_size)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = file_make_dirs(dir, 0700);
+
+	if (!r && asprintf(&path, "%s/" KEYS_LOCK_FILE, dir) < 0)
+		r = -ENOMEM;
+	if (!r) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : file_lock(fd, FILE_LOCK_WAIT_MS);
+	}
+	if (!r) {
+		r = fd;
+		fd = -1;
+		return r;
+	}
+	snprintf(err, err_size, "cannot lock the keys in %s: %s", dir,
+		 strerror(-r));
+	return r;
+}
+
 /* In this order; see keys.h. */
 static int open_data(struct backend *b, char *err, size_t err_size)
 {
+	const char *keys_dir = b->config->keys_dir;
+	_cleanup_close_ int lock_fd = -1;
 	struct store_config config;
 	int r = data_dir_open(&b->dir, b->config->data_dir, FILE_LOCK_WAIT_MS,
 			      err, err_size);
 
+	if (!r && keys_dir)
+		r = MIN(lock_fd = lock_keys(keys_dir, err, err_size), 0);
 	if (!r)
-		r = keys_load(&b->keys, data_dir_path(b->dir), err, err_size);
+		r = keys_load(&b->keys,
+			      keys_dir ? keys_dir : data_dir_path(b->dir), err,
+			      err_size);
 	if (r)
 		return r;
 	config = (struct store_config){
@@ -60,6 +94,7 @@ static int open_data(struct backend *b, char *err, size_t err_size)
 		.signer = b->keys.payload,
 	};
 	r = store_open(&b->store, b->base, &config, err, err_size);
+	b->shared = !r && store_is_shared(b->store);
 	return r ? r : keys_save(&b->keys, err, err_size);
 }
 
@@ -106,8 +141,12 @@ static int make_parts(struct backend *b)
 		r = follow_new(&b->follow);
 	if (!r)
 		r = streams_new(&b->streams, b);
+	if (!r && b->shared)
+		stream_hub_set_shared(streams_hub(b->streams));
 	if (!r)
 		r = auth_new(&b->auth, b);
+	if (!r)
+		r = neighbours_new(&b->neighbours, b);
 	if (!r)
 		r = queue_new(&b->queue, b);
 	if (!r)
@@ -157,6 +196,7 @@ void backend_close(struct backend *b)
 	intake_free(b->intake);
 	retries_free(b->retries);
 	waits_free(b->waits);
+	neighbours_free(b->neighbours);
 	queue_free(b->queue);
 	store_close(b->store);
 	auth_free(b->auth);
@@ -264,6 +304,8 @@ static void on_started(struct backend *b, const char *why)
 		 b->config->data_dir, b->config->run_dir, b->config->listen,
 		 port, b->tls ? "yes" : "no", live_count(b->live));
 	streams_start(b->streams);
+	if (neighbours_start(b->neighbours))
+		log_error("-", "out of memory: other backends are not heard");
 }
 
 /* --- running ------------------------------------------------------------- */
@@ -323,6 +365,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	log_info("-", "stopping: %s", strsignal((int)sig));
 	b->draining = true;
 	event_add(b->drain_timer, &limit);
+	neighbours_stop(b->neighbours);
 	queue_stop(b->queue);
 	retries_stop(b->retries);
 	waits_stop(b->waits);

@@ -36,6 +36,7 @@ struct http_tls;
 struct intake;
 struct live;
 struct metrics;
+struct neighbours;
 struct queue;
 struct refusals;
 struct retries;
@@ -46,6 +47,7 @@ struct waits;
 
 struct backend_config {
 	const char *data_dir, *run_dir;
+	const char *keys_dir; /* NULL: data_dir */
 	const char *store;  /* store_url.h; NULL: DATA/cronium.db */
 	const char *listen; /* HOST:PORT or "none" */
 	const char *tls_cert, *tls_key;
@@ -74,6 +76,7 @@ struct backend {
 	struct http_tls *tls;
 	struct auth *auth;          /* who is calling */
 	struct live *live;          /* executions that are claimed or running */
+	struct neighbours *neighbours; /* other backends */
 	struct queue *queue;        /* claims and leases */
 	struct retries *retries;    /* jobs that wait for their next try */
 	struct waits *waits;        /* what queued jobs wait for */

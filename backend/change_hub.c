@@ -275,6 +275,17 @@ void change_hub_publish(struct change_hub *h, const struct store_variable *v,
 	buf_deinit_secret(&ev.full);
 }
 
+void change_hub_heard(struct change_hub *h, int64_t version)
+{
+	struct change_watcher *w, *next;
+
+	h->newest = MAX(h->newest, version);
+	for (w = LIST_FIRST(&h->watchers); w; w = next) {
+		next = LIST_NEXT(w, entry);
+		w->ops->on_news(w, version);
+	}
+}
+
 void change_hub_execution_ended(struct change_hub *h, const char *execution)
 {
 	struct change_topic *t = hub_topic(h, execution);

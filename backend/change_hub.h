@@ -55,6 +55,8 @@ struct change_watcher;
 /* Callbacks may remove their own watcher, no other. */
 struct change_watcher_ops {
 	void (*on_change)(struct change_watcher *w, struct change_event *ev);
+	/* Another backend has written; version 0: or may have. */
+	void (*on_news)(struct change_watcher *w, int64_t version);
 	/* May read from the store now; says change_hub_read_done(). */
 	void (*on_turn)(struct change_watcher *w);
 	/* Every CHANGE_TICK_MS; a heartbeat is due at every second one. */
@@ -98,5 +100,7 @@ size_t change_hub_count(const struct change_hub *h);
 /* v was written, or deleted. */
 void change_hub_publish(struct change_hub *h, const struct store_variable *v,
 			bool deleted);
+/* Another backend wrote a variable; 0: some may have been written. */
+void change_hub_heard(struct change_hub *h, int64_t version);
 void change_hub_execution_ended(struct change_hub *h, const char *execution);
 void change_hub_stop(struct change_hub *h);

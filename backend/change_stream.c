@@ -296,6 +296,15 @@ static void on_change(struct change_watcher *w, struct change_event *ev)
 		s->version = c->version;
 }
 
+/* Any other state reads it from the store in the end. */
+static void on_news(struct change_watcher *w, int64_t version)
+{
+	struct change_stream *s = (struct change_stream *)w;
+
+	if (s->state == CHANGE_LIVE && (!version || version > s->version))
+		change_stream_read(s);
+}
+
 static void change_stream_heartbeat(struct change_stream *s)
 {
 	uint8_t frame[FRAME_HEADER_BYTES];
@@ -355,6 +364,7 @@ static void on_end(struct change_watcher *w, enum change_end why)
 
 static const struct change_watcher_ops change_stream_ops = {
 	.on_change = on_change,
+	.on_news = on_news,
 	.on_turn = on_turn,
 	.on_tick = on_tick,
 	.on_end = on_end,

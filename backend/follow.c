@@ -91,6 +91,15 @@ bool follow_wanted(const struct follow *fo, const char *job)
 	return follow_find(fo, job) != NULL;
 }
 
+void follow_foreach(const struct follow *fo,
+		    void (*fn)(const char *job, void *ctx), void *ctx)
+{
+	struct follow_topic *t, *tmp;
+
+	HASH_ITER(hh, fo->topics, t, tmp)
+	fn(t->job, ctx);
+}
+
 void follow_publish(struct follow *fo, const char *job,
 		    const struct follow_event *ev)
 {

@@ -38,6 +38,9 @@ int follow_add(struct follow *fo, const char *job,
 /* One that was never added is fine. */
 void follow_remove(struct follow *fo, struct follower *f);
 
+/* Each job that somebody follows; fn may publish to it. */
+void follow_foreach(const struct follow *fo,
+		    void (*fn)(const char *job, void *ctx), void *ctx);
 bool follow_wanted(const struct follow *fo, const char *job);
 void follow_publish(struct follow *fo, const char *job,
 		    const struct follow_event *ev);

@@ -6,6 +6,7 @@
 #include "backend/job_json.h"
 #include "backend/job_place.h"
 #include "backend/live.h"
+#include "backend/neighbours.h"
 #include "backend/orphans.h"
 #include "backend/queue.h"
 #include "backend/retries.h"
@@ -56,6 +57,43 @@ static void job_committed(enum job_state state)
 	}
 }
 
+static void job_end_execution(struct backend *b, const char *execution)
+{
+	change_hub_execution_ended(b->changes, execution);
+	neighbours_execution_ended(b->neighbours, execution);
+}
+
+/* Everybody here is told. */
+static void job_spread(struct backend *b, const struct store_job *job)
+{
+	struct live_execution *x = live_find_job(b->live, job->id);
+	char before[ID_MAX_BYTES] = "";
+
+	if (x)
+		snprintf(before, sizeof(before), "%s", x->id);
+	orphans_job_changed(b, job);
+	if (live_update(b->live, job))
+		log_write(LOG_LEVEL_ERROR, job->id, job->trace_id,
+			  "out of memory: tokens of %s are refused",
+			  job->execution);
+	if (job->execution && !job_state_live(job->state))
+		job_end_execution(b, job->execution);
+	if (*before && !live_find(b->live, before))
+		job_end_execution(b, before);
+	job_publish(b, job);
+	streams_job_changed(b->streams, job);
+	retries_job_changed(b->retries, job);
+}
+
+void job_heard(struct backend *b, const struct store_job *job)
+{
+	log_write(LOG_LEVEL_DEBUG, job->id, job->trace_id,
+		  "%s, by another backend", job_state_name(job->state));
+	job_spread(b, job);
+	queue_job_heard(b->queue, job);
+	waits_job_changed(b->waits, job);
+}
+
 void job_changed(struct backend *b, const struct store_job *job)
 {
 	job_committed(job->state);
@@ -64,16 +102,8 @@ void job_changed(struct backend *b, const struct store_job *job)
 		  job->execution ? " execution=" : "",
 		  job->execution ? job->execution : "", job->reason ? ": " : "",
 		  job->reason ? job->reason : "");
-	orphans_job_changed(b, job);
-	if (live_update(b->live, job))
-		log_write(LOG_LEVEL_ERROR, job->id, job->trace_id,
-			  "out of memory: tokens of %s are refused",
-			  job->execution);
-	if (job->execution && !job_state_live(job->state))
-		change_hub_execution_ended(b->changes, job->execution);
-	job_publish(b, job);
-	streams_job_changed(b->streams, job);
-	retries_job_changed(b->retries, job);
+	neighbours_job_changed(b->neighbours, job);
+	job_spread(b, job);
 	queue_job_changed(b->queue, job);
 	waits_job_changed(b->waits, job);
 }

@@ -8,6 +8,8 @@
 struct backend;
 struct store_job;
 
+/* Another backend committed it, and it was read. */
+void job_heard(struct backend *b, const struct store_job *job);
 void job_changed(struct backend *b, const struct store_job *job);
 /* Tells those who follow it, if there are any, how it is. */
 void job_publish(struct backend *b, const struct store_job *job);

@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "backend/job_json.h"
 #include "backend/live.h"
+#include "backend/neighbours.h"
 #include "backend/queue.h"
 #include "backend/store_record.h"
 #include "common/agent_labels.h"
@@ -33,6 +34,27 @@ static void place_add(struct agent *a, void *ctx)
 	p->labels[p->place.n - 1] = a->labels;
 }
 
+static void place_count_remote(const struct neighbours_agent *a, void *ctx)
+{
+	size_t *n = ctx;
+
+	(*n)++;
+}
+
+static void place_add_remote(const struct neighbours_agent *a, void *ctx)
+{
+	struct job_place *p = ctx;
+
+	p->labels[p->place.n] = a->labels;
+	p->agents[p->place.n++] = (struct waiting_agent){
+		.name = a->name,
+		.executors = a->executors,
+		.slots = (size_t)a->slots,
+		.drained = a->drained,
+		.problem = a->accepting ? NULL : a->problem,
+	};
+}
+
 static void place_add_lease(struct live_execution *x, void *ctx)
 {
 	struct job_place *p = ctx;
@@ -47,6 +69,7 @@ int job_place_init(struct job_place *p, const struct backend *b)
 	size_t n = 0;
 
 	queue_foreach_agent(b->queue, place_count, &n);
+	neighbours_foreach_agent(b->neighbours, place_count_remote, &n);
 	*p = (struct job_place){
 		.agents = calloc(n + 1, sizeof(*p->agents)),
 		.labels = calloc(n + 1, sizeof(*p->labels)),
@@ -58,6 +81,7 @@ int job_place_init(struct job_place *p, const struct backend *b)
 	p->place.agents = p->agents;
 	p->place.problem = queue_problem(b->queue);
 	queue_foreach_agent(b->queue, place_add, p);
+	neighbours_foreach_agent(b->neighbours, place_add_remote, p);
 	live_foreach(b->live, place_add_lease, p);
 	return 0;
 }

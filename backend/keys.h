@@ -24,6 +24,9 @@
 #include "common/buf.h"
 #include "common/macro.h"
 
+/* In the directory where several backends have the same keys: backend.c. */
+#define KEYS_LOCK_FILE "keys.lock"
+
 struct payload_signer;
 struct token_key;
 

@@ -15,6 +15,7 @@ struct live_agent {
 
 struct live {
 	struct live_execution *by_id;
+	struct live_execution *by_job; /* the same */
 	struct live_agent *agents;
 	struct live_token *by_digest;
 };
@@ -73,6 +74,7 @@ static void live_remove(struct live *l, struct live_execution *x)
 {
 	live_agent_give(l, x->agent);
 	HASH_DEL(l->by_id, x);
+	HASH_DELETE(of_job, l->by_job, x);
 	for (size_t i = 0; i < x->n_tokens; i++)
 		live_token_forget(l, x->tokens[i]);
 	free(x->cancel_reason);
@@ -98,6 +100,14 @@ struct live_execution *live_find(const struct live *l, const char *execution)
 	return x;
 }
 
+struct live_execution *live_find_job(const struct live *l, const char *job)
+{
+	struct live_execution *x;
+
+	HASH_FIND(of_job, l->by_job, job, strlen(job), x);
+	return x;
+}
+
 static struct live_execution *live_add(struct live *l,
 				       const struct store_job *job)
 {
@@ -117,7 +127,11 @@ static struct live_execution *live_add(struct live *l,
 		return NULL;
 	}
 	HASH_ADD_STR(l->by_id, id, x);
-	if (!x->hh.tbl) {
+	if (x->hh.tbl)
+		HASH_ADD(of_job, l->by_job, job, strlen(x->job), x);
+	if (x->hh.tbl && !x->of_job.tbl)
+		HASH_DEL(l->by_id, x);
+	if (!x->hh.tbl || !x->of_job.tbl) {
 		live_agent_give(l, x->agent);
 		free(x);
 		return NULL;
@@ -125,11 +139,22 @@ static struct live_execution *live_add(struct live *l,
 	return x;
 }
 
+/* Of an execution that is over nobody may have told: with another backend the
+ * job has gone on. */
+static void live_remove_older(struct live *l, const struct store_job *job)
+{
+	struct live_execution *x = live_find_job(l, job->id);
+
+	if (x && job->execution && x->epoch < job->epoch)
+		live_remove(l, x);
+}
+
 int live_update(struct live *l, const struct store_job *job)
 {
 	struct live_execution *x = job->execution ? live_find(l, job->execution)
 						  : NULL;
 
+	live_remove_older(l, job);
 	if (!job_state_live(job->state)) {
 		if (x)
 			live_remove(l, x);

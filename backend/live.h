@@ -34,7 +34,7 @@ struct live_execution {
 	/* private to live.c */
 	struct live_token *tokens[LIVE_TOKENS_MAX];
 	size_t n_tokens;
-	UT_hash_handle hh;
+	UT_hash_handle hh, of_job;
 };
 
 /* A verified token: its claims stay valid as long as it is referenced. */
@@ -53,6 +53,8 @@ void live_free(struct live *l);
  * that of any other. 0 or -ENOMEM. */
 int live_update(struct live *l, const struct store_job *job) MUST_CHECK;
 struct live_execution *live_find(const struct live *l, const char *execution);
+/* The execution of a job; NULL: none is live. */
+struct live_execution *live_find_job(const struct live *l, const char *job);
 /* Sets has_bound of all: after a start it is not known. */
 void live_assume_bound(struct live *l);
 size_t live_count(const struct live *l);

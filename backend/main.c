@@ -16,6 +16,8 @@
 static const struct option_spec backend_options[] = {
 	{ "data-dir", 'd', OPTION_STRING, OPTION(data_dir), "DIR", NULL,
 	  "database and keys; made if missing" },
+	{ "keys-dir", 0, OPTION_STRING, OPTION(keys_dir), "DIR", NULL,
+	  "keys, the same for all backends of a store; default: DATA" },
 	{ "store", 0, OPTION_STRING, OPTION(store), "URL", NULL,
 	  "sqlite:PATH or postgresql://…, also CRONIUM_STORE; default: "
 	  "sqlite:DATA/cronium.db" },

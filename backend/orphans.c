@@ -54,6 +54,11 @@ void orphans_job_changed(struct backend *b, const struct store_job *job)
 		orphans_cancel(b);
 }
 
+void orphans_look(struct backend *b)
+{
+	orphans_cancel(b);
+}
+
 void orphans_start(struct backend *b)
 {
 	live_assume_bound(b->live);

@@ -264,11 +264,29 @@ void queue_recount(struct queue *q)
 				  "one");
 }
 
+void queue_heard(struct queue *q, int64_t more)
+{
+	q->queued = MAX(q->queued + more, 0);
+	if (more > 0)
+		q->turn++;
+	queue_wake(q);
+}
+
+void queue_job_heard(struct queue *q, const struct store_job *job)
+{
+	const struct live_execution *x =
+		job->execution ? live_find(q->b->live, job->execution) : NULL;
+	struct agent *a = x && x->cancel_requested ? queue_agent(q, x->agent)
+						   : NULL;
+
+	if (a && agent_send_cancel(a, x))
+		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
+			  "out of memory: a heartbeat will cancel it");
+	queue_wake(q);
+}
+
 void queue_job_changed(struct queue *q, const struct store_job *job)
 {
-	const struct live_execution *x;
-	struct agent *a;
-
 	switch (job->state) {
 	case JOB_QUEUED: /* or once more */
 		if (!job->not_before_ms && !job->held)
@@ -287,12 +305,7 @@ void queue_job_changed(struct queue *q, const struct store_job *job)
 	default:
 		break;
 	}
-	x = job->execution ? live_find(q->b->live, job->execution) : NULL;
-	a = x && x->cancel_requested ? queue_agent(q, x->agent) : NULL;
-	if (a && agent_send_cancel(a, x))
-		log_write(LOG_LEVEL_WARN, job->id, job->trace_id,
-			  "out of memory: a heartbeat will cancel it");
-	queue_wake(q);
+	queue_job_heard(q, job);
 }
 
 /* --- leases -------------------------------------------------------------- */
@@ -457,6 +470,14 @@ static void queue_replace(struct queue *q, const char *name)
 	queue_disconnect(q, old, "a new stream of this name");
 	stream->state = NULL;
 	api_stream_end(stream);
+}
+
+void queue_agent_moved(struct queue *q, const struct store_agent *agent)
+{
+	const struct agent *a = queue_agent(q, agent->name);
+
+	if (a && a->connected_ms < agent->connected_ms)
+		queue_replace(q, agent->name);
 }
 
 struct agent *queue_connect(struct queue *q, struct api_call *call,

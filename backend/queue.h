@@ -67,5 +67,11 @@ void queue_foreach_agent(const struct queue *q,
  * NULL when it did, or had none. */
 const char *queue_problem(const struct queue *q);
 
+/* Another backend has one more job for all, or has taken one (-1). */
+void queue_heard(struct queue *q, int64_t more);
+/* An agent that is connected to another backend: an older stream is dead. */
+void queue_agent_moved(struct queue *q, const struct store_agent *agent);
+/* Called by job_heard(): what it asks of an agent that is connected here. */
+void queue_job_heard(struct queue *q, const struct store_job *job);
 /* Called by job_changed(). */
 void queue_job_changed(struct queue *q, const struct store_job *job);

@@ -69,6 +69,11 @@ void retries_start(struct retries *t)
 	retries_arm(t, store_now_ms(t->b->store));
 }
 
+void retries_look(struct retries *t)
+{
+	retries_arm(t, store_now_ms(t->b->store));
+}
+
 void retries_stop(struct retries *t)
 {
 	t->stopped = true;

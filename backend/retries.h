@@ -18,6 +18,8 @@ void retries_free(struct retries *t);
 /* Looks for what an earlier backend has left. */
 void retries_start(struct retries *t);
 /* The backend stops: what waits does so in the store. */
+/* Whoever had to may not have done it. */
+void retries_look(struct retries *t);
 void retries_stop(struct retries *t);
 
 /* Called by job_changed(). */

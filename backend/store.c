@@ -50,6 +50,11 @@ int64_t store_now_ms(const struct store *s)
 	return clock_steady_ms() + atomic_load(&s->clock_offset_ms);
 }
 
+bool store_is_shared(const struct store *s)
+{
+	return s->url->kind == STORE_POSTGRES;
+}
+
 void store_close(struct store *s)
 {
 	if (s)

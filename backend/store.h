@@ -130,6 +130,8 @@ void store_close(struct store *s);
 /* The time by which leases and waits are kept, in ms since the Unix epoch: that
  * of all who use this database, whatever is done to this machine's clock. */
 int64_t store_now_ms(const struct store *s);
+/* Other backends may use the same. */
+bool store_is_shared(const struct store *s);
 
 /* Who writes on behalf of a script. */
 struct store_writer {

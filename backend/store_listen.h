@@ -22,6 +22,7 @@ struct store;
 struct store_listen;
 
 /* Kinds; id is what they are about, number 0 unless said otherwise. */
+/* number: enum store_notice_job */
 #define STORE_NOTICE_JOB "job"       /* claimable, another state, a cancel */
 #define STORE_NOTICE_LOG "log"       /* of a job: appended */
 #define STORE_NOTICE_STREAM "stream" /* of a job: appended, or ended */
@@ -29,7 +30,15 @@ struct store_listen;
 #define STORE_NOTICE_HOST "host"
 #define STORE_NOTICE_API_KEY "api_key"
 #define STORE_NOTICE_AGENT "agent"
-#define STORE_NOTICE_SESSION "session"
+#define STORE_NOTICE_SESSION "session" /* number: STORE_NOTICE_SESSION_MADE */
+
+enum store_notice_job {
+	STORE_NOTICE_JOB_OTHER, /* of it: look */
+	STORE_NOTICE_JOB_QUEUED,
+	STORE_NOTICE_JOB_CLAIMED,
+	STORE_NOTICE_JOB_ENDED,
+};
+#define STORE_NOTICE_SESSION_MADE 1
 
 struct store_listen_handler {
 	void (*on_notice)(void *ctx, const char *kind, const char *id,

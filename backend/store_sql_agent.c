@@ -96,6 +96,8 @@ int sql_agent_connect(struct db *db, struct store_call *call)
 			    db_int(c->slots), db_str(c->labels),
 			    db_str(c->address), db_str(c->backend),
 			    db_int(now_ms)));
+	if (r == 0)
+		r = db_notify(db, STORE_NOTICE_AGENT, c->name, 0);
 	return r ? r : agent_load(db, call, c->name);
 }
 
@@ -103,11 +105,13 @@ int sql_agent_disconnect(struct db *db, struct store_call *call)
 {
 	const struct store_agent_disconnect *d = call->request;
 
-	return db_exec(db,
-		       "UPDATE agents SET backend = NULL, seen_ms = ?3 "
-		       "WHERE name = ?1 AND backend = ?2",
-		       DB_ARGS(db_str(d->name), db_str(d->backend),
-			       db_int(db_now_ms(db))));
+	int r = db_exec(db,
+			"UPDATE agents SET backend = NULL, seen_ms = ?3 "
+			"WHERE name = ?1 AND backend = ?2",
+			DB_ARGS(db_str(d->name), db_str(d->backend),
+				db_int(db_now_ms(db))));
+
+	return r ? r : db_notify(db, STORE_NOTICE_AGENT, d->name, 0);
 }
 
 int sql_agent_drain(struct db *db, struct store_call *call)
@@ -116,6 +120,8 @@ int sql_agent_drain(struct db *db, struct store_call *call)
 	int r = db_exec(db, "UPDATE agents SET drained = ?2 WHERE name = ?1",
 			DB_ARGS(db_str(d->name), db_int(d->drained)));
 
+	if (r == 0)
+		r = db_notify(db, STORE_NOTICE_AGENT, d->name, 0);
 	return r ? r : agent_load(db, call, d->name);
 }
 
@@ -132,8 +138,9 @@ int sql_agent_forget(struct db *db, struct store_call *call)
 				       "the agent %s is connected: stop it "
 				       "first, or drain it",
 				       f->name);
-	return db_exec(db, "DELETE FROM agents WHERE name = ?1",
-		       DB_ARGS(db_str(f->name)));
+	r = db_exec(db, "DELETE FROM agents WHERE name = ?1",
+		    DB_ARGS(db_str(f->name)));
+	return r ? r : db_notify(db, STORE_NOTICE_AGENT, f->name, 0);
 }
 
 int sql_agent_get(struct db *db, struct store_call *call)
@@ -172,22 +179,39 @@ int sql_agent_list(struct db *db, struct store_call *call)
 
 /* ---------------------------------------------------------------- status */
 
+/* Others are told when an agent begins or ceases to take jobs. */
+static int agent_accepts(struct db *db, const char *name, bool accepting)
+{
+	int64_t n;
+	int r = db_exec(db,
+			"UPDATE agents SET accepting = ?2 "
+			"WHERE name = ?1 AND accepting <> ?2",
+			DB_ARGS(db_str(name), db_int(accepting)));
+
+	if (r < 0)
+		return r;
+	n = db_changes(db);
+	return n <= 0 ? (int)n : db_notify(db, STORE_NOTICE_AGENT, name, 0);
+}
+
 int sql_agent_status(struct db *db, const char *name,
 		     const struct store_agent_status *status)
 {
 	int64_t now_ms = db_now_ms(db);
+	int r = status->given ? agent_accepts(db, name, status->accepting) : 0;
 
+	if (r < 0)
+		return r;
 	if (!status->given)
 		return db_exec(db,
 			       "UPDATE agents SET seen_ms = ?2 WHERE name = ?1",
 			       DB_ARGS(db_str(name), db_int(now_ms)));
 	return db_exec(db,
-		       "UPDATE agents SET seen_ms = ?2, accepting = ?3, "
-		       "code = ?4, problem = ?5, snapshot = ?6, pods = ?7 "
+		       "UPDATE agents SET seen_ms = ?2, code = ?3, "
+		       "problem = ?4, snapshot = ?5, pods = ?6 "
 		       "WHERE name = ?1",
 		       DB_ARGS(db_str(name), db_int(now_ms),
-			       db_int(status->accepting), db_str(status->code),
-			       db_str(status->problem),
+			       db_str(status->code), db_str(status->problem),
 			       db_blob_or_null(&status->snapshot),
 			       db_blob_or_null(&status->pods)));
 }

@@ -126,7 +126,9 @@ static int claim_insert(struct db *db, const struct store_claim *claim,
 		    "WHERE seq = ?1",
 		    DB_ARGS(db_int(job->seq), db_int(JOB_CLAIMED),
 			    db_int(job->job.epoch + 1)));
-	return r ? r : db_notify(db, STORE_NOTICE_JOB, job->job.id, 0);
+	return r ? r
+		 : db_notify(db, STORE_NOTICE_JOB, job->job.id,
+			     STORE_NOTICE_JOB_CLAIMED);
 }
 
 static int claim_load(struct db *db, struct store_call *call, int64_t seq)

@@ -258,7 +258,11 @@ int sql_job_set_state(struct db *db, const struct sql_job *job,
 		    DB_ARGS(db_int(job->seq), db_int(state), db_str(reason),
 			    db_int(ended_ms),
 			    db_int(session == SESSION_PAUSED)));
-	return r ? r : db_notify(db, STORE_NOTICE_JOB, job->job.id, 0);
+	return r ? r
+		 : db_notify(db, STORE_NOTICE_JOB, job->job.id,
+			     job_state_ended(state) ? STORE_NOTICE_JOB_ENDED
+			     : state == JOB_QUEUED  ? STORE_NOTICE_JOB_QUEUED
+						    : STORE_NOTICE_JOB_OTHER);
 }
 
 int sql_execution_end(struct db *db, const struct sql_job *job,

@@ -352,10 +352,15 @@ int sql_queue_expire(struct db *db, struct store_call *call)
 int sql_queue_grace(struct db *db, struct store_call *call)
 {
 	const struct store_request_ms *lease = call->request;
+	int64_t now_ms = db_now_ms(db);
 
-	/* Also of those that are longer: somebody has set the clock back. */
+	/* Also of those that are longer: somebody has set the clock back. But
+	 * not where agents were heard all the time: by another backend. */
 	return db_exec(db,
 		       "UPDATE executions SET lease_until_ms = ?1 "
-		       "WHERE lease_until_ms IS NOT NULL",
-		       DB_ARGS(db_int(db_now_ms(db) + lease->ms)));
+		       "WHERE lease_until_ms IS NOT NULL AND NOT EXISTS "
+		       "(SELECT 1 FROM agents WHERE seen_ms > ?2 "
+		       "AND backend IS NOT NULL)",
+		       DB_ARGS(db_int(now_ms + lease->ms),
+			       db_int(now_ms - lease->ms / 2)));
 }

@@ -245,7 +245,8 @@ static int due_release(struct db *db, struct store_call *call, int64_t seq,
 	if (r == 0)
 		r = sql_job_load_seq(db, call, seq, &job);
 	if (r == 0)
-		r = db_notify(db, STORE_NOTICE_JOB, job.job.id, 0);
+		r = db_notify(db, STORE_NOTICE_JOB, job.job.id,
+			      STORE_NOTICE_JOB_QUEUED);
 	if (r == 0)
 		*out = job.job;
 	return r;

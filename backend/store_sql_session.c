@@ -175,7 +175,8 @@ int sql_session_new(struct db *db, struct store_call *call)
 					 db_int(clock_wall_ms())),
 				 &seq);
 	if (r == 0)
-		r = db_notify(db, STORE_NOTICE_SESSION, new->id, 0);
+		r = db_notify(db, STORE_NOTICE_SESSION, new->id,
+			      STORE_NOTICE_SESSION_MADE);
 	return r ? r : session_load(db, call, seq);
 }
 

@@ -152,7 +152,9 @@ static int submit_insert(struct db *db, const struct store_job_new *new,
 		r = sql_payload_save(db, *seq, STORE_SCRIPT, &new->script);
 	if (r == 0 && new->input.data)
 		r = sql_payload_save(db, *seq, STORE_INPUT, &new->input);
-	return r ? r : db_notify(db, STORE_NOTICE_JOB, new->id, 0);
+	return r ? r
+		 : db_notify(db, STORE_NOTICE_JOB, new->id,
+			     STORE_NOTICE_JOB_QUEUED);
 }
 
 int sql_job_submit(struct db *db, struct store_call *call)

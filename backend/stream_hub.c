@@ -20,6 +20,7 @@ struct stream_topic {
 	int64_t bytes;          /* of the stream; -1: not known yet */
 	int64_t taken; /* by the last reader of an input when it left */
 	bool input;
+	bool shared;       /* readers may be with other backends */
 	bool kept;         /* an input that its job has to read */
 	unsigned int busy; /* callbacks run: do not free */
 	UT_hash_handle hh;
@@ -29,7 +30,7 @@ struct stream_hub {
 	struct stream_topic *topics;
 	struct stream_writers by_deadline;
 	size_t n_readers, n_waiting, waiting_bytes;
-	bool stopping;
+	bool stopping, shared;
 };
 
 int stream_hub_new(struct stream_hub **out)
@@ -89,6 +90,7 @@ static struct stream_topic *topic_get(struct stream_hub *h, const char *job,
 		return NULL;
 	topic_key(t->key, job, kind);
 	t->input = kind == STORE_STREAM_INPUT;
+	t->shared = h->shared;
 	t->bytes = -1;
 	LIST_INIT(&t->readers);
 	TAILQ_INIT(&t->waiting);
@@ -127,7 +129,7 @@ static int64_t topic_taken(const struct stream_topic *t)
 	int64_t taken;
 
 	if (!r)
-		return t->input ? t->taken : -1;
+		return t->input && !t->shared ? t->taken : -1;
 	taken = r->taken;
 	while ((r = LIST_NEXT(r, entry)))
 		taken = MIN(taken, r->taken);
@@ -329,6 +331,35 @@ static void topic_job_ended(struct stream_hub *h, struct stream_topic *t)
 		writer_tell(h, w, STREAM_ADMITTED);
 	t->busy--;
 	topic_drop_unused(h, t);
+}
+
+static void topic_heard(struct stream_hub *h, struct stream_topic *t)
+{
+	if (!t)
+		return;
+	t->busy++;
+	topic_tell(t, false);
+	t->busy--;
+	topic_drop_unused(h, t);
+}
+
+void stream_hub_heard(struct stream_hub *h, const char *job)
+{
+	topic_heard(h, topic_find(h, job, STORE_STREAM_INPUT));
+	topic_heard(h, topic_find(h, job, STORE_STREAM_OUTPUT));
+}
+
+void stream_hub_heard_all(struct stream_hub *h)
+{
+	struct stream_topic *t, *tmp;
+
+	HASH_ITER(hh, h->topics, t, tmp)
+	topic_heard(h, t);
+}
+
+void stream_hub_set_shared(struct stream_hub *h)
+{
+	h->shared = true;
 }
 
 void stream_hub_job_ended(struct stream_hub *h, const char *job)

@@ -97,6 +97,12 @@ int64_t stream_hub_expire(struct stream_hub *h, int64_t now_ms);
 
 /* --- jobs ---------------------------------------------------------------- */
 
+/* Another backend appended to one of its streams: who reads them is told. Of
+ * all streams: it may have. */
+void stream_hub_heard(struct stream_hub *h, const char *job);
+void stream_hub_heard_all(struct stream_hub *h);
+/* There are readers that are not known here: nobody waits for them. */
+void stream_hub_set_shared(struct stream_hub *h);
 /* The job has ended: who reads its streams is told, who waits is let through
  * to be refused. */
 void stream_hub_job_ended(struct stream_hub *h, const char *job);

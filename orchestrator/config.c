@@ -22,7 +22,8 @@ const struct option_spec config_specs[] = {
 	{ "run-dir", 'r', OPTION_STRING, OPT(run_dir), "DIR", NULL,
 	  "sockets: of the backend, and of pods" },
 	{ "backend", 'b', OPTION_STRING, OPT(backend), "URL", NULL,
-	  "unix:PATH or http(s)://HOST:PORT; default: unix:RUN-DIR/api.sock" },
+	  "unix:PATH or http(s)://HOST:PORT, several of the latter with "
+	  "commas; default: unix:RUN-DIR/api.sock" },
 	{ "api-key-file", 0, OPTION_STRING, OPT(api_key_file), "FILE", NULL,
 	  "key for a backend on TCP; or $CRONIUM_API_KEY" },
 	{ "ca-file", 0, OPTION_STRING, OPT(ca_file), "FILE", NULL,

@@ -27,6 +27,8 @@ struct relay_pair {
 	enum relay_state state;
 	int near; /* the sidecar's connection */
 	struct dial *dial;
+	const struct endpoint *to; /* the backend that it leads to */
+	size_t tries;
 	struct transport *far; /* the backend's */
 	struct event *near_event, *far_event;
 	struct buf up, down;
@@ -36,7 +38,7 @@ struct relay_pair {
 struct relay {
 	struct event_base *base;
 	char *path;
-	struct endpoint endpoint;
+	struct endpoint_list endpoints;
 	void *tls_context;
 	int fd;
 	struct event *accept_event;
@@ -234,20 +236,46 @@ static void relay_on_ready(int fd, short what, void *ctx)
 		relay_pair_pump(p);
 }
 
+static void relay_on_dialed(void *ctx, int fd, const char *why);
+
+static int relay_pair_dial(struct relay_pair *p)
+{
+	p->to = endpoint_list_get(&p->relay->endpoints);
+	p->tries++;
+	return dial_start(&p->dial, p->relay->base, p->to, relay_on_dialed, p);
+}
+
+/* The next backend of the list, unless each was tried. All pairs go to the
+ * same one, as long as it can be reached. */
+static int relay_pair_dial_next(struct relay_pair *p)
+{
+	struct endpoint_list *list = &p->relay->endpoints;
+
+	if (p->tries >= list->n)
+		return -EHOSTUNREACH;
+	if (p->to == endpoint_list_get(list))
+		endpoint_list_next(list);
+	dial_free(p->dial);
+	p->dial = NULL;
+	return relay_pair_dial(p);
+}
+
 static void relay_on_dialed(void *ctx, int fd, const char *why)
 {
 	struct relay_pair *p = ctx;
 	struct relay *relay = p->relay;
 	int r;
 
+	if (fd < 0 && relay_pair_dial_next(p) == 0)
+		return;
 	if (fd < 0) {
 		log_warn(NULL, "relay: cannot reach the backend: %s", why);
 		relay_pair_close(p, why);
 		return;
 	}
-	r = relay->tls_context
+	r = p->to->kind == ENDPOINT_TLS
 		    ? transport_tls->transport_new(&p->far, relay->tls_context,
-						   fd, relay->endpoint.host)
+						   fd, p->to->host)
 		    : transport_plain_new(&p->far, fd);
 	if (r < 0) {
 		p->far = NULL;
@@ -272,9 +300,7 @@ static int relay_pair_new(struct relay *relay, int fd)
 	relay->n_pairs++;
 	p->near_event = event_new(relay->base, fd, 0, relay_on_ready, p);
 	p->far_event = event_new(relay->base, -1, 0, relay_on_ready, p);
-	if (!p->near_event || !p->far_event ||
-	    dial_start(&p->dial, relay->base, &relay->endpoint, relay_on_dialed,
-		       p) < 0) {
+	if (!p->near_event || !p->far_event || relay_pair_dial(p) < 0) {
 		relay_pair_close(p, "out of memory");
 		return -ENOMEM;
 	}
@@ -356,8 +382,8 @@ static int relay_init(struct relay *r, const char *endpoint,
 {
 	int e;
 
-	e = endpoint_parse(&r->endpoint, endpoint);
-	if (!e && r->endpoint.kind == ENDPOINT_TLS)
+	e = endpoint_list_parse(&r->endpoints, endpoint);
+	if (!e && endpoint_list_has_tls(&r->endpoints))
 		e = transport_tls->context_new(&r->tls_context, ca_file);
 	if (e < 0)
 		return e;
@@ -410,7 +436,7 @@ void relay_free(struct relay *r)
 	}
 	if (r->tls_context)
 		transport_tls->context_free(r->tls_context);
-	endpoint_deinit(&r->endpoint);
+	endpoint_list_deinit(&r->endpoints);
 	free(r->path);
 	free(r);
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./dev images: cronium/NAME from docker/.
 
-IMAGES=(sidecar cronium python node bash bun)
+IMAGES=(sidecar cronium python node bash bun postgres)
 
 # Prints the Dockerfile of an image; two come from one file, because they
 # share the stage that compiles.
