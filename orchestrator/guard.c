@@ -7,14 +7,11 @@
 
 #define GUARD_MAY(state) (1u << (state))
 
-static const struct {
-	const char *name;
-	unsigned int next;
-} guard_states[] = {
-	[GUARD_CLOSED] = { "closed", GUARD_MAY(GUARD_OPEN) },
-	[GUARD_OPEN] = { "open", GUARD_MAY(GUARD_COOLING) },
-	[GUARD_COOLING] = { "cooling",
-			    GUARD_MAY(GUARD_OPEN) | GUARD_MAY(GUARD_CLOSED) },
+/* Which states may follow one. */
+static const unsigned int guard_next[] = {
+	[GUARD_CLOSED] = GUARD_MAY(GUARD_OPEN),
+	[GUARD_OPEN] = GUARD_MAY(GUARD_COOLING),
+	[GUARD_COOLING] = GUARD_MAY(GUARD_OPEN) | GUARD_MAY(GUARD_CLOSED),
 };
 
 static const struct {
@@ -34,11 +31,6 @@ static const struct {
 void guard_init(struct guard *g, const struct guard_config *config)
 {
 	*g = (struct guard){ .config = *config };
-}
-
-const char *guard_state_name(enum guard_state state)
-{
-	return guard_states[state].name;
 }
 
 bool guard_accepts(const struct guard *g)
@@ -175,7 +167,7 @@ static bool guard_check(struct guard *g, const struct snapshot *s)
 
 static void guard_set_state(struct guard *g, enum guard_state state)
 {
-	assert(guard_states[g->state].next & GUARD_MAY(state));
+	assert(guard_next[g->state] & GUARD_MAY(state));
 	g->state = state;
 }
 

@@ -60,4 +60,3 @@ bool guard_take(struct guard *g, uint64_t now_ms, const struct snapshot *s);
 bool guard_accepts(const struct guard *g);
 /* What is wrong, a sentence; NULL while jobs are started. */
 const char *guard_problem(const struct guard *g);
-const char *guard_state_name(enum guard_state state);

@@ -28,11 +28,6 @@ static const struct {
 	  GUARD_COOL_DOWN_MAX_MS, "give a time of 1h at most" },
 };
 
-const char *guard_metric_name(enum guard_metric m)
-{
-	return guard_metric_names[m];
-}
-
 static void guard_config_percent(struct violations *v, const char *name,
 				 const char *value, uint32_t *out)
 {

@@ -34,5 +34,3 @@ enum { GUARD_E_INVALID = 1 }; /* all that is wrong is in why */
 /* What text does not name has its default. 0, GUARD_E_INVALID or -ENOMEM. */
 int guard_config_parse(struct guard_config *out, const char *text,
 		       struct buf *why) MUST_CHECK;
-/* "cpu", … */
-const char *guard_metric_name(enum guard_metric m);

@@ -62,6 +62,7 @@ static void thread_tell(const struct wal_thread *t)
 static void *thread_main(void *arg)
 {
 	struct wal_thread *t = arg;
+
 	pthread_mutex_lock(&t->mutex);
 	for (;;) {
 		struct wal_job job;

@@ -138,25 +138,29 @@ static ssize_t dir_read_first(int dir_fd, const char *name, char *line)
 	return n < 0 ? -errno : n;
 }
 
-static int dir_decode_first(const char *line, size_t len, struct wal_first *out)
+/* *needed: see wal_dir_needed(). 0, -EBADMSG where it is no such record, or
+ * -ENOMEM. */
+static int dir_decode_first(const char *line, size_t len, uint64_t *needed)
 {
 	struct wal_record record;
+	uint64_t seq;
 	uint32_t crc;
 	int r;
 
-	if (!wal_record_check(line, len, &out->seq, &crc))
+	if (!wal_record_check(line, len, &seq, &crc))
 		return -EBADMSG;
 	r = wal_record_decode(line, len, &record);
 	if (r < 0)
 		return r;
-	if (record.type != WAL_SEGMENT)
+	if (record.type == WAL_SEGMENT)
+		*needed = (uint64_t)json_get_int(record.data, "needed", 0);
+	else
 		r = -EBADMSG;
-	out->needed = (uint64_t)json_get_int(record.data, "needed", 0);
 	wal_record_deinit(&record);
 	return r;
 }
 
-int wal_dir_first(int dir_fd, uint64_t first, struct wal_first *out)
+static int dir_read_needed(int dir_fd, uint64_t first, uint64_t *needed)
 {
 	_cleanup_free_ char *line = malloc(WAL_RECORD_MAX_BYTES);
 	char name[WAL_SEGMENT_NAME_BYTES];
@@ -170,13 +174,13 @@ int wal_dir_first(int dir_fd, uint64_t first, struct wal_first *out)
 	if (n < 0)
 		return (int)n;
 	lf = n ? memchr(line, '\n', (size_t)n) : NULL;
-	return lf ? dir_decode_first(line, (size_t)(lf - line), out) : -EBADMSG;
+	return lf ? dir_decode_first(line, (size_t)(lf - line), needed)
+		  : -EBADMSG;
 }
 
 int wal_dir_needed(int dir_fd, uint64_t *out)
 {
 	_cleanup_free_ struct wal_segment *segments = NULL;
-	struct wal_first first;
 	size_t n;
 	int r = wal_dir_list(dir_fd, &segments, &n);
 
@@ -184,11 +188,7 @@ int wal_dir_needed(int dir_fd, uint64_t *out)
 	if (r < 0)
 		return r;
 	for (size_t i = n; i > 0; i--) {
-		r = wal_dir_first(dir_fd, segments[i - 1].first, &first);
-		if (!r) {
-			*out = first.needed;
-			return 0;
-		}
+		r = dir_read_needed(dir_fd, segments[i - 1].first, out);
 		if (r != -EBADMSG && r != -ENOENT)
 			return r;
 	}

@@ -28,16 +28,6 @@ void wal_segment_name(uint64_t first, char out[WAL_SEGMENT_NAME_BYTES]);
  * errno. */
 int wal_dir_list(int dir_fd, struct wal_segment **out, size_t *n) MUST_CHECK;
 
-/* What the first record of a segment says. */
-struct wal_first {
-	uint64_t seq;
-	uint64_t needed; /* see wal_dir_needed() */
-};
-
-/* Reads the first record of a segment. 0, -EBADMSG where it is none, or
- * negative errno. */
-int wal_dir_first(int dir_fd, uint64_t first, struct wal_first *out) MUST_CHECK;
-
 /* Where a replay begins: the oldest record of an execution that was open when
  * the newest segment that can be read was begun. 0: with the oldest record
  * there is. 0 or negative errno. */

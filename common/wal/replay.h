@@ -13,6 +13,7 @@
 #include "common/macro.h"
 #include "common/wal/record.h"
 
+struct wal_damage;
 struct wal_replay;
 
 /* More cannot be open: the most leases that one orchestrator has, and what
@@ -49,7 +50,6 @@ bool wal_replay_orderly(const struct wal_replay *r);
 
 /* Reads all of dir that is needed. Damage goes to on_damage (may be NULL),
  * which goes on. 0 or negative errno; -ENOENT: there is no log. */
-struct wal_damage;
 int wal_replay_dir(struct wal_replay *r, const char *dir,
 		   void (*on_damage)(const struct wal_damage *d, void *ctx),
 		   void *ctx) MUST_CHECK;
