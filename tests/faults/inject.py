@@ -24,8 +24,6 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BASELINE_TIMEOUT_S = 180
-# Only under tools/with_postgres.sh, as any of them can be run.
-NEED_POSTGRES = ["test_store_postgres"]
 HANG_S = 30
 ASAN = ("exitcode=99:detect_leaks=1:handle_segv=2:handle_sigbus=2:"
         "handle_abort=2:handle_sigfpe=2:handle_sigill=2:"
@@ -314,14 +312,23 @@ class Campaign:
         return 1 if self.defects or self.broken else 0
 
 
+def need_postgres():
+    """Programs that run under tools/with_postgres.sh alone."""
+    if "CRONIUM_TEST_STORE" in os.environ:
+        return set()
+    text = (ROOT / "tests" / "unit" / "meson.build").read_text()
+    names = re.search(r"^postgres_only = \[(.*?)\]", text, re.M | re.S)[1]
+    return {f"test_{name}" for name in re.findall(r"'(\w+)'", names)}
+
+
 def programs_of(options):
     directory = options.build / "tests" / "unit"
+    without = need_postgres()
     if options.only:
         return [directory / f"test_{name}" for name in options.only]
     return sorted(p for p in directory.glob("test_*")
                   if p.is_file() and os.access(p, os.X_OK)
-                  and (p.name not in NEED_POSTGRES
-                       or "CRONIUM_TEST_STORE" in os.environ))
+                  and p.name not in without)
 
 
 @in_temporary
