@@ -15,6 +15,7 @@ struct control_socket {
 	const char *name; /* a constant */
 	int dir_fd;
 	int fd;
+	bool (*admits)(int fd);
 	void (*on_fd)(void *ctx, int fd);
 	void *ctx;
 };
@@ -51,6 +52,10 @@ static void control_socket_on_ready(evutil_socket_t listener, short what,
 
 	if (fd < 0)
 		return;
+	if (s->admits && !s->admits(fd)) {
+		close(fd);
+		return;
+	}
 	control_socket_stop(s);
 	s->on_fd(s->ctx, fd);
 }
@@ -77,7 +82,8 @@ static int control_socket_listen(struct control_socket *s)
 
 int control_socket_new(struct control_socket **out, struct event_base *base,
 		       const char *dir, const char *name,
-		       void (*on_fd)(void *ctx, int fd), void *ctx)
+		       bool (*admits)(int fd), void (*on_fd)(void *ctx, int fd),
+		       void *ctx)
 {
 	_cleanup_(control_socket_freep) struct control_socket *s =
 		calloc(1, sizeof(*s));
@@ -87,6 +93,7 @@ int control_socket_new(struct control_socket **out, struct event_base *base,
 		return -ENOMEM;
 	s->fd = s->dir_fd = -1;
 	s->name = name;
+	s->admits = admits;
 	s->on_fd = on_fd;
 	s->ctx = ctx;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)

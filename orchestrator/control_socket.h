@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/macro.h"
 
 struct event_base;
@@ -17,11 +19,13 @@ struct control_socket;
 /*
  * Makes dir (mode 0755: the pod's users differ from ours, its parent is
  * private) and listens there; name is one of the above. on_fd is called once,
- * from the loop, with a connected non-blocking socket that the receiver owns. 0
- * or negative errno.
+ * from the loop, with a connected non-blocking socket that the receiver owns.
+ * Whom admits, which may be NULL, says no to is turned away, and the next one
+ * is heard. 0 or negative errno.
  */
 int control_socket_new(struct control_socket **out, struct event_base *base,
 		       const char *dir, const char *name,
-		       void (*on_fd)(void *ctx, int fd), void *ctx) MUST_CHECK;
+		       bool (*admits)(int fd), void (*on_fd)(void *ctx, int fd),
+		       void *ctx) MUST_CHECK;
 /* Also removes the socket file, not the directory. */
 void control_socket_free(struct control_socket *s);

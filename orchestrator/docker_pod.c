@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "orchestrator/control_socket.h"
 #include "orchestrator/docker_image.h"
 #include "orchestrator/docker_pod_impl.h"
 #include "orchestrator/docker_spec.h"
 #include "orchestrator/pod_dir.h"
+#include "orchestrator/process_id.h"
 
 #define DOCKER_POD_KILL_TIMEOUT_MS 10000
 
@@ -127,6 +129,19 @@ static void docker_pod_on_runner_fd(void *ctx, int fd)
 	pod->events->on_stream(pod->ctx, EXECUTOR_RUNNER, fd);
 }
 
+/* The script may reach its runner's directory, too. The runner is process 1 of
+ * the container and its root, as long as we can see either. */
+static bool docker_pod_is_runner(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    peer.uid == DOCKER_SCRIPT_UID)
+		return false;
+	return peer.pid <= 0 || process_is_init(peer.pid);
+}
+
 static int docker_pod_listen(struct executor_pod *pod)
 {
 	struct event_base *base = pod->shared->config->base;
@@ -140,17 +155,17 @@ static int docker_pod_listen(struct executor_pod *pod)
 	if (r < 0)
 		return r;
 	r = control_socket_new(&pod->sidecar_socket, base, sidecar,
-			       CONTROL_SOCKET_NAME, docker_pod_on_sidecar_fd,
-			       pod);
+			       CONTROL_SOCKET_NAME, NULL,
+			       docker_pod_on_sidecar_fd, pod);
 	if (!r && pod->spec.proxy)
 		r = control_socket_new(&pod->door_socket, base, sidecar,
-				       CONTROL_SOCKET_DOOR,
+				       CONTROL_SOCKET_DOOR, NULL,
 				       docker_pod_on_door_fd, pod);
 	if (r < 0)
 		return r;
 	return control_socket_new(&pod->runner_socket, base, runner,
-				  CONTROL_SOCKET_NAME, docker_pod_on_runner_fd,
-				  pod);
+				  CONTROL_SOCKET_NAME, docker_pod_is_runner,
+				  docker_pod_on_runner_fd, pod);
 }
 
 /* --- public -------------------------------------------------------------- */

@@ -82,6 +82,15 @@ void journal_write(struct journal_entry *entry, enum wal_type type,
 	json_decref(data);
 }
 
+int journal_started(struct journal_entry *entry)
+{
+	int64_t r = entry ? journal_append(entry->journal, WAL_STARTED,
+					   entry->job, entry->execution, NULL)
+			  : 0;
+
+	return (int)MIN(r, 0);
+}
+
 /* --- entries -------------------------------------------------------------- */
 
 static struct journal_entry *journal_entry_new(struct journal *j,

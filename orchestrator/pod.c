@@ -184,8 +184,6 @@ static void pod_on_record_started(void *ctx)
 	struct pod *p = ctx;
 
 	p->started = true;
-	p->started_ms = clock_wall_ms();
-	journal_write(p->config.journal, WAL_STARTED, NULL);
 	pod_check_assign(p);
 }
 

@@ -6,6 +6,7 @@
 #include "orchestrator/assignment.h"
 #include "orchestrator/door.h"
 #include "orchestrator/executor.h"
+#include "orchestrator/journal.h"
 #include "orchestrator/pod_impl.h"
 #include "orchestrator/record.h"
 #include "orchestrator/runner_link.h"
@@ -28,6 +29,11 @@ void pod_check_assign(struct pod *p)
 	}
 	if (p->state != POD_READY || !p->started)
 		return;
+	if (journal_started(p->config.journal) < 0) {
+		pod_give_back(p, "the write-ahead log of its orchestrator "
+				 "cannot be written");
+		return;
+	}
 	p->config.executor_ops->place(p->place, &place);
 	pod_set_state(p, POD_ASSIGNED);
 	pod_set_deadline(p, POD_START_MS);

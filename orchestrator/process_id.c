@@ -11,6 +11,7 @@
 #include "common/macro.h"
 
 #define PROCESS_STAT_BYTES 1024
+#define PROCESS_STATUS_BYTES 4096
 /* Fields, counted from the name's ')' on. */
 #define PROCESS_STAT_PARENT 2
 #define PROCESS_STAT_START 20
@@ -62,6 +63,23 @@ pid_t process_child(pid_t pid)
 	if (dir)
 		closedir(dir);
 	return child;
+}
+
+/* "NSpid:\t4711\t1": its number in each namespace, ours first. */
+bool process_is_init(pid_t pid)
+{
+	char path[64], status[PROCESS_STATUS_BYTES], *line, *last;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (process_read(path, status, sizeof(status)) <= 0)
+		return false;
+	line = strstr(status, "\nNSpid:");
+	if (!line)
+		return false;
+	line++;
+	line[strcspn(line, "\n")] = '\0';
+	last = strrchr(line, '\t');
+	return last && !strcmp(last, "\t1");
 }
 
 void process_boot_id(char out[PROCESS_BOOT_ID_BYTES])

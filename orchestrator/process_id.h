@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,5 +14,7 @@
 uint64_t process_start_time(pid_t pid);
 /* A child of it; 0: there is none. */
 pid_t process_child(pid_t pid);
+/* Whether it is the first one of its PID namespace. */
+bool process_is_init(pid_t pid);
 /* Which run of the kernel this is; "" where it does not say. */
 void process_boot_id(char out[PROCESS_BOOT_ID_BYTES]);

@@ -276,7 +276,7 @@ static int sandbox_pod_listen(struct executor_pod *pod, enum executor_side side,
 	snprintf(path, sizeof(path), "%s/pods/%s/%s", shared->run_dir,
 		 pod->name, dir);
 	return control_socket_new(&pod->sockets[side], shared->base, path, name,
-				  on_fd, pod);
+				  NULL, on_fd, pod);
 }
 
 static int sandbox_pod_listen_all(struct executor_pod *pod, bool door)
