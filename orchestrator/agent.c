@@ -154,6 +154,15 @@ static void agent_on_cancel(void *ctx, const char *execution, int64_t epoch,
 		agent_job_cancel(j, reason);
 }
 
+static void agent_on_event(void *ctx, const char *type, json_t *event)
+{
+	enum wal_type known = wal_type_parse(type);
+	struct agent *agent = ctx;
+
+	if (known >= WAL_SESSION_CREATED && known <= WAL_SESSION_ENDED)
+		journal_note(agent->config.journal, known, json_incref(event));
+}
+
 /* --- stopping ------------------------------------------------------------- */
 
 static void agent_arm_stop(struct agent *agent)
@@ -237,6 +246,7 @@ void agent_check_claims(struct agent *agent)
 		.on_open = agent_on_claims_open,
 		.on_assignment = agent_on_assignment,
 		.on_cancel = agent_on_cancel,
+		.on_event = agent_on_event,
 	};
 	const struct claims_config config = {
 		.base = agent->config.base,

@@ -107,6 +107,18 @@ static int claims_take_cancel(struct claims *c, const struct frame *f)
 	return 0;
 }
 
+static int claims_take_event(struct claims *c, const struct frame *f)
+{
+	_cleanup_json_ json_t *o = NULL;
+	char err[128];
+
+	o = json_parse_object(f->payload, f->len, err, sizeof(err));
+	if (!o)
+		return -EPROTO;
+	c->ops->on_event(c->ctx, json_get_str(o, "type", ""), o);
+	return 0;
+}
+
 static int claims_take(struct claims *c, const struct frame *f)
 {
 	switch (f->type) {
@@ -118,6 +130,8 @@ static int claims_take(struct claims *c, const struct frame *f)
 		return claims_take_input(c, f);
 	case FRAME_CANCEL:
 		return claims_take_cancel(c, f);
+	case FRAME_EVENT:
+		return claims_take_event(c, f);
 	default: /* HEARTBEAT, or of a newer backend */
 		return 0;
 	}

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "common/macro.h"
@@ -26,6 +27,8 @@ struct claims_ops {
 	void (*on_assignment)(void *ctx, struct assignment *a, const char *why);
 	void (*on_cancel)(void *ctx, const char *execution, int64_t epoch,
 			  const char *reason);
+	/* Something to note: what the backend's EVENT says. */
+	void (*on_event)(void *ctx, const char *type, json_t *event);
 };
 
 struct claims_config {

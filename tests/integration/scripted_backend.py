@@ -224,7 +224,7 @@ class ScriptedBackend:
     # --- what a test does ---
 
     def assign(self, script, *, runtime="bash", epoch=1, execution=None,
-               lease_ms=30000, **spec):
+               lease_ms=30000, runtime_block=None, **spec):
         self.n += 1
         execution = execution or f"ex_{self.n}"
         script = script.encode()
@@ -232,7 +232,7 @@ class ScriptedBackend:
             frames.encode(frames.ASSIGN, {
                 "execution": execution, "job": f"job_{self.n}",
                 "epoch": epoch, "attempt": 1, "lease_ms": lease_ms,
-                "spec": {"name": "script", "runtime": {
+                "spec": {"name": "script", "runtime": runtime_block or {
                     "type": runtime, "permissions": True}, **spec},
                 "script_bytes": len(script), "input_bytes": 2,
                 "runtime_token": token(execution, "runtime"),

@@ -392,6 +392,27 @@ def test_kill_leaves_nothing(orchestrator, backend):
     wait_until(lambda: not orchestrator.pods())
 
 
+def test_cut_off(orchestrator, backend):
+    """What may be tried again elsewhere ends before its lease does; the rest
+    goes on, and is told when somebody hears it."""
+    markers = "86400.126", "86400.127"
+    tried = {"type": "bash", "permissions": True, "retries": 2}
+    plain = {"type": "bash", "permissions": True}
+    again, once = (
+        backend.assign(f"echo up; sleep {m}", lease_ms=3000, runtime_block=b)
+        for m, b in zip(markers, (tried, plain)))
+    for execution in (again, once):
+        wait_text(backend, execution, b"up")
+    wait_until(lambda: all(processes_with(m) for m in markers))
+    backend.answers["heartbeat"] = lambda *_: (503, {})
+    wait_until(lambda: not processes_with(markers[0]))
+    assert processes_with(markers[1])
+    backend.answers["heartbeat"] = lambda *_: (200, {
+        "lease_ms": 3000, "lost": [],
+        "cancel": [{"id": once, "reason": "enough"}]})
+    assert completion(backend, once)["state"] == "cancelled"
+
+
 def test_one_per_data_dir(orchestrator):
     second = subprocess.run(orchestrator.command, capture_output=True,
                             text=True, timeout=30)
