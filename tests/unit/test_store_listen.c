@@ -71,9 +71,9 @@ static void test_notifications(void **state)
 	assert_int_equal(claim_job(&second, "ex_1", &reply), 0);
 	put_variable(&second, "last", "1", STORE_EXPECT_ANY, &reply);
 	hear(f, &h, "variable last 2\n");
-	assert_string_equal(h.text, "job job_2 0\n"
+	assert_string_equal(h.text, "job job_2 1\n" /* queued */
 				    "variable with space 1\n"
-				    "job job_1 0\n"
+				    "job job_1 2\n" /* claimed */
 				    "variable last 2\n");
 	/* A lost connection is made again, and says that there was a gap. */
 	assert_int_equal(store_fixture_sql(f, END_LISTENER), 1);
