@@ -51,7 +51,9 @@ static void listen_set_timer(struct store_listen *l, uint32_t ms)
 {
 	const struct timeval tv = clock_timeval(ms);
 
-	event_add(l->timer, &tv);
+	/* Without memory for the timer it is due at once. */
+	if (event_add(l->timer, &tv) < 0)
+		event_active(l->timer, EV_TIMEOUT, 0);
 }
 
 /* ------------------------------------------------------------- connecting */

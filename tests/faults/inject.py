@@ -325,7 +325,11 @@ def programs_of(options):
     directory = options.build / "tests" / "unit"
     without = need_postgres()
     if options.only:
-        return [directory / f"test_{name}" for name in options.only]
+        programs = [directory / f"test_{name}" for name in options.only]
+        for program in programs:
+            if not program.is_file():
+                sys.exit(f"--only: there is no {program}")
+        return programs
     return sorted(p for p in directory.glob("test_*")
                   if p.is_file() and os.access(p, os.X_OK)
                   and p.name not in without)

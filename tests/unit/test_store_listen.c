@@ -67,9 +67,13 @@ static void test_notifications(void **state)
 	/* Its own are not heard. */
 	assert_int_equal(submit_job(f, "job_1"), 0);
 	assert_int_equal(submit_job(&second, "job_2"), 0);
-	put_variable(&second, "with space", "1", STORE_EXPECT_ANY, &reply);
+	assert_int_equal(put_variable(&second, "with space", "1",
+				      STORE_EXPECT_ANY, &reply),
+			 0);
 	assert_int_equal(claim_job(&second, "ex_1", &reply), 0);
-	put_variable(&second, "last", "1", STORE_EXPECT_ANY, &reply);
+	assert_int_equal(put_variable(&second, "last", "1", STORE_EXPECT_ANY,
+				      &reply),
+			 0);
 	hear(f, &h, "variable last 2\n");
 	assert_string_equal(h.text, "job job_2 1\n" /* queued */
 				    "variable with space 1\n"
@@ -79,7 +83,9 @@ static void test_notifications(void **state)
 	assert_int_equal(store_fixture_sql(f, END_LISTENER), 1);
 	wait_gap(f, &h, 2);
 	h.text[0] = '\0';
-	put_variable(&second, "last", "2", STORE_EXPECT_ANY, &reply);
+	assert_int_equal(put_variable(&second, "last", "2", STORE_EXPECT_ANY,
+				      &reply),
+			 0);
 	hear(f, &h, "variable last 3\n");
 	store_listen_free(listen);
 	store_fixture_close_second(&second);
