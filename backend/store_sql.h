@@ -4,8 +4,8 @@
  *
  *   store_sql.c              threads
  *   store_sql_batch.c        transactions, group commit
- *   store_sql_{job,submit,family,queue,retry,session,host,log,stream,sweep,
- *   variable,change,runtime,tool,audit}.c    operations
+ *   store_sql_{job,submit,family,placement,claim,queue,retry,session,agent,
+ *   host,log,stream*,sweep,variable,change,runtime,tool,audit}.c  operations
  *   store_sql_key.c          whether the master key is the right one
  *   db.h, db_*.c             databases
  *   migrate.c, migrations/   tables
