@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "cli/agent_view.h"
-#include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/show.h"
 #include "common/json.h"
 
 #define AGENTS_COLUMNS 6
@@ -62,20 +62,9 @@ static void agents_print(const json_t *list)
 static int agents_run(const void *options, char **words, size_t n_words)
 {
 	const struct agents_options *o = options;
-	_cleanup_json_ json_t *list = NULL;
-	struct api api;
 
-	if (api_open(&api, &o->globals) < 0)
-		return CLI_FAILED;
-	list = api_get_json(&api, "/v1/agents", "list the agents");
-	api_close(&api);
-	if (!list)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(list);
-	else
-		agents_print(list);
-	return CLI_OK;
+	return show_only(&o->globals, "/v1/agents", "list the agents",
+			 agents_print);
 }
 
 const struct command command_agents = {

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/show.h"
 #include "common/json.h"
 #include "common/percent.h"
 
@@ -91,24 +91,11 @@ static int audit_path(const struct audit_options *o, struct buf *path)
 static int audit_run(const void *options, char **words, size_t n_words)
 {
 	const struct audit_options *o = options;
-	_cleanup_json_ json_t *list = NULL;
-	struct buf path = { 0 };
-	struct api api;
+	_cleanup_(buf_deinit) struct buf path = { 0 };
 
-	if (api_open(&api, &o->globals) < 0)
-		return CLI_FAILED;
-	if (!audit_path(o, &path))
-		list = api_get_json(&api, (char *)path.data,
-				    "read the audit log");
-	buf_deinit(&path);
-	api_close(&api);
-	if (!list)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(list);
-	else
-		audit_print(list);
-	return CLI_OK;
+	return show_only(&o->globals,
+			 audit_path(o, &path) ? NULL : buf_cstr(&path),
+			 "read the audit log", audit_print);
 }
 
 const struct command command_audit = {

@@ -263,19 +263,9 @@ static int exec_follow(struct api *api, const struct exec_options *o,
 		.progress = true,
 	};
 	_cleanup_json_ json_t *job = NULL;
+	int exit_code = follow_own_job(api, id, &options, &job);
 
-	server_attach(&api->server, id);
-	switch (follow_job(api, id, &options, &job)) {
-	case FOLLOW_ENDED:
-		server_detach(&api->server, id);
-		return exec_finish(api, o, job);
-	case FOLLOW_LEFT:
-		return CLI_CANCELLED;
-	case FOLLOW_LOST:
-	case FOLLOW_REFUSED:
-		break;
-	}
-	return CLI_NOT_RUN;
+	return exit_code == CLI_OK ? exec_finish(api, o, job) : exit_code;
 }
 
 static int exec_start(struct api *api, const struct exec_options *o,

@@ -8,6 +8,7 @@
 #include "cli/follow.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
+#include "cli/show.h"
 #include "cli/verb.h"
 #include "common/frame.h"
 #include "common/id.h"
@@ -223,16 +224,9 @@ static void hosts_print(const json_t *list)
 static int hosts_list(struct api *api, const void *options, char **words)
 {
 	const struct hosts_options *o = options;
-	_cleanup_json_ json_t *list = api_get_json(api, "/v1/hosts",
-						   "list the hosts");
 
-	if (!list)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(list);
-	else
-		hosts_print(list);
-	return CLI_OK;
+	return show_get(api, &o->globals, "/v1/hosts", "list the hosts",
+			hosts_print);
 }
 
 static int hosts_show(struct api *api, const void *options, char **words)

@@ -1,10 +1,10 @@
 /* cronium jobs: the newest first. */
 #include <stdio.h>
 
-#include "cli/api.h"
 #include "cli/command.h"
 #include "cli/job_view.h"
 #include "cli/output.h"
+#include "cli/show.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/percent.h"
@@ -84,23 +84,11 @@ static int jobs_path(const struct jobs_options *o, struct buf *path)
 static int jobs_run(const void *options, char **words, size_t n_words)
 {
 	const struct jobs_options *o = options;
-	_cleanup_json_ json_t *list = NULL;
-	struct buf path = { 0 };
-	struct api api;
+	_cleanup_(buf_deinit) struct buf path = { 0 };
 
-	if (api_open(&api, &o->globals) < 0)
-		return CLI_FAILED;
-	if (!jobs_path(o, &path))
-		list = api_get_json(&api, (char *)path.data, "list the jobs");
-	buf_deinit(&path);
-	api_close(&api);
-	if (!list)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(list);
-	else
-		jobs_print(list);
-	return CLI_OK;
+	return show_only(&o->globals,
+			 jobs_path(o, &path) ? NULL : buf_cstr(&path),
+			 "list the jobs", jobs_print);
 }
 
 const struct command command_jobs = {

@@ -66,19 +66,9 @@ static int run_follow(struct api *api, const struct cli_globals *globals,
 		.progress = true,
 	};
 	_cleanup_json_ json_t *job = NULL;
+	int exit_code = follow_own_job(api, id, &options, &job);
 
-	server_attach(&api->server, id);
-	switch (follow_job(api, id, &options, &job)) {
-	case FOLLOW_ENDED:
-		server_detach(&api->server, id);
-		return run_finish(api, globals, job);
-	case FOLLOW_LEFT:
-		return CLI_CANCELLED;
-	case FOLLOW_LOST:
-	case FOLLOW_REFUSED:
-		break;
-	}
-	return CLI_NOT_RUN;
+	return exit_code == CLI_OK ? run_finish(api, globals, job) : exit_code;
 }
 
 static int run_stream(struct api *api, const struct cli_globals *globals,

@@ -6,6 +6,7 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/show.h"
 #include "cli/verb.h"
 #include "common/json.h"
 #include "common/percent.h"
@@ -170,18 +171,10 @@ static int session_list(struct api *api, const void *options, char **words)
 {
 	const struct session_options *o = options;
 	_cleanup_(buf_deinit) struct buf path = { 0 };
-	_cleanup_json_ json_t *list = NULL;
 
-	if (!session_list_path(o, &path))
-		list = api_get_json(api, (char *)path.data,
-				    "list the sessions");
-	if (!list)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(list);
-	else
-		session_print_list(list);
-	return CLI_OK;
+	return show_get(api, &o->globals,
+			session_list_path(o, &path) ? NULL : buf_cstr(&path),
+			"list the sessions", session_print_list);
 }
 
 static int session_show(struct api *api, const void *options, char **words)

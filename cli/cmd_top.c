@@ -14,6 +14,7 @@
 #define TOP_POD_COLUMNS 9
 #define TOP_AGENT_COLUMNS 7
 #define TOP_INTERVAL_MIN_MS 200
+#define TOP_INTERVAL_MAX_MS (60 * 60 * 1000)
 #define TOP_CLEAR "\033[H\033[J" /* to the top left, and erase */
 
 struct top_options {
@@ -187,7 +188,8 @@ static int top_run(const void *options, char **words, size_t n_words)
 {
 	const struct top_options *o = options;
 	bool again = !o->once && !o->globals.json && isatty(STDOUT_FILENO);
-	const uint64_t wait_ms = MAX(o->interval_ms, TOP_INTERVAL_MIN_MS);
+	uint64_t wait_ms = MIN(MAX(o->interval_ms, TOP_INTERVAL_MIN_MS),
+			       TOP_INTERVAL_MAX_MS);
 	struct api api;
 	int exit_code;
 

@@ -6,6 +6,7 @@
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/show.h"
 #include "cli/vars_watch.h"
 #include "cli/verb.h"
 #include "common/file.h"
@@ -217,22 +218,13 @@ static void vars_print(const json_t *list)
 static int vars_list(struct api *api, const void *options, char **words)
 {
 	const struct vars_options *o = options;
-	_cleanup_json_ json_t *list = NULL;
-	struct buf path = { 0 };
+	_cleanup_(buf_deinit) struct buf path = { 0 };
+	int r = buf_append_str(&path, "/v1/variables?prefix=");
 
-	if (!buf_append_str(&path, "/v1/variables?prefix=") &&
-	    !percent_append(&path, o->prefix ? o->prefix : "") &&
-	    buf_cstr(&path))
-		list = api_get_json(api, (char *)path.data,
-				    "list the variables");
-	buf_deinit(&path);
-	if (!list)
-		return CLI_FAILED;
-	if (o->globals.json)
-		output_json(list);
-	else
-		vars_print(list);
-	return CLI_OK;
+	if (!r)
+		r = percent_append(&path, o->prefix ? o->prefix : "");
+	return show_get(api, &o->globals, r ? NULL : buf_cstr(&path),
+			"list the variables", vars_print);
 }
 
 /* --- watch --------------------------------------------------------------- */

@@ -357,7 +357,7 @@ static void wal_wait(int watch)
 
 	if (poll(&p, 1, WAL_POLL_MS) > 0 &&
 	    read(watch, events, sizeof(events)) < 0)
-		usleep(WAL_POLL_MS); /* it will not tell more */
+		usleep(WAL_POLL_MS * 1000); /* it will not tell more */
 }
 
 static int wal_follow(struct wal_command *c)

@@ -55,9 +55,9 @@ static void sidecar_exec(const char *program, const char *backend, int fd,
 
 static void on_ready(struct dev_sidecar *s, const struct frame *f)
 {
-	char err[128], url[300];
-	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, err,
-						     sizeof(err));
+	char url[300];
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	const json_t *listen = json_object_get(o, "listen");
 	const char *first = json_string_value(json_array_get(listen, 0));
 

@@ -8,6 +8,7 @@
 
 #include "cli/api.h"
 #include "cli/api_stream.h"
+#include "cli/command.h"
 #include "cli/job_cancel.h"
 #include "cli/job_view.h"
 #include "cli/local.h"
@@ -318,4 +319,21 @@ enum follow_end follow_job(struct api *api, const char *id,
 	else
 		json_decref(f.job);
 	return end;
+}
+
+int follow_own_job(struct api *api, const char *id,
+		   const struct follow_options *options, json_t **job)
+{
+	server_attach(&api->server, id);
+	switch (follow_job(api, id, options, job)) {
+	case FOLLOW_ENDED:
+		server_detach(&api->server, id);
+		return CLI_OK;
+	case FOLLOW_LEFT:
+		return CLI_CANCELLED;
+	case FOLLOW_LOST:
+	case FOLLOW_REFUSED:
+		break;
+	}
+	return CLI_NOT_RUN;
 }

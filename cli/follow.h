@@ -27,3 +27,8 @@ enum follow_end {
 /* *job (json_decref) is NULL unless FOLLOW_ENDED. */
 enum follow_end follow_job(struct api *api, const char *id,
 			   const struct follow_options *options, json_t **job);
+
+/* The same of a job that was started here: a server that was started for this
+ * command stays until it has ended. CLI_OK with *job, or the exit code. */
+int follow_own_job(struct api *api, const char *id,
+		   const struct follow_options *options, json_t **job);
