@@ -198,7 +198,7 @@ static int postgres_notify(struct db *db, const char *kind, const char *id,
 			   int64_t number)
 {
 	return db_exec(db,
-		       "SELECT pg_notify('cronium_' || md5(current_schema()), "
+		       "SELECT pg_notify(" DB_POSTGRES_CHANNEL ", "
 		       "?1 || ' ' || ?2 || ' ' || ?3 || ' ' || ?4)",
 		       DB_ARGS(db_str(postgres_of(db)->who.instance),
 			       db_str(kind), db_int(number), db_str(id)));

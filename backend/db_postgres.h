@@ -38,6 +38,9 @@ struct store_url;
 
 extern const struct db_driver db_postgres;
 
+/* The channel of notifications, one for each schema, as an SQL expression. */
+#define DB_POSTGRES_CHANNEL "'cronium_' || md5(current_schema())"
+
 /* Who connects: names the session for administrators. */
 struct db_postgres_who {
 	const char *instance; /* of the backend */

@@ -8,6 +8,9 @@
 #include "backend/store_url.h"
 
 #define POSTGRES_ANSWER_MAX_MS 30000    /* to one statement */
+#define POSTGRES_CONNECT_MAX_MS 5000    /* one attempt */
+#define POSTGRES_AWAY_MAX_MS 5000       /* a restart goes unseen */
+#define POSTGRES_RESOLVE_MAX_MS 30000   /* what became of a COMMIT */
 #define POSTGRES_STATEMENT_MAX_MS 25000 /* the server gives up before us */
 #define POSTGRES_LOCK_MAX_MS 500        /* another backend's transaction */
 #define POSTGRES_IDLE_MAX_MS 60000      /* in a transaction: we have hung */
@@ -17,12 +20,9 @@
 #define POSTGRES_ARGS_MAX 64
 #define POSTGRES_VERSION_MIN 130000
 
-/* How long is waited at most; shorter in tests. */
+/* How long is waited at most: the constants above; shorter in tests. */
 struct postgres_limits {
-	uint32_t answer_ms;  /* for one statement's result */
-	uint32_t connect_ms; /* for one attempt */
-	uint32_t away_ms;    /* a restart of the server goes unseen */
-	uint32_t resolve_ms; /* for what became of a COMMIT */
+	uint32_t answer_ms, connect_ms, away_ms, resolve_ms;
 };
 extern struct postgres_limits postgres_limits;
 

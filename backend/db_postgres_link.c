@@ -9,10 +9,10 @@
 #include "common/clock.h"
 
 struct postgres_limits postgres_limits = {
-	.answer_ms = 30000,
-	.connect_ms = 5000,
-	.away_ms = 5000,
-	.resolve_ms = 30000,
+	.answer_ms = POSTGRES_ANSWER_MAX_MS,
+	.connect_ms = POSTGRES_CONNECT_MAX_MS,
+	.away_ms = POSTGRES_AWAY_MAX_MS,
+	.resolve_ms = POSTGRES_RESOLVE_MAX_MS,
 };
 
 /* ---------------------------------------------------------------- waiting */

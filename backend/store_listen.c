@@ -1,5 +1,6 @@
 #include "backend/store_listen.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <libpq-fe.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/db_postgres.h"
 #include "backend/store_call.h"
 #include "backend/store_url.h"
 #include "common/clock.h"
@@ -16,16 +18,14 @@
 #define LISTEN_BACKOFF_MIN_MS 100
 #define LISTEN_BACKOFF_MAX_MS 5000
 #define LISTEN_KIND_MAX_BYTES 32
+/* Of TCP, in seconds: before the first probe, and between two. */
+#define LISTEN_KEEPALIVE_IDLE "10"
+#define LISTEN_KEEPALIVE_INTERVAL "5"
 
-/*
- * LISTEN_AWAY ──timer──▶ LISTEN_CONNECTING ──▶ LISTEN_STARTING ──▶ LISTEN_ON
- *      ▲                        │                     │                │
- *      └────────────────────────┴───── any error ─────┴────────────────┘
- */
 enum listen_state {
 	LISTEN_AWAY,
 	LISTEN_CONNECTING,
-	LISTEN_STARTING, /* LISTEN was sent */
+	LISTEN_STARTING,
 	LISTEN_ON,
 };
 
@@ -42,8 +42,10 @@ struct store_listen {
 
 static void listen_step(struct store_listen *l);
 
+/* From each state to the next one, and from any of them away. */
 static void listen_set_state(struct store_listen *l, enum listen_state state)
 {
+	assert(state == LISTEN_AWAY || state == l->state + 1);
 	l->state = state;
 }
 
@@ -113,10 +115,15 @@ static void listen_connect(struct store_listen *l)
 				      "port",
 				      "hostaddr",
 				      NULL };
-	const char *const values[] = {
-		"10",       "5",        l->store->url->where, name, "UTF8",
-		place.host, place.port, place.address,        NULL
-	};
+	const char *const values[] = { LISTEN_KEEPALIVE_IDLE,
+				       LISTEN_KEEPALIVE_INTERVAL,
+				       l->store->url->where,
+				       name,
+				       "UTF8",
+				       place.host,
+				       place.port,
+				       place.address,
+				       NULL };
 
 	store_get_place(l->store, &place);
 	snprintf(name, sizeof(name), "%s listener", l->store->instance);
@@ -139,8 +146,8 @@ static void listen_start(struct store_listen *l)
 		snprintf(path, sizeof(path), "SET search_path TO \"%s\";",
 			 l->store->url->schema);
 	snprintf(sql, sizeof(sql),
-		 "%sDO $$ BEGIN EXECUTE 'LISTEN cronium_' || "
-		 "md5(current_schema()); END $$",
+		 "%sDO $$ BEGIN EXECUTE 'LISTEN ' || " DB_POSTGRES_CHANNEL
+		 "; END $$",
 		 path);
 	if (PQsetnonblocking(l->link, 1) || !PQsendQuery(l->link, sql)) {
 		listen_lose(l);
@@ -177,6 +184,8 @@ static void listen_hear(struct store_listen *l, const char *payload)
 	long long number;
 	int id = 0;
 
+	_Static_assert(sizeof(instance) == 40 && sizeof(kind) == 32,
+		       "the widths below are these, less one");
 	if (sscanf(payload, "%39s %31s %lld %n", instance, kind, &number,
 		   &id) == 3 &&
 	    id && strcmp(instance, l->store->instance) != 0)

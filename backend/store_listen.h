@@ -7,6 +7,10 @@
  * alike in one transaction are one. Where the store is a file of this machine
  * nothing is ever heard, since nobody else writes to it.
  *
+ *   AWAY ──timer──▶ CONNECTING ──▶ STARTING (LISTEN was sent) ──▶ ON
+ *    ▲                  │               │                         │
+ *    └──────────────────┴── any error ──┴─────────────────────────┘
+ *
  * A connection that is lost is made again. What happened in the meantime is
  * not told: on_gap says to look at everything. It is also called when the
  * first connection listens.
