@@ -29,7 +29,8 @@ int json_check(const void *data, size_t len, size_t *at) MUST_CHECK;
 /* Whether it is UTF-8 from end to end; jansson refuses other strings. */
 bool json_utf8_valid(const char *s, size_t len);
 
-/* Parses an object; NULL with a message in err for anything else. */
+/* Parses an object; NULL with a message in err (which may be NULL with size 0)
+ * for anything else. */
 json_t *json_parse_object(const void *data, size_t len, char *err,
 			  size_t err_size);
 

@@ -95,10 +95,9 @@ static int claims_take_input(struct claims *c, const struct frame *f)
 
 static int claims_take_cancel(struct claims *c, const struct frame *f)
 {
-	_cleanup_json_ json_t *o = NULL;
-	char err[128];
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 
-	o = json_parse_object(f->payload, f->len, err, sizeof(err));
 	if (!o)
 		return -EPROTO;
 	c->ops->on_cancel(c->ctx, json_get_str(o, "execution", ""),

@@ -9,10 +9,8 @@
 
 int outcome_exit_parse(struct outcome_exit *out, const void *data, size_t len)
 {
-	_cleanup_json_ json_t *o = NULL;
-	char err[128];
+	_cleanup_json_ json_t *o = json_parse_object(data, len, NULL, 0);
 
-	o = json_parse_object(data, len, err, sizeof(err));
 	if (!o)
 		return -EINVAL;
 	if (!json_is_integer(json_object_get(o, "exit_code")))

@@ -32,11 +32,10 @@ static void runner_link_handle_exit(struct runner_link *l,
 static void runner_link_handle_usage(struct runner_link *l,
 				     const struct frame *f)
 {
-	_cleanup_json_ json_t *o = NULL;
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	struct cgroup_usage live;
-	char err[128];
 
-	o = json_parse_object(f->payload, f->len, err, sizeof(err));
 	if (!o)
 		return;
 	cgroup_usage_init(&live);
@@ -47,11 +46,10 @@ static void runner_link_handle_usage(struct runner_link *l,
 static void runner_link_handle_ready(struct runner_link *l,
 				     const struct frame *f)
 {
-	_cleanup_json_ json_t *o = NULL;
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	const char *resumed = NULL;
-	char err[128];
 
-	o = json_parse_object(f->payload, f->len, err, sizeof(err));
 	if (json_get_bool(o, "resumed", false))
 		resumed = json_get_str(o, "execution", "");
 	l->ops->on_ready(l->ctx, resumed, json_get_str(o, "token", ""));

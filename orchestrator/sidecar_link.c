@@ -29,11 +29,10 @@ static uint32_t sidecar_link_id(const struct frame *f)
 static void sidecar_link_handle_ready(struct sidecar_link *l,
 				      const struct frame *f)
 {
-	_cleanup_json_ json_t *o = NULL;
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	const char *resumed = NULL;
-	char err[128];
 
-	o = json_parse_object(f->payload, f->len, err, sizeof(err));
 	if (json_get_bool(o, "resumed", false))
 		resumed = json_get_str(o, "execution", "");
 	l->ops->on_ready(l->ctx, resumed);

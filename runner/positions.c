@@ -31,9 +31,7 @@ int positions_read(struct positions *out, const json_t *o)
 
 int positions_parse(struct positions *out, const void *data, size_t len)
 {
-	char err[128];
-	_cleanup_json_ json_t *o = json_parse_object(data, len, err,
-						     sizeof(err));
+	_cleanup_json_ json_t *o = json_parse_object(data, len, NULL, 0);
 
 	return positions_read(out, o);
 }

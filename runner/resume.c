@@ -6,9 +6,7 @@
 int resume_parse(struct positions *taken, const char *execution,
 		 const void *data, size_t len)
 {
-	char err[128];
-	_cleanup_json_ json_t *o = json_parse_object(data, len, err,
-						     sizeof(err));
+	_cleanup_json_ json_t *o = json_parse_object(data, len, NULL, 0);
 	const char *name = json_get_str(o, "execution", NULL);
 
 	if (!name || positions_read(taken, json_object_get(o, "taken")) < 0)

@@ -148,9 +148,8 @@ static void run_pass(struct run *r, struct pass *to, const struct frame *f)
 
 static void run_accept_exit(struct run *r, const struct frame *f)
 {
-	char err[256];
-	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, err,
-						     sizeof(err));
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	const char *error = json_get_str(o, "error", NULL);
 	int code = (int)json_get_int(o, "exit_code", RUN_EXIT_NOT_RUN);
 

@@ -355,9 +355,8 @@ static void runner_accept_assign(struct runner *r, const struct frame *f)
 
 static void runner_accept_signal(struct runner *r, const struct frame *f)
 {
-	char error[REPORT_ERROR_BYTES];
-	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, error,
-						     sizeof(error));
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	int64_t sig = json_get_int(o, "signal", 0);
 	int64_t grace_ms = json_get_int(o, "grace_ms", 0);
 

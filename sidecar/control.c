@@ -122,9 +122,8 @@ static void leave(struct control *c, const char *reason)
 
 static void on_revoke(struct control *c, const struct frame *f)
 {
-	char err[128];
-	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, err,
-						     sizeof(err));
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 	const char *jti = json_get_str(o, "jti", NULL);
 
 	if (jti)
@@ -147,9 +146,8 @@ static void take_up(struct control *c)
 
 static bool is_for_us(const struct control *c, const struct frame *f)
 {
-	char err[128];
-	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, err,
-						     sizeof(err));
+	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
+						     0);
 
 	return !strcmp(json_get_str(o, "execution", ""), c->execution);
 }
@@ -273,9 +271,8 @@ static void on_over(void *ctx)
 /* What READY says from now on. */
 static int name_execution(struct control *c, const char *execution)
 {
-	char err[128];
 	_cleanup_json_ json_t *o = json_parse_object(c->ready, strlen(c->ready),
-						     err, sizeof(err));
+						     NULL, 0);
 	char *ready = NULL;
 
 	if (o &&
