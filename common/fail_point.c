@@ -72,6 +72,15 @@ static bool fail_parse_action(struct fail_armed *f, const char *action)
 	return true;
 }
 
+/* The N of "@N"; 0: it is no number. */
+static unsigned long fail_parse_at(const char *at)
+{
+	char *end;
+	unsigned long n = strtoul(at, &end, 10);
+
+	return *end ? 0 : n;
+}
+
 static void fail_parse(char *item)
 {
 	char *action = strchr(item, '='), *at;
@@ -85,7 +94,7 @@ static void fail_parse(char *item)
 	at = strchr(action, '@');
 	if (at)
 		*at++ = '\0';
-	f->at = at ? strtoul(at, NULL, 10) : 1;
+	f->at = at ? fail_parse_at(at) : 1;
 	if (!f->at || !fail_parse_action(f, action))
 		fail_refuse(item);
 	fail_n_armed++;

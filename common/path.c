@@ -2,6 +2,24 @@
 
 #include <string.h>
 
+static bool path_is_parent(const char *component, size_t len)
+{
+	return len == 2 && !strncmp(component, "..", 2);
+}
+
+bool path_climbs(const char *path)
+{
+	size_t len;
+
+	for (const char *s = path; *s; s += len) {
+		s += strspn(s, "/");
+		len = strcspn(s, "/");
+		if (path_is_parent(s, len))
+			return true;
+	}
+	return false;
+}
+
 bool path_normal(const char *path, char *out)
 {
 	size_t len, n = 0;
@@ -11,7 +29,7 @@ bool path_normal(const char *path, char *out)
 	for (const char *s = path; *s; s += len) {
 		s += strspn(s, "/");
 		len = strcspn(s, "/");
-		if (len == 2 && !strncmp(s, "..", 2)) {
+		if (path_is_parent(s, len)) {
 			while (n > 0 && out[--n] != '/')
 				;
 			continue;

@@ -9,5 +9,8 @@
  */
 bool path_normal(const char *path, char *out);
 
+/* Whether ".." is one of its components. */
+bool path_climbs(const char *path);
+
 /* Whether path is dir, or lies below it; both in their normal form. */
 bool path_covers(const char *dir, const char *path);

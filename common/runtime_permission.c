@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "common/net_host.h"
+#include "common/path.h"
 #include "common/runtime_config_impl.h"
 
 #define RUNTIME_ENV_NAME_MAX_BYTES 255
@@ -40,8 +41,6 @@ const char *runtime_normal_net(const struct runtime_config_options *o,
 const char *runtime_normal_path(const struct runtime_config_options *o,
 				const char *item, char *out)
 {
-	size_t len, n = 0;
-
 	(void)o;
 	if (*item != '/')
 		return "is not an absolute path";
@@ -50,20 +49,9 @@ const char *runtime_normal_path(const struct runtime_config_options *o,
 	for (const char *s = item; *s; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
 			return "has control characters";
-	for (const char *s = item; *s; s += len) {
-		s += strspn(s, "/");
-		len = strcspn(s, "/");
-		if (len == 2 && !strncmp(s, "..", 2))
-			return "has \"..\" in it";
-		if (!len || (len == 1 && *s == '.'))
-			continue;
-		out[n++] = '/';
-		memcpy(out + n, s, len);
-		n += len;
-	}
-	if (!n)
-		out[n++] = '/';
-	out[n] = '\0';
+	if (path_climbs(item))
+		return "has \"..\" in it";
+	path_normal(item, out);
 	return NULL;
 }
 

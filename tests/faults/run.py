@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from world import RemoteWorld, World, built_with_fail_points
+from world import RemoteWorld, World, built_with_fail_points, usage
 from chaos import REMOTE_TARGETS, TARGETS, Chaos
 from oracle import check
 from workload import Submitter, Writer, variable
@@ -61,7 +61,7 @@ def run(options, base):
     docker = "docker" in options.executors
     world = make_world(options, base)
     world.start()
-    before = world.resources()
+    before = usage(world.orchestrator.process.pid)
     load = [Submitter(world, random.Random(rng.random()), f"s{n}")
             for n in range(SUBMITTERS)]
     writer = Writer(world, "heartbeat")
@@ -89,7 +89,7 @@ def run(options, base):
         verdict.wrong.append(
             f"{verdict.broken} jobs ended otherwise than their scripts, but "
             f"only {chaos.pod_kills} pods were hit")
-    after = world.resources()
+    after = usage(world.orchestrator.process.pid)
     world.stop()
     return {"seed": options.seed, "seconds": round(took, 1),
             "jobs": len(jobs), "ends": verdict.ends,

@@ -6,13 +6,12 @@ import argparse
 import json
 import pathlib
 import random
-import re
 import shutil
 import sys
 import tempfile
 import time
 
-from world import World  # first: it knows where the others' modules are
+from world import World, usage  # first: it knows where the others' modules are
 from oracle import check
 from workload import Submitter
 
@@ -22,13 +21,6 @@ AHEAD = 64           # jobs that wait at most
 FILES_SLACK = 8      # connections that are just being made
 RSS_SLACK_KIB = 2048
 RSS_SLACK = 1.05     # of the first half's
-
-
-def usage(pid):
-    """(open files, resident KiB)."""
-    proc = pathlib.Path(f"/proc/{pid}")
-    rss = re.search(r"VmRSS:\s+(\d+)", (proc / "status").read_text())
-    return len(list((proc / "fd").iterdir())), int(rss[1])
 
 
 def flat(name, samples):

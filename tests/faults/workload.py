@@ -6,7 +6,6 @@ import threading
 import time
 
 import frames
-from backend_process import FRAMES
 
 ENDS = ("succeeded", "failed", "timed_out", "cancelled", "lost")
 LINES = 30
@@ -164,7 +163,3 @@ def variable(world, key):
         lambda: world.admin.get("/v1/variables/" + key.replace("/", "%2F")),
         (200, 404))
     return json.loads(reply.body) if reply.status == 200 else None
-
-
-__all__ = ["ENDS", "FRAMES", "Job", "Submitter", "Writer", "patiently",
-           "read_job", "read_log", "variable"]

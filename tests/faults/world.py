@@ -25,6 +25,13 @@ OWNERS = {"backend": ("backend", "store", "keys"),
           "orchestrator": ("orchestrator", "wal", "pod", "log")}
 
 
+def usage(pid):
+    """(open files, resident KiB) of a process."""
+    proc = pathlib.Path(f"/proc/{pid}")
+    rss = re.search(r"VmRSS:\s+(\d+)", (proc / "status").read_text())
+    return len(list((proc / "fd").iterdir())), int(rss[1])
+
+
 def fail_points(program):
     """Every fail point that the sources of a program name."""
     names = set()
@@ -180,12 +187,6 @@ class World:
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
 
-    def resources(self):
-        """(open files, resident KiB) of the orchestrator."""
-        proc = pathlib.Path(f"/proc/{self.orchestrator.process.pid}")
-        rss = re.search(r"VmRSS:\s+(\d+)", (proc / "status").read_text())
-        return len(list((proc / "fd").iterdir())), int(rss[1])
-
     def stop(self):
         codes = [p.stop() for p in reversed(self.programs)]
         assert codes == [0, 0], [p.tail() for p in self.programs]
@@ -236,8 +237,10 @@ class RemoteWorld(World):
 
     def start(self):
         self.backend.start()
+        deadline = time.monotonic() + START_S
         while not (self.run / "api.sock").exists():
             assert not self.backend.dead(), self.backend.tail()
+            assert time.monotonic() < deadline, self.backend.tail()
             time.sleep(0.01)
         self.orchestrator.start()
         self.wait_ready()

@@ -34,6 +34,16 @@ static void test_path_normal(void **state)
 	assert_false(path_normal("../x", out));
 }
 
+static void test_climbs(void **state)
+{
+	assert_true(path_climbs("/a/../b"));
+	assert_true(path_climbs("/.."));
+	assert_true(path_climbs("..//"));
+	assert_false(path_climbs("/a/.../..b/b.."));
+	assert_false(path_climbs("/"));
+	assert_false(path_climbs(""));
+}
+
 static void test_covers(void **state)
 {
 	assert_true(path_covers("/a", "/a"));
@@ -48,6 +58,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path_normal),
+		cmocka_unit_test(test_climbs),
 		cmocka_unit_test(test_covers),
 	};
 
