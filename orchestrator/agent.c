@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/log.h"
 #include "orchestrator/admission.h"
 #include "orchestrator/agent_impl.h"
@@ -105,6 +106,7 @@ static void agent_take(struct agent_job *j, const char *why)
 	struct agent *agent = j->agent;
 	int r = journal_claim(agent->config.journal, j->a, &j->journal);
 
+	FAIL_POINT("orchestrator.claimed");
 	if (r < 0) {
 		agent_job_release(j, true,
 				  "the write-ahead log of its "

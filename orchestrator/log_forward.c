@@ -8,6 +8,7 @@
 
 #include "backend-client/client.h"
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/redact.h"
@@ -249,6 +250,7 @@ static void log_forward_committed(struct log_forward *l, const json_t *o)
 	int64_t sent = (int64_t)l->sending.offset;
 	int64_t kept = json_get_int(o, "next", sent);
 
+	FAIL_POINT("log.committed");
 	l->point = l->sending;
 	if (json_get_bool(o, "full", false)) {
 		l->point.dropped += kept < sent ? (uint64_t)(sent - kept) : 0;

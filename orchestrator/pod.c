@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "orchestrator/assignment.h"
@@ -183,6 +184,7 @@ static void pod_on_record_started(void *ctx)
 {
 	struct pod *p = ctx;
 
+	FAIL_POINT("pod.started");
 	p->started = true;
 	pod_check_assign(p);
 }
@@ -235,6 +237,7 @@ static void pod_write_place(struct pod *p)
 	char boot[PROCESS_BOOT_ID_BYTES];
 
 	process_boot_id(boot);
+	FAIL_POINT("pod.made");
 	journal_write(p->config.journal, WAL_POD_CREATED,
 		      json_pack("{s:s,s:s,s:s,s:o}", "pod", p->id, "executor",
 				ops->name, "boot", boot, "place",

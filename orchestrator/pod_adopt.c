@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/wal/replay.h"
@@ -61,6 +62,7 @@ void pod_adopt_check(struct pod *p)
 		evtimer_del(p->deadline);
 	if (!p->runner_back || !p->secrets_back || !p->log_back)
 		return;
+	FAIL_POINT("pod.recovered");
 	pod_set_state(p, POD_RUNNING);
 	journal_write(p->config.journal, WAL_RECOVERED,
 		      json_pack("{s:s}", "pod", p->id));

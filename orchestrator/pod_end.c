@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/fail_point.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/door.h"
 #include "orchestrator/executor.h"
@@ -83,6 +84,7 @@ void pod_end(struct pod *p)
 	if (p->ended)
 		return;
 	p->ended = true;
+	FAIL_POINT("pod.ended");
 	journal_end(&p->config.journal, p->ending,
 		    json_pack("{s:s*}", "reason", *p->told ? p->told : NULL));
 	p->ops->on_ended(p, p->ctx);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/fail_point.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/door.h"
 #include "orchestrator/executor.h"
@@ -35,6 +36,7 @@ void pod_check_assign(struct pod *p)
 		return;
 	}
 	p->config.executor_ops->place(p->place, &place);
+	FAIL_POINT("pod.assign");
 	pod_set_state(p, POD_ASSIGNED);
 	pod_set_deadline(p, POD_START_MS);
 	if (runner_link_assign(p->runner, p->a, &place) < 0)
@@ -185,6 +187,7 @@ static void pod_on_runner_exit(void *ctx, const struct outcome_exit *how)
 
 	if (p->runner_done)
 		return;
+	FAIL_POINT("pod.exited");
 	p->facts.exit = *how;
 	/* It had not all of its assignment yet when we died. */
 	if (p->adopted && !p->script_started && p->state == POD_RUNNING)

@@ -18,6 +18,7 @@ from backend_process import Peer, UnixConnection  # noqa: E402
 from relay import Relay  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
 START_S = 30
 STOP_S = 60
 # Which program reaches a fail point, by the first word of its name.
@@ -148,13 +149,25 @@ class World:
         data = pathlib.Path(argv[argv.index("--data-dir") + 1])
         return (data / "orchestrator.lock").read_text().strip()
 
+    def cgroups(self):
+        """The directories of this instance's pods, in every hierarchy. They
+        come and go: glob() would stumble over that."""
+        for place in CGROUPS.glob(f"*/cronium/{self.instance()}"), \
+                CGROUPS.glob(f"cronium/{self.instance()}"):
+            for instance in place:
+                try:
+                    yield from (instance / name for name in
+                                os.listdir(instance)
+                                if name.startswith("pod_"))
+                except FileNotFoundError:
+                    pass
+
     def pod_processes(self):
         """(pid, pod) of everything in the cgroups of this instance's pods."""
-        for group in pathlib.Path("/sys/fs/cgroup").glob(
-                f"**/cronium/{self.instance()}/*/cgroup.procs"):
-            pod = group.parent.name.removesuffix(".sidecar")
+        for group in self.cgroups():
+            pod = group.name.removesuffix(".sidecar")
             try:
-                pids = group.read_text().split()
+                pids = (group / "cgroup.procs").read_text().split()
             except OSError:
                 continue
             for pid in pids:
@@ -172,9 +185,7 @@ class World:
         left = {
             "processes": sorted(set(self.pod_processes())),
             "directories": [p.name for p in self.pods.glob("*")],
-            "cgroups": sorted({
-                p.parent.name for p in pathlib.Path("/sys/fs/cgroup").glob(
-                    f"**/cronium/{self.instance()}/*/cgroup.procs")}),
+            "cgroups": sorted({g.name for g in self.cgroups()}),
         }
         if docker:
             left["containers"] = self.containers()
