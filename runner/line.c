@@ -44,8 +44,8 @@ static UNUSED bool line_may_follow(enum line_state from, enum line_state to)
 	switch (from) {
 	case LINE_OPEN:
 		return to == LINE_AWAY || to == LINE_LOST;
-	case LINE_AWAY:
-		return to == LINE_KNOCKING || to == LINE_LOST;
+	case LINE_AWAY: /* unassigned, nothing is to be taken up */
+		return to != LINE_AWAY;
 	case LINE_KNOCKING:
 		return to != LINE_KNOCKING;
 	case LINE_LOST:
@@ -321,8 +321,11 @@ static void line_on_connected(int fd, void *ctx)
 	if (line_open_stream(l, fd) < 0) {
 		line_close_stream(l);
 		again_lost(l->again, 0);
-	} else {
+	} else if (l->execution) {
 		line_set_state(l, LINE_KNOCKING);
+	} else {
+		again_taken_up(l->again);
+		line_set_state(l, LINE_OPEN);
 	}
 }
 
@@ -339,6 +342,27 @@ static void line_on_over(void *ctx)
 }
 
 /* --- life ----------------------------------------------------------------- */
+
+/* From now on another stream is looked for, for so long. */
+static int line_set_again(struct line *l, uint64_t keep_ms)
+{
+	static const struct again_ops ops = {
+		.on_connected = line_on_connected,
+		.on_over = line_on_over,
+	};
+	const struct again_config config = {
+		.base = l->base,
+		.address = &l->again_address,
+		.keep_ms = keep_ms,
+		.ops = &ops,
+		.ctx = l,
+	};
+
+	again_free(l->again);
+	l->again = NULL;
+	l->keep_ms = keep_ms;
+	return keep_ms ? again_new(&l->again, &config) : 0;
+}
 
 int line_new(struct line **out, struct event_base *base, int fd,
 	     const struct sockaddr_un *again, const struct line_ops *ops,
@@ -358,6 +382,8 @@ int line_new(struct line **out, struct event_base *base, int fd,
 	if (again)
 		l->again_address = *again;
 	r = line_open_stream(l, fd);
+	if (!r && again)
+		r = line_set_again(l, LINE_UNASSIGNED_MS);
 	if (r < 0)
 		line_free(l);
 	else
@@ -368,26 +394,15 @@ int line_new(struct line **out, struct event_base *base, int fd,
 int line_keep(struct line *l, uint64_t keep_ms, const char *execution,
 	      const char *token)
 {
-	static const struct again_ops ops = {
-		.on_connected = line_on_connected,
-		.on_over = line_on_over,
-	};
-	const struct again_config config = {
-		.base = l->base,
-		.address = &l->again_address,
-		.keep_ms = keep_ms,
-		.ops = &ops,
-		.ctx = l,
-	};
-
-	if (!keep_ms || !l->has_again)
+	if (!l->has_again)
 		return 0;
-	l->keep_ms = keep_ms;
-	l->execution = strdup(execution);
-	l->token = strdup(token);
-	if (!l->execution || !l->token)
-		return -ENOMEM;
-	return again_new(&l->again, &config);
+	if (keep_ms) {
+		l->execution = strdup(execution);
+		l->token = strdup(token);
+		if (!l->execution || !l->token)
+			return -ENOMEM;
+	}
+	return line_set_again(l, keep_ms);
 }
 
 bool line_is_away(const struct line *l)

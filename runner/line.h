@@ -10,6 +10,10 @@
  * AWAY      no stream; another one is tried
  * KNOCKING  connected again, READY was sent, RESUME is awaited
  *
+ * Before it has an assignment a line comes back as if it were new, AWAY ─▶ OPEN,
+ * so that an orchestrator that died before it could assign anything leaves a
+ * successor that knows that nothing was begun.
+ *
  * A kept line remembers what is not TAKEN yet, and says it again after RESUME:
  * STARTED, the log, EXIT. Callbacks run from the loop only.
  */
@@ -20,6 +24,9 @@
 
 #include "common/frame.h"
 #include "common/macro.h"
+
+/* Without an assignment: an orchestrator that is restarted is back sooner. */
+#define LINE_UNASSIGNED_MS 20000
 
 struct event_base;
 struct line;
@@ -43,7 +50,7 @@ int line_new(struct line **out, struct event_base *base, int fd,
 /* NULL is fine. */
 void line_free(struct line *l);
 
-/* From now on the line is kept. The strings are copied; token may be "". 0 or
+/* From now on the line is kept; where keep_ms is 0, it is not. The strings are copied; token may be "". 0 or
  * -ENOMEM. */
 int line_keep(struct line *l, uint64_t keep_ms, const char *execution,
 	      const char *token) MUST_CHECK;
