@@ -341,9 +341,14 @@ def test_without_keep_ms_the_stream_is_all(lost, work):
     wait_for(lambda: not alive(marker), 2)
 
 
-def test_a_lost_stream_is_the_end_before_the_assignment(lost):
+def test_before_the_assignment_it_comes_back_as_new(lost, work):
     lost.die()
-    assert lost.process.wait(10) == 1
+    ready = lost.knock()
+    assert "resumed" not in ready and "execution" not in ready
+    lost.assign(work, "echo begun")
+    lost.read_exit()
+    assert lost.log["stdout"] == b"begun\n"
+    assert lost.dismiss() == 0
 
 
 @pytest.mark.parametrize("wrong", [
