@@ -60,13 +60,14 @@ static double usage_percent(const struct agent_usage *before,
 			    int64_t now_ms)
 {
 	struct agent_pod *p = NULL;
-	int64_t ms = before ? now_ms - before->at_ms : 0;
+	int64_t ms = before ? now_ms - before->at_ms : 0, per_mille;
 
 	if (before)
 		HASH_FIND_STR(before->pods, execution, p);
 	if (!p || ms <= 0 || cpu_us < p->cpu_us)
 		return -1;
-	return (double)((cpu_us - p->cpu_us + ms / 2) / ms) / 10;
+	per_mille = (cpu_us - p->cpu_us + ms / 2) / ms;
+	return (double)per_mille / 10;
 }
 
 /* --- reading --------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "common/json.h"
 #include "common/percent.h"
 
-const char *agent_view_state(const json_t *agent)
+static const char *agent_view_state(const json_t *agent)
 {
 	if (!json_get_bool(agent, "connected", false))
 		return "away";
@@ -17,7 +17,7 @@ const char *agent_view_state(const json_t *agent)
 						       : "refuses";
 }
 
-const char *agent_view_colour(const json_t *agent)
+static const char *agent_view_colour(const json_t *agent)
 {
 	if (!json_get_bool(agent, "connected", false))
 		return OUTPUT_DIM;
@@ -25,6 +25,18 @@ const char *agent_view_colour(const json_t *agent)
 	    !json_get_bool(agent, "accepting", true))
 		return OUTPUT_YELLOW;
 	return OUTPUT_GREEN;
+}
+
+void agent_view_cells(const json_t *agent, struct output_cell *cells)
+{
+	size_t size = sizeof(cells->text);
+
+	snprintf(cells[0].text, size, "%s", json_get_str(agent, "name", "?"));
+	snprintf(cells[1].text, size, "%s", agent_view_state(agent));
+	cells[1].colour = agent_view_colour(agent);
+	snprintf(cells[2].text, size, "%lld/%lld",
+		 (long long)json_get_int(agent, "running", 0),
+		 (long long)json_get_int(agent, "slots", 0));
 }
 
 const char *agent_view_labels(const json_t *agent, char *out, size_t size)

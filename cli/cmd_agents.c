@@ -7,7 +7,7 @@
 #include "cli/show.h"
 #include "common/json.h"
 
-#define AGENTS_COLUMNS 6
+#define AGENTS_COLUMNS (AGENT_VIEW_COLUMNS + 3)
 
 struct agents_options {
 	struct cli_globals globals;
@@ -21,12 +21,7 @@ static void agents_row(const json_t *a, struct output_cell *cells)
 {
 	size_t size = sizeof(cells->text);
 
-	snprintf(cells[0].text, size, "%s", json_get_str(a, "name", "?"));
-	snprintf(cells[1].text, size, "%s", agent_view_state(a));
-	cells[1].colour = agent_view_colour(a);
-	snprintf(cells[2].text, size, "%lld/%lld",
-		 (long long)json_get_int(a, "running", 0),
-		 (long long)json_get_int(a, "slots", 0));
+	agent_view_cells(a, cells);
 	snprintf(cells[3].text, size, "%s", json_get_str(a, "executors", "-"));
 	agent_view_labels(a, cells[4].text, size);
 	output_time(json_get_int(a, "seen_ms", 0), cells[5].text, size);

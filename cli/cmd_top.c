@@ -12,7 +12,7 @@
 #include "common/json.h"
 
 #define TOP_POD_COLUMNS 9
-#define TOP_AGENT_COLUMNS 7
+#define TOP_AGENT_COLUMNS (AGENT_VIEW_COLUMNS + 4)
 #define TOP_INTERVAL_MIN_MS 200
 #define TOP_INTERVAL_MAX_MS (60 * 60 * 1000)
 #define TOP_CLEAR "\033[H\033[J" /* to the top left, and erase */
@@ -108,14 +108,8 @@ static void top_agent_row(const json_t *a, struct output_cell *cells)
 {
 	const json_t *snapshot = json_object_get(a, "snapshot");
 	const json_t *load = json_object_get(snapshot, "load");
-	size_t size = sizeof(cells->text);
 
-	snprintf(cells[0].text, size, "%s", json_get_str(a, "name", "?"));
-	snprintf(cells[1].text, size, "%s", agent_view_state(a));
-	cells[1].colour = agent_view_colour(a);
-	snprintf(cells[2].text, size, "%lld/%lld",
-		 (long long)json_get_int(a, "running", 0),
-		 (long long)json_get_int(a, "slots", 0));
+	agent_view_cells(a, cells);
 	top_percent(json_object_get(snapshot, "cpu_percent"), &cells[3]);
 	top_percent(json_array_get(load, 0), &cells[4]);
 	top_percent(json_object_get(json_object_get(snapshot, "memory"),
