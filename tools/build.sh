@@ -39,7 +39,7 @@ sdk_compile() {
 build_sanitized() {
 	say "building in build-asan/ with ASan and UBSan"
 	build_dir build-asan --buildtype=debug -Doptimization=1 \
-		-Db_sanitize=address,undefined -Dinject=true
+		-Db_sanitize=address,undefined -Dinject=true -Dfail_points=true
 }
 
 build_release() {

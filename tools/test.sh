@@ -2,6 +2,7 @@
 # ./dev test: unit tests with meson, the rest with pytest.
 
 TEST_FAILED=0
+TEST_SANITIZE=
 # A sanitizer's report ends the process and goes to a file: what a daemon
 # writes to its standard error may be seen by nobody.
 SANITIZER_REPORTS=$ROOT/build-asan/reports
@@ -50,6 +51,30 @@ TEST_ON_POSTGRES=(
 # Of meson's tests, when all of them run under the sanitizers, too.
 TEST_UNIT_ONCE=()
 
+# Of memory that is freed the sanitizers keep a part.
+TEST_SOAK=tests/faults/test_faults.py::test_nothing_grows
+
+# What the sanitized programs cannot show in a sandbox: a whole machine's load,
+# and what static programs are held to.
+TEST_JOBS_STATIC=(
+	tests/jobs/test_{chaos,hostile,isolation,many,permissions}.py
+)
+
+test_jobs() {
+	if [ -z "$TEST_SANITIZE" ]; then
+		test_step "job tests" test_pytest build \
+			-n 4 --dist loadfile tests/jobs
+		return
+	fi
+	# Sandboxes come with the sanitizers.
+	CRONIUM_TEST_EXECUTORS="docker ssh-tunnel ssh-direct" \
+		test_step "job tests" test_pytest build \
+		-n 4 --dist loadfile tests/jobs
+	CRONIUM_TEST_EXECUTORS=sandbox \
+		test_step "job tests in static sandboxes" test_pytest build \
+		-n 4 --dist loadfile "${TEST_JOBS_STATIC[@]}"
+}
+
 # test_plain PYTEST-ARG...: of the integration tests. More workers than cores:
 # most of a test's time is waiting.
 test_plain() {
@@ -59,8 +84,8 @@ test_plain() {
 	CRONIUM_TEST_STORE=$CRONIUM_TEST_POSTGRES \
 		test_step "integration tests on PostgreSQL" test_pytest build \
 		-n 5 --dist loadfile "${TEST_ON_POSTGRES[@]}"
-	test_step "job tests" test_pytest build \
-		-n 3 --dist loadfile tests/jobs
+	test_step "a short soak" test_pytest build "$TEST_SOAK"
+	test_jobs
 	test_step "compose tests" test_pytest build tests/docker
 }
 
@@ -89,8 +114,10 @@ test_sanitized() {
 		-n 5 --dist loadfile --ignore-glob='*/test_sdk*' \
 		--ignore-glob='*/test_gateway_vectors*' \
 		--ignore-glob='*/test_cli_dev_vectors*' tests/integration
+	test_step "fault tests, sanitized" test_pytest build-asan \
+		-n 2 tests/faults --deselect "$TEST_SOAK"
 	CRONIUM_TEST_EXECUTORS=sandbox test_step "job tests, sanitized" \
-		test_pytest build-asan -n 3 --dist loadfile \
+		test_pytest build-asan -n 4 --dist loadfile \
 		--ignore-glob='*/test_chaos*' --ignore-glob='*/test_many*' \
 		tests/jobs
 	unset ASAN_OPTIONS UBSAN_OPTIONS
@@ -98,9 +125,8 @@ test_sanitized() {
 }
 
 cmd_test() {
-	local sanitize=
 	case ${1:-} in
-	--sanitize) sanitize=1 ;;
+	--sanitize) TEST_SANITIZE=1 ;;
 	'') ;;
 	*) die "test: unknown argument '$1' (it takes --sanitize)" ;;
 	esac
@@ -111,7 +137,7 @@ cmd_test() {
 	runner_build
 	images_build "${IMAGES[@]}"
 	test_postgres_start
-	if [ -z "$sanitize" ]; then
+	if [ -z "$TEST_SANITIZE" ]; then
 		test_plain
 	else
 		TEST_UNIT_ONCE=(--no-suite postgres)
