@@ -252,3 +252,18 @@ def test_another_directory(log, home):
     elsewhere = home.dir / "elsewhere"
     os.rename(log.home.data, elsewhere)
     assert log.run("verify", "--data-dir", str(elsewhere)).code == 0
+
+
+def test_what_an_orchestrator_wrote(home):
+    script = home.script("print('hello')")
+    result = home.run(script)
+    assert result.code == 0 and "hello\n" in result.err, result
+    result = home("wal", "show", "--json")
+    types = [json.loads(line)["type"] for line in result.out.splitlines()]
+    assert types[:2] == ["segment", "opened"]
+    wanted = ["claimed", "pod_created", "started", "output", "completed"]
+    assert list(dict.fromkeys(t for t in types if t in wanted)) == wanted
+    home.wait_server_gone()
+    assert home("wal", "verify").out.endswith("whole\n")
+    assert json.loads(home("wal", "tail", "--json", "-n", "1").out)[
+        "type"] == "closed"
