@@ -30,13 +30,13 @@ static void test_full_disk_leaves_no_half_line(void **state)
 	writer_wait_for_problem(&w, 1);
 	assert_non_null(strstr(wal_problem(w.wal), "No space left on device"));
 	writer_append(&w, 10);
-	writer_expect_read(&w, "1 2 3");
+	wal_fixture_expect(w.f, "1 2 3");
 	assert_int_equal(wal_synced_seq(w.wal), 3);
 	writer_disk.write_errno = 0;
 	writer_sync(&w);
 	writer_wait_for_problem(&w, 2);
 	assert_null(wal_problem(w.wal));
-	writer_expect_read(&w, "1 2 3 4 5");
+	wal_fixture_expect(w.f, "1 2 3 4 5");
 	assert_int_equal(writer_count_segments(&w), 1);
 	writer_deinit(&w);
 }
@@ -56,7 +56,7 @@ static void test_full_disk_at_a_rotation(void **state)
 	writer_append(&w, 10);
 	writer_disk.write_errno = 0;
 	writer_sync(&w);
-	writer_expect_read(&w, "1 2 3 4 5 6");
+	wal_fixture_expect(w.f, "1 2 3 4 5 6");
 	assert_int_equal(writer_count_segments(&w), 2);
 	writer_deinit(&w);
 }

@@ -42,8 +42,8 @@ static void test_torn_tail_is_cut_at_every_byte(void **state)
 		writer_open(&w);
 		writer_close(&w);
 		assert_int_equal(w.damage.len, torn ? strlen("torn ") : 0);
-		writer_expect_read(&w, len < whole.len ? "1 2 3 4 5"
-						       : "1 2 3 4 5 6");
+		wal_fixture_expect(w.f, len < whole.len ? "1 2 3 4 5"
+							: "1 2 3 4 5 6");
 		assert_int_equal(writer_count_segments(&w), 1);
 	}
 	buf_deinit(&whole);
@@ -61,11 +61,11 @@ static void test_segment_without_its_first_record_begins_again(void **state)
 	writer_open(&w);
 	assert_int_equal(w.damage.len, strlen("torn "));
 	writer_close(&w);
-	writer_expect_read(&w, "1 2 3 4 5 6");
+	wal_fixture_expect(w.f, "1 2 3 4 5 6");
 	wal_fixture_write(w.f, 7, "", 0);
 	writer_open(&w);
 	writer_close(&w);
-	writer_expect_read(&w, "1 2 3 4 5 6 7 8 9");
+	wal_fixture_expect(w.f, "1 2 3 4 5 6 7 8 9");
 	writer_deinit(&w);
 }
 
@@ -84,7 +84,7 @@ static void test_zeros_at_the_end_are_cut(void **state)
 	wal_fixture_write(w.f, 1, whole.data, whole.len);
 	writer_open(&w);
 	writer_close(&w);
-	writer_expect_read(&w, "1 2 3 4 5");
+	wal_fixture_expect(w.f, "1 2 3 4 5");
 	buf_deinit(&whole);
 	writer_deinit(&w);
 }
@@ -288,7 +288,7 @@ static void test_written_records_outlive_the_process(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	writer_init(&w, f);
-	writer_expect_read(&w, "1 2 3");
+	wal_fixture_expect(w.f, "1 2 3");
 	writer_deinit(&w);
 }
 

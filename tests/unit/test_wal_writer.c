@@ -34,13 +34,13 @@ static void test_records_are_there_afterwards(void **state)
 	writer_sync(&w);
 	assert_int_equal(wal_synced_seq(w.wal), 4);
 	assert_null(wal_problem(w.wal));
-	writer_expect_read(&w, "1 2 3 4");
+	wal_fixture_expect(w.f, "1 2 3 4");
 	writer_close(&w);
-	writer_expect_read(&w, "1 2 3 4 5");
+	wal_fixture_expect(w.f, "1 2 3 4 5");
 	writer_open(&w);
 	assert_int_equal(writer_append(&w, 10), 7);
 	writer_close(&w);
-	writer_expect_read(&w, "1 2 3 4 5 6 7 8");
+	wal_fixture_expect(w.f, "1 2 3 4 5 6 7 8");
 	assert_int_equal(w.damage.len, 0);
 	assert_int_equal(writer_count_segments(&w), 1);
 	assert_int_equal(stat(w.f->dir, &st), 0);

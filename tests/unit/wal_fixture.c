@@ -132,3 +132,11 @@ char *wal_fixture_read(const struct wal_fixture *f, uint64_t from)
 	text = buf_take(&out, NULL);
 	return text;
 }
+
+void wal_fixture_expect(const struct wal_fixture *f, const char *expected)
+{
+	char *text = wal_fixture_read(f, 0);
+
+	assert_string_equal(text, expected);
+	free(text);
+}

@@ -9,6 +9,10 @@
 #include "common/wal/read.h"
 #include "common/wal/record.h"
 
+#define TEST_IN_DIR(fn)                                         \
+	cmocka_unit_test_setup_teardown(fn, wal_fixture_set_up, \
+					wal_fixture_tear_down)
+
 struct wal_fixture {
 	char data_dir[64]; /* of an orchestrator */
 	char dir[80];      /* its wal/ */
@@ -30,3 +34,5 @@ void wal_fixture_write(const struct wal_fixture *f, uint64_t first,
 /* What a reader says of the whole directory, as one line: "1 2 3",
  * "1 [unreadable FILE 120+80 2-2] 3", "… [torn …]" at the end. */
 char *wal_fixture_read(const struct wal_fixture *f, uint64_t from);
+/* All of it is this. */
+void wal_fixture_expect(const struct wal_fixture *f, const char *expected);

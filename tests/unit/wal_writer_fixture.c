@@ -152,14 +152,6 @@ void writer_wait_for_problem(struct writer *w, int n)
 		assert_int_equal(event_base_loop(w->base, EVLOOP_ONCE), 0);
 }
 
-void writer_expect_read(const struct writer *w, const char *expected)
-{
-	char *text = wal_fixture_read(w->f, 0);
-
-	assert_string_equal(text, expected);
-	free(text);
-}
-
 void writer_segment_path(const struct writer *w, uint64_t first, char *path,
 			 size_t size)
 {

@@ -11,10 +11,6 @@
 #include "orchestrator/wal.h"
 #include "wal_fixture.h"
 
-#define TEST_IN_DIR(fn)                                         \
-	cmocka_unit_test_setup_teardown(fn, wal_fixture_set_up, \
-					wal_fixture_tear_down)
-
 /* All zero: it works; writer_init() makes it so. */
 struct writer_disk {
 	int write_errno; /* after half of the bytes, until it is 0 again */
@@ -49,8 +45,6 @@ void writer_sync(struct writer *w);
 /* … until wal_problem() has changed n times. */
 void writer_wait_for_problem(struct writer *w, int n);
 
-/* wal_fixture_read() says so. */
-void writer_expect_read(const struct writer *w, const char *expected);
 void writer_segment_path(const struct writer *w, uint64_t first, char *path,
 			 size_t size);
 void writer_read_segment(const struct writer *w, uint64_t first,
