@@ -83,7 +83,10 @@ static int client_init(struct backend_client *c,
 	c->conn_config = (struct client_conn_config){
 		.tls_context = c->tls_context,
 		.connect_timeout_ms = config->connect_timeout_ms,
-		.idle_ping_ms = config->idle_ping_ms,
+		.idle_ping_ms = c->endpoints.n > 1
+					? MIN(config->idle_ping_ms,
+					      BACKEND_CLIENT_PING_SEVERAL_MS)
+					: config->idle_ping_ms,
 	};
 	c->backoff = (struct retry_backoff){
 		.initial_ms = config->backoff_initial_ms,

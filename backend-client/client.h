@@ -64,6 +64,10 @@ struct backend_client_config {
 	uint64_t response_bytes;   /* largest buffered reply */
 };
 
+/* Most of idle_ping_ms where there are several endpoints: one that has fallen
+ * silent is left well before a lease (30 s) has run out. */
+#define BACKEND_CLIENT_PING_SEVERAL_MS 3000
+
 extern const struct backend_client_config BACKEND_CLIENT_CONFIG_DEFAULT;
 
 enum backend_breaker { BACKEND_CLOSED, BACKEND_OPEN, BACKEND_HALF_OPEN };

@@ -66,3 +66,16 @@ def test_a_list_that_is_none(tmp_path):
              "--run-dir", tmp_path / "r", "--backend", urls],
             capture_output=True, text=True, timeout=30, check=False)
         assert ended.returncode != 0 and urls in ended.stderr, ended
+
+
+def test_one_falls_silent(world, orchestrator):  # noqa: F811
+    """It neither answers nor closes its connections."""
+    first = world.a.submit("print('one')")
+    soon(lambda: world.a.job(first)["state"] == "succeeded", 30)
+    world.a.process.send_signal(signal.SIGSTOP)
+    try:
+        job = world.b.submit("print('two')")
+        soon(lambda: world.b.job(job)["state"] == "succeeded", 30)
+    finally:
+        world.a.process.send_signal(signal.SIGCONT)
+    assert world.b.job(job)["attempt"] == 1
