@@ -35,12 +35,12 @@ def flat(name, samples):
         yield f"{name}: {rss[0]} KiB became {rss[1]}"
 
 
-def run(base, jobs, seconds, pace_s, executors="sandbox", seed=1):
+def run(base, jobs, seconds, pace_s, executors="sandbox", seed=1, every_s=0):
     """The report; `wrong` is empty when all is well."""
     world = World(base, executors, slots=8)
     world.start()
     load = Submitter(world, random.Random(seed), "soak", pace_s=pace_s,
-                     ahead=AHEAD)
+                     ahead=AHEAD, every_s=every_s)
     samples = {p.name: [] for p in world.programs}
     begun = time.monotonic()
     load.start()
@@ -79,11 +79,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=7200)
     parser.add_argument("--pace", type=float, default=0.02,
                         help="seconds to wait when enough jobs are queued")
+    parser.add_argument("--every", type=float, default=0,
+                        help="seconds between two submissions")
     parser.add_argument("--executors", default="sandbox")
     options = parser.parse_args()
     base = pathlib.Path(tempfile.mkdtemp(prefix="cronium-soak-"))
     report = run(base, options.jobs, options.seconds, options.pace,
-                 options.executors)
+                 options.executors, every_s=options.every)
     print(json.dumps(report, indent=1))
     if report["wrong"]:
         sys.exit(f"{len(report['wrong'])} things are wrong: logs in {base}")

@@ -74,8 +74,10 @@ def patiently(call, accepted, stop=None):
 class Submitter(threading.Thread):
     """Submits until it is told to stop; keeps what was acknowledged."""
 
-    def __init__(self, world, rng, name, spec=None, pace_s=0.05, ahead=20):
+    def __init__(self, world, rng, name, spec=None, pace_s=0.05, ahead=20,
+                 every_s=0):
         super().__init__(daemon=True)
+        self.every_s = every_s  # between two submissions
         self.world, self.rng, self.prefix = world, rng, name
         self.spec = spec or {}
         self.pace_s, self.ahead = pace_s, ahead
@@ -111,6 +113,8 @@ class Submitter(threading.Thread):
                 if self.halt.is_set():
                     return
                 self.submit(n)
+                if self.every_s and self.halt.wait(self.every_s):
+                    return
         except BaseException as e:
             self.error = e
 
