@@ -69,6 +69,13 @@ def arguments(argv=None):
 
 # --- one run of a program ----------------------------------------------------
 
+def own_tmp(program, log):
+    """A test that is left half-way leaves its files: in a /tmp of its own."""
+    return ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/tmp",
+            "--bind", ROOT, ROOT, "--bind", program.parent, program.parent,
+            "--bind", log.parent, log.parent, program]
+
+
 def run(program, log, timeout, place=None, test=None):
     """(exit status or None for a hang, what it printed)."""
     env = {**os.environ, "CRONIUM_INJECT_LOG": str(log),
@@ -80,10 +87,12 @@ def run(program, log, timeout, place=None, test=None):
         env["CRONIUM_INJECT_TEST"] = test
     with open(log, "ab") as out:
         process = subprocess.Popen(
-            [program], env=env, stdin=subprocess.DEVNULL, stdout=out,
+            own_tmp(program, log), env=env, stdin=subprocess.DEVNULL, stdout=out,
             stderr=out, start_new_session=True)
         try:
             code = process.wait(timeout)
+            if code > 128:  # as bwrap tells the signal that ended it
+                code = 128 - code
         except subprocess.TimeoutExpired:
             code = None
     # What it has started must not outlive it.
@@ -322,7 +331,7 @@ def need_postgres():
 
 
 def programs_of(options):
-    directory = options.build / "tests" / "unit"
+    directory = options.build.resolve() / "tests" / "unit"
     without = need_postgres()
     if options.only:
         programs = [directory / f"test_{name}" for name in options.only]
