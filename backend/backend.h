@@ -48,8 +48,8 @@ struct waits;
 struct backend_config {
 	const char *data_dir, *run_dir;
 	const char *keys_dir; /* NULL: data_dir */
-	const char *store;  /* store_url.h; NULL: DATA/cronium.db */
-	const char *listen; /* HOST:PORT or "none" */
+	const char *store;    /* store_url.h; NULL: DATA/cronium.db */
+	const char *listen;   /* HOST:PORT or "none" */
 	const char *tls_cert, *tls_key;
 	const char *log_level, *log_format;
 	uint64_t max_input_bytes, max_output_bytes, max_log_bytes;
@@ -74,18 +74,18 @@ struct backend {
 	struct store *store;
 	struct http_server *server;
 	struct http_tls *tls;
-	struct auth *auth;          /* who is calling */
-	struct live *live;          /* executions that are claimed or running */
+	struct auth *auth; /* who is calling */
+	struct live *live; /* executions that are claimed or running */
 	struct neighbours *neighbours; /* other backends */
-	struct queue *queue;        /* claims and leases */
-	struct retries *retries;    /* jobs that wait for their next try */
-	struct waits *waits;        /* what queued jobs wait for */
-	struct follow *follow;      /* who watches which job */
-	struct change_hub *changes; /* who watches variables */
-	struct refusals *refusals;  /* that sidecars report */
-	struct intake *intake;      /* reads what is submitted */
-	struct streams *streams;    /* who reads and writes which stream */
-	struct tools *tools;        /* tool actions */
+	struct queue *queue;           /* claims and leases */
+	struct retries *retries;       /* jobs that wait for their next try */
+	struct waits *waits;           /* what queued jobs wait for */
+	struct follow *follow;         /* who watches which job */
+	struct change_hub *changes;    /* who watches variables */
+	struct refusals *refusals;     /* that sidecars report */
+	struct intake *intake;         /* reads what is submitted */
+	struct streams *streams;       /* who reads and writes which stream */
+	struct tools *tools;           /* tool actions */
 	struct capabilities *capabilities; /* jobs without a script */
 	struct metrics *metrics;           /* counters */
 	struct event *on_term, *on_int, *on_hup, *drain_timer;

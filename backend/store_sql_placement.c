@@ -8,7 +8,7 @@
 #include "common/options.h"
 
 #define PLACEMENT_EXECUTORS_MAX 4 /* of an agent; there are three */
-#define PLACEMENTS_AT_ONCE 32 /* of a list that grows */
+#define PLACEMENTS_AT_ONCE 32     /* of a list that grows */
 
 /* ---------------------------------------------------------------- submit */
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/fail_point.h"
+#include "common/log.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/door.h"
 #include "orchestrator/executor.h"
