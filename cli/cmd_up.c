@@ -19,7 +19,7 @@ struct up_options {
 	const char *listen, *tls_cert, *tls_key, *log_level, *log_format, *name;
 	const char *rate_forward, *rate_tools, *labels;
 	uint64_t slots;
-	const char *guard;
+	const char *guard, *wal_keep_bytes, *wal_keep_days;
 	const char *store, *tools_dir, *tools_ca_file;
 	struct option_list executors, tools_allow, egress_allow, ssh_keys;
 	struct option_list shares;
@@ -58,6 +58,12 @@ static const struct option_spec up_specs[] = {
 	UP_OPTION("guard", 0, OPTION_STRING, guard, "LIST", NULL,
 		  "when no job is started, as of cronium-orchestrator; or off; "
 		  "or $CRONIUM_GUARD"),
+	UP_OPTION("wal-keep-bytes", 0, OPTION_STRING, wal_keep_bytes, "SIZE",
+		  NULL,
+		  "how much of the orchestrator's log of what happened is "
+		  "kept; default: 256m"),
+	UP_OPTION("wal-keep-days", 0, OPTION_STRING, wal_keep_days, "N", NULL,
+		  "how long it is kept; default: 14"),
 	UP_OPTION("rate-forward", 0, OPTION_STRING, rate_forward, "RATE/BURST",
 		  "1000/200",
 		  "calls of a script to the backend, a minute; 0: any"),
@@ -232,6 +238,8 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.slots = o->slots,
 		.executors = &o->executors,
 		.guard = o->guard,
+		.wal_keep_bytes = o->wal_keep_bytes,
+		.wal_keep_days = o->wal_keep_days,
 		.tools_dir = o->tools_dir,
 		.tools_ca_file = o->tools_ca_file,
 		.store = o->store,

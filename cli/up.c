@@ -217,6 +217,8 @@ static int up_prepare_orchestrator(struct up *u)
 	up_add(p, "--name", c->name);
 	up_add(p, "--slots", c->slots ? u->slots : NULL);
 	up_add(p, "--guard", c->guard);
+	up_add(p, "--wal-keep-bytes", c->wal_keep_bytes);
+	up_add(p, "--wal-keep-days", c->wal_keep_days);
 	up_add(p, "--labels", c->labels);
 	up_add_list(p, "--executors", c->executors);
 	up_add_list(p, "--egress-allow", c->egress_allow);

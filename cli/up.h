@@ -36,6 +36,7 @@ struct up_config {
 	const struct option_list *egress_allow;
 	const struct option_list *ssh_keys;
 	const char *guard; /* NULL: the default, or $CRONIUM_GUARD's */
+	const char *wal_keep_bytes, *wal_keep_days; /* NULL: the defaults */
 	const char *ssh_known_hosts;
 	const struct option_list *shares; /* as the orchestrator takes them */
 	bool share_processes;
