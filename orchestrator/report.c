@@ -67,6 +67,15 @@ static void report_retry_later(struct report *r)
 	event_add(r->again, &t);
 }
 
+static const char *report_why(const struct backend_response *resp)
+{
+	if (resp->error)
+		return resp->detail;
+	return resp->status == 401 || resp->status == 403
+		       ? "the backend refuses the API key: see --api-key-file"
+		       : "refused for now";
+}
+
 static void report_on_done(struct backend_call *call,
 			   const struct backend_response *resp, void *ctx)
 {
@@ -80,8 +89,7 @@ static void report_on_done(struct backend_call *call,
 	}
 	if (!r->warned)
 		log_warn(NULL, "POST %s: %s (status %d); trying on", r->path,
-			 resp->error ? resp->detail : "refused for now",
-			 resp->status);
+			 report_why(resp), resp->status);
 	r->warned = true;
 	report_retry_later(r);
 }
