@@ -29,9 +29,14 @@ SETTINGS = {
     "gc.autoDetach": "false",
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
-    "protocol.allow": "never",
-    "protocol.file.allow": "always",
+    "gpg.program": "false",
+    "gpg.ssh.program": "false",
+    "gpg.x509.program": "false",
 }
+# Of the environment: a repository's own "protocol.ext.allow" counts for more
+# than "protocol.allow" does.
+PROTOCOLS = ("file",)
+PROTOCOLS_NET = ("https", "http")
 
 
 def refuse(option):
@@ -68,9 +73,6 @@ def settings(args):
     all = {**SETTINGS, "safe.directory": args["repo"]}
     if not args["hooks"]:
         all["core.hooksPath"] = "/dev/null"
-    if args["net"]:
-        all["protocol.https.allow"] = "always"
-        all["protocol.http.allow"] = "always"
     env = {"GIT_CONFIG_COUNT": str(len(all))}
     for number, (key, value) in enumerate(all.items()):
         env[f"GIT_CONFIG_KEY_{number}"] = key
@@ -79,7 +81,9 @@ def settings(args):
 
 
 def git_environment(args):
+    protocols = PROTOCOLS + (PROTOCOLS_NET if args["net"] else ())
     more = {
+        "GIT_ALLOW_PROTOCOL": ":".join(protocols),
         "HOME": os.getcwd(),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",

@@ -733,13 +733,17 @@ def test_git_runs_nothing_of_the_repository(world, repo):
             f"[core]\nfsmonitor = {script}\npager = {script}\n"
             f"editor = {script}\nsshCommand = {script}\n"
             f"[credential]\nhelper = {script}\n[gpg]\nprogram = {script}\n"
-            "[commit]\ngpgSign = true\n")
+            "[commit]\ngpgSign = true\n"
+            '[protocol "ext"]\nallow = always\n'
+            '[protocol "ssh"]\nallow = always\n')
     world.put(repo / "f", b"two\n")
     assert git(world, repo, "commit", "-am", "two")["exit_code"] == 0
     git(world, repo, "log")
     git(world, repo, "commit", "--amend")
     git(world, repo, "fetch", "ssh://localhost/x")
     git(world, repo, "fetch", f"ext::{script}")
+    git(world, repo, "archive", f"--remote=ext::{script}", "HEAD")
+    git(world, repo, "commit", "-S", "--allow-empty", "-m", "signed")
     assert not mark.exists()
     assert hook.exists()
     world.put(repo / "f", b"three\n")
