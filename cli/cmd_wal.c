@@ -126,12 +126,11 @@ static int wal_each(struct wal_command *c,
 			r = wal_record_decode(item.line, item.len, &record);
 			if (r == -ENOMEM)
 				return r;
-			if (r || !wal_filter_matches(&c->filter, &record)) {
-				wal_record_deinit(&record);
-				continue;
-			}
+			if (r < 0)
+				wal_item_damage(&item, &item.damage);
 		}
-		on_item(c, &item, &record, ctx);
+		if (item.damage.kind || wal_filter_matches(&c->filter, &record))
+			on_item(c, &item, &record, ctx);
 		wal_record_deinit(&record);
 	}
 	return r == WAL_READ_E_END ? 0 : r;

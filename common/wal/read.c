@@ -469,3 +469,15 @@ void wal_reader_free(struct wal_reader *r)
 	free(r->segments);
 	free(r);
 }
+
+void wal_item_damage(const struct wal_item *item, struct wal_damage *out)
+{
+	*out = (struct wal_damage){
+		.kind = WAL_DAMAGE_UNREADABLE,
+		.offset = item->offset,
+		.len = item->len,
+		.missing_first = item->seq,
+		.missing_last = item->seq,
+	};
+	wal_segment_name(item->segment, out->file);
+}

@@ -6,8 +6,8 @@
  *	while (!(r = wal_reader_next(reader, &item)))
  *		if (item.damage.kind)
  *			...
- *		else
- *			wal_record_decode(item.line, item.len, &record);
+ *		else if (wal_record_decode(item.line, item.len, &record))
+ *			wal_item_damage(&item, &damage);
  *	if (r == WAL_READ_E_END && wal_reader_tail(reader, &damage))
  *		...
  *
@@ -48,6 +48,9 @@ void wal_reader_free(struct wal_reader *r);
 /* 0, WAL_READ_E_END or negative errno: the file cannot be read. Records below
  * from are left out. */
 int wal_reader_next(struct wal_reader *r, struct wal_item *out) MUST_CHECK;
+/* Of a record whose bytes are right and that wal_record_decode() cannot read
+ * (-EBADMSG): no version of ours wrote it. */
+void wal_item_damage(const struct wal_item *item, struct wal_damage *out);
 /* After WAL_READ_E_END: whether the newest segment ends with something else
  * than a record. */
 bool wal_reader_tail(const struct wal_reader *r, struct wal_damage *out);

@@ -215,9 +215,6 @@ static int replay_item(struct wal_replay *r, const struct wal_item *item)
 	struct wal_record record;
 	int result = wal_record_decode(item->line, item->len, &record);
 
-	/* Whole, but not of this form: no version of ours wrote it. */
-	if (result == -EBADMSG)
-		return 0;
 	if (!result)
 		result = wal_replay_record(r, &record);
 	wal_record_deinit(&record);
@@ -233,12 +230,14 @@ static int replay_items(struct wal_replay *r, struct wal_reader *reader,
 	int result;
 
 	while (!(result = wal_reader_next(reader, &item))) {
-		if (item.damage.kind && on_damage)
-			on_damage(&item.damage, ctx);
 		if (!item.damage.kind)
 			result = replay_item(r, &item);
-		if (result < 0)
+		if (result == -EBADMSG)
+			wal_item_damage(&item, &item.damage);
+		else if (result < 0)
 			return result;
+		if (item.damage.kind && on_damage)
+			on_damage(&item.damage, ctx);
 	}
 	if (result == WAL_READ_E_END && wal_reader_tail(reader, &item.damage) &&
 	    on_damage)

@@ -239,6 +239,23 @@ def test_show_says_what_it_cannot_read(log):
     assert json.loads(lines[2])["damage"]["missing_first"] == 3
 
 
+def test_a_record_of_another_form_is_said(log):
+    """Its bytes are right, and still nobody can read it."""
+    log.seq += 1
+    body = (b'{"seq":%d,"time_ms":99999999999999999999,"type":"lost"' %
+            log.seq)
+    log.crc = crc32c(body)
+    with log.file.open("ab") as f:
+        f.write(body + b',"crc32c":"%08x"}\n' % log.crc)
+    log.add("closed")
+    found = log.run("verify")
+    assert found.code == 1 and f"records {log.seq - 1} to" in found.err
+    assert "unreadable" in log.run("show").err
+    lines = log.run("show", "--json", "--type", "closed").out.splitlines()
+    assert json.loads(lines[0])["damage"]["missing_last"] == log.seq - 1
+    assert json.loads(lines[1])["seq"] == log.seq
+
+
 def test_where_there_is_no_log(home):
     for verb in "show", "verify", "tail":
         result = home("wal", verb)
