@@ -314,6 +314,7 @@ void pod_free(struct pod *p)
 		p->config.executor_ops->destroy(p->place, NULL, NULL);
 	record_free(p->record);
 	journal_entry_free(p->config.journal);
+	json_decref(p->ending_data);
 	if (p->deadline)
 		event_free(p->deadline);
 	assignment_free(p->a);

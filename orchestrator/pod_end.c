@@ -85,8 +85,8 @@ void pod_end(struct pod *p)
 		return;
 	p->ended = true;
 	FAIL_POINT("pod.ended");
-	journal_end(&p->config.journal, p->ending,
-		    json_pack("{s:s*}", "reason", *p->told ? p->told : NULL));
+	journal_end(&p->config.journal, p->ending, p->ending_data);
+	p->ending_data = NULL;
 	p->ops->on_ended(p, p->ctx);
 	if (p->place)
 		pod_destroy(p);
@@ -114,6 +114,16 @@ static enum wal_type pod_ending(const struct pod *p,
 	return WAL_FAILED;
 }
 
+/* What it was, and what it cost. */
+static json_t *pod_ending_data(const struct outcome *outcome)
+{
+	const char *reason = *outcome->reason ? outcome->reason : NULL;
+
+	return json_pack("{s:s*,s:o,s:o}", "reason", reason, "usage",
+			 usage_json(&outcome->usage), "telemetry",
+			 telemetry_json(&outcome->telemetry));
+}
+
 void pod_report(struct pod *p)
 {
 	struct outcome outcome;
@@ -126,7 +136,7 @@ void pod_report(struct pod *p)
 	telemetry_end(&p->telemetry, p->config.sampler);
 	outcome_judge(&p->facts, &outcome);
 	p->ending = pod_ending(p, &outcome);
-	snprintf(p->told, sizeof(p->told), "%s", outcome.reason);
+	p->ending_data = pod_ending_data(&outcome);
 	if (p->give_back)
 		r = record_release(p->record, p->detail);
 	else
@@ -194,7 +204,8 @@ void pod_abandon(struct pod *p, const char *why)
 	p->record = NULL;
 	p->runner = NULL;
 	p->reported = p->runner_done = true;
-	snprintf(p->told, sizeof(p->told), "%s", why);
+	json_decref(p->ending_data);
+	p->ending_data = json_pack("{s:s}", "reason", why);
 	if (p->state < POD_STOPPING)
 		pod_set_state(p, POD_FAILED);
 	pod_end(p);

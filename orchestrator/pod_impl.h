@@ -64,7 +64,7 @@ struct pod {
 	struct record *record; /* NULL after pod_abandon() */
 	bool give_back;        /* released instead of ended */
 	enum wal_type ending;  /* what the journal is told in the end */
-	char told[OUTCOME_REASON_MAX_BYTES]; /* the same */
+	json_t *ending_data;   /* and with that; NULL before */
 	bool reported, ended, destroyed;
 };
 
