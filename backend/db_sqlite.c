@@ -82,17 +82,23 @@ int sqlite_error(struct db *db, int code)
 
 /* ------------------------------------------------------------- connection */
 
-/* SQLite gives its other files (-wal, -shm) the mode of the first. */
+/*
+ * SQLite gives its other files (-wal, -shm) the mode of the first. A file that
+ * is there is not opened here: closing any descriptor of it would give up
+ * SQLite's locks, which are the process's, and whoever then looks at it with
+ * sqlite3(1) takes the backend's log for left over, and removes it.
+ */
 static int sqlite_make_file(struct db *db)
 {
-	_cleanup_close_ int fd = open(db->name, O_RDWR | O_CREAT | O_CLOEXEC,
-				      0600);
+	_cleanup_close_ int fd =
+		open(db->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	struct stat st;
 	int r;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && !(st.st_mode & 077))
+	if (fd >= 0)
 		return 0;
-	if (fd >= 0 && fchmod(fd, 0600) == 0)
+	if (errno == EEXIST && stat(db->name, &st) == 0 &&
+	    (!(st.st_mode & 077) || chmod(db->name, 0600) == 0))
 		return 0;
 	r = -errno;
 	snprintf(db->message, sizeof(db->message), "cannot open %s: %s",

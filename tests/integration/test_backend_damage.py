@@ -92,6 +92,22 @@ def test_what_can_be_read_is_recovered(tmp_path):
     assert backend.stop() == 0
 
 
+def test_somebody_else_looks(tmp_path):
+    """Whoever closes the database last folds its log in and removes it: that
+    must not be done to a backend that lives. Closing any other descriptor of
+    the file would give up the locks that say so."""
+    backend = Backend(str(tmp_path))
+    fill(backend, 3)
+    database = next(tmp_path.glob("**/cronium.db"))
+    assert sqlite(database, "SELECT count(*) FROM jobs") == "3\n"
+    assert database.with_name("cronium.db-wal").exists()
+    job = submit(backend, 3).json["id"]
+    backend.kill()
+    backend.start()
+    assert backend.admin.get(f"/v1/jobs/{job}").status == 200
+    assert backend.stop() == 0
+
+
 def sqlite(path, commands):
     """The shell's own commands begin with a dot, and stand alone."""
     how = ([path, commands] if commands.startswith(".") else [path])
