@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -194,8 +195,11 @@ static int up_prepare_backend(struct up *u)
 	up_add(p, "--rate-tools", c->rate_tools);
 	up_add(p, "--tools-dir", c->tools_dir);
 	up_add(p, "--tools-ca-file", c->tools_ca_file);
-	up_add(p, "--store", c->store);
 	up_add_list(p, "--tools-allow", c->tools_allow);
+	/* It may have a password, which an argument shows to everybody. */
+	if (!r && c->store && *c->store &&
+	    setenv("CRONIUM_STORE", c->store, 1) < 0)
+		r = -errno;
 	return r;
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -72,6 +73,17 @@ def test_port_in_use_is_said(home):
     assert r.code == 1
     assert "cronium-backend ended with exit code" in r.err
     assert str(port) in r.err
+
+
+def test_the_stores_url_is_no_argument_of_others(home):
+    """It may have a password; the backend gets it all the same."""
+    store = home.data / "s3cret.db"
+    with Up(home, "--executors", "sandbox", "--store", f"sqlite:{store}") as up:
+        up.wait_ready()
+        for name in ("cronium-backend", "cronium-orchestrator"):
+            line = pathlib.Path(f"/proc/{up.pid(name)}/cmdline").read_bytes()
+            assert line and b"s3cret" not in line
+        assert store.exists() and not (home.data / "cronium.db").exists()
 
 
 def test_second_one_is_refused(home, up):
