@@ -66,7 +66,7 @@ struct exec {
 	const struct capability *capability;
 	const char *action; /* of the audit entry, and what it is about */
 	char target[CAPABILITY_NAME_MAX_BYTES + ID_MAX_BYTES];
-	bool force; /* undo */
+	json_t *undo; /* what its body says; NULL where it is no undo */
 };
 
 static void on_exec_end(struct api_call *call)
@@ -74,6 +74,7 @@ static void on_exec_end(struct api_call *call)
 	struct exec *e = call->state;
 
 	intake_cancel(e->job);
+	json_decref(e->undo);
 	free(e);
 }
 
@@ -179,6 +180,21 @@ API_HANDLER(api_capability_exec)
 
 /* --- undo ---------------------------------------------------------------- */
 
+/* How the job is to be done; what and where follows from the one before. */
+static int undo_take_wishes(const json_t *body, json_t *ask)
+{
+	static const char *const names[] = { "dry_run", "no_wait", "timeout_ms",
+					     "session", "labels" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		json_t *wish = json_object_get(body, names[i]);
+
+		if (wish && json_object_set(ask, names[i], wish))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* output: NULL where there is none. */
 static void undo(struct api_call *call, const struct store_job *job,
 		 const json_t *output)
@@ -192,8 +208,11 @@ static void undo(struct api_call *call, const struct store_job *job,
 	e->capability = name ? capabilities_find(call->b->capabilities, name)
 			     : NULL;
 	snprintf(e->target, sizeof(e->target), "%s", job->id);
-	r = capability_undo_ask(e->capability, job, spec, output, e->force,
-				&ask, err, sizeof(err));
+	r = capability_undo_ask(e->capability, job, spec, output,
+				json_get_bool(e->undo, "force", false), &ask,
+				err, sizeof(err));
+	if (!r)
+		r = undo_take_wishes(e->undo, ask);
 	if (r > 0)
 		api_problem(call, 409, "not_undoable", "%s", err);
 	else if (r)
@@ -227,7 +246,7 @@ static void on_undo_body(struct http_exchange *ex, const uint8_t *body,
 
 	if (!e)
 		return;
-	e->force = json_get_bool(o, "force", false);
+	e->undo = json_incref(o);
 	api_start(call,
 		  store_job_read(call->b->store, api_param(call, "id"),
 				 STORE_OUTPUT, api_done(call, on_output)));

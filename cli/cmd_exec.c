@@ -210,9 +210,23 @@ static int exec_body(const struct exec_options *o, struct buf *out)
 	return r;
 }
 
+/* The server knows what is undone, and where. */
+static int exec_undo_body(const struct exec_options *o, struct buf *out)
+{
+	_cleanup_json_ json_t *members = exec_members(o);
+	int r = -ENOMEM;
+
+	if (members &&
+	    !json_object_set_new(members, "force", json_boolean(o->force)))
+		r = json_append(out, members);
+	if (r)
+		output_error("out of memory");
+	return r;
+}
+
 /* The job, or NULL after an error message. */
-static json_t *exec_submit(struct api *api, const struct buf *path,
-			   const struct buf *body)
+static json_t *exec_submit(struct api *api, const struct exec_options *o,
+			   const struct buf *path, const struct buf *body)
 {
 	char key[ID_MAX_BYTES];
 	const struct api_request request = {
@@ -225,7 +239,8 @@ static json_t *exec_submit(struct api *api, const struct buf *path,
 	};
 
 	id_new("cli", key);
-	return api_call_json(api, &request, "run the capability");
+	return api_call_json(api, &request,
+			     o->undo ? "undo the job" : "run the capability");
 }
 
 /* --- the job -------------------------------------------------------------- */
@@ -271,7 +286,7 @@ static int exec_follow(struct api *api, const struct exec_options *o,
 static int exec_start(struct api *api, const struct exec_options *o,
 		      const struct buf *path, const struct buf *body)
 {
-	_cleanup_json_ json_t *job = exec_submit(api, path, body);
+	_cleanup_json_ json_t *job = exec_submit(api, o, path, body);
 
 	if (!job)
 		return CLI_NOT_RUN;
@@ -299,8 +314,7 @@ static int exec_with(struct api *api, const struct exec_options *o,
 		return exec_help(api, o, name);
 	if (o->undo) {
 		if (exec_path("/v1/jobs/", o->undo, "/undo", &path) ||
-		    buf_printf(&body, "{\"force\":%s}",
-			       o->force ? "true" : "false"))
+		    exec_undo_body(o, &body))
 			return CLI_FAILED;
 	} else if (exec_path("/v1/capabilities/", name, "", &path) ||
 		   exec_body(o, &body)) {

@@ -127,9 +127,11 @@ def test_undo(backend):
         "path": "/s/a", "sha256": "b" * 64, "undo": {
             "existed": True, "content": "old", "encoding": "utf-8",
             "mode": "0600"}}, "failed")
-    reply = undo(backend, job)
+    reply = undo(backend, job, dry_run=True, labels={"a": "b"})
     assert reply.status == 201, reply
+    assert reply.json["labels"] == {"a": "b"}
     claim = finish(backend, agent, {"dry_run": True})
+    assert claim.assign["spec"]["dry_run"] is True
     assert claim.job == reply.json["id"]
     args = json.loads(claim.input)
     assert args["content"] == "old" and args["mode"] == "0600"

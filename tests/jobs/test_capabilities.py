@@ -409,6 +409,8 @@ def test_undo(world):
     here = world.fresh("undo")
     path = world.put(here / "a", BINARY, 0o600)
     changed = job_of(world, path, content="new", mode="0644")
+    would = undo(world, changed, "--dry-run").ok().json["output"]
+    assert would["dry_run"] is True and path.read_bytes() == b"new"
     undone = undo(world, changed).ok().json
     assert path.read_bytes() == BINARY
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
