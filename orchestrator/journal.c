@@ -82,12 +82,13 @@ void journal_write(struct journal_entry *entry, enum wal_type type,
 	json_decref(data);
 }
 
-int journal_started(struct journal_entry *entry)
+int journal_started(struct journal_entry *entry, json_t *data)
 {
 	int64_t r = entry ? journal_append(entry->journal, WAL_STARTED,
-					   entry->job, entry->execution, NULL)
+					   entry->job, entry->execution, data)
 			  : 0;
 
+	json_decref(data);
 	return (int)MIN(r, 0);
 }
 

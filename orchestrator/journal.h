@@ -42,7 +42,7 @@ void journal_write(struct journal_entry *entry, enum wal_type type,
 		   json_t *data);
 /* `started`: 0, or negative errno: then the runner must not be told what to run,
  * because the next process would take it for not begun. */
-int journal_started(struct journal_entry *entry) MUST_CHECK;
+int journal_started(struct journal_entry *entry, json_t *data) MUST_CHECK;
 /* An upload that leads from one point to the other. */
 void journal_output(struct journal_entry *entry, const struct log_point *from,
 		    const struct log_point *to);

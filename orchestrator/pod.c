@@ -317,6 +317,7 @@ void pod_free(struct pod *p)
 	json_decref(p->ending_data);
 	if (p->deadline)
 		event_free(p->deadline);
+	telemetry_deinit(&p->telemetry);
 	assignment_free(p->a);
 	free(p);
 }

@@ -151,6 +151,8 @@ int pod_adopt(struct pod **out, const struct pod_config *config,
 	p->adopted = true;
 	p->started_ms = past->started_ms;
 	r = pod_init(p, json_get_str(past->pod, "pod", ""));
+	telemetry_resume(&p->telemetry,
+			 json_object_get(past->started, "before"));
 	if (!r)
 		r = pod_adopt_record(p, past);
 	if (!r) {

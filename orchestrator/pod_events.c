@@ -30,7 +30,10 @@ void pod_check_assign(struct pod *p)
 	}
 	if (p->state != POD_READY || !p->started)
 		return;
-	if (journal_started(p->config.journal) < 0) {
+	if (journal_started(p->config.journal,
+			    json_pack("{s:o}", "before",
+				      telemetry_before_json(&p->telemetry))) <
+	    0) {
 		pod_give_back(p, "the write-ahead log of its orchestrator "
 				 "cannot be written");
 		return;

@@ -37,11 +37,30 @@ void telemetry_end(struct telemetry *t, struct sampler *sampler)
 	t->after.cpu_percent = snapshot_cpu_percent(&t->cpu, &cpu);
 }
 
+void telemetry_resume(struct telemetry *t, json_t *before)
+{
+	telemetry_deinit(t);
+	t->has_before = false;
+	if (json_is_object(before))
+		t->past = json_incref(before);
+}
+
+void telemetry_deinit(struct telemetry *t)
+{
+	json_decref(t->past);
+	t->past = NULL;
+}
+
+json_t *telemetry_before_json(const struct telemetry *t)
+{
+	if (t->past)
+		return json_incref(t->past);
+	return t->has_before ? snapshot_json(&t->before) : json_null();
+}
+
 json_t *telemetry_json(const struct telemetry *t)
 {
-	return json_pack("{s:o,s:o}", "before",
-			 t->has_before ? snapshot_json(&t->before)
-				       : json_null(),
+	return json_pack("{s:o,s:o}", "before", telemetry_before_json(t),
 			 "after",
 			 t->has_after ? snapshot_json(&t->after) : json_null());
 }

@@ -123,4 +123,6 @@ def test_everything_dies_and_starts_again(own, executor):
     own.cronium("cancel", job).ok()
     found = own.wait_state(job, *ENDS)
     assert found["state"] == "cancelled" and found["attempt"] == 1, found
+    # How the machine was before it began, not when it was taken up.
+    assert found["telemetry"]["before"]["at_ms"] <= found["started_ms"]
     assert_clean(own, pod)

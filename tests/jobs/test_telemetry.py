@@ -1,5 +1,6 @@
 """What a job has cost and how its machine was, wherever it ran."""
 
+import json
 import os
 
 import pytest
@@ -70,6 +71,18 @@ def test_telemetry(hog):
     # Over the time of the script, in which it was busy itself.
     assert after["interval_ms"] >= 300
     assert after["cpu_percent"] > 0
+
+
+def test_log(hog):
+    server, job, _ = hog
+    found = server.job(job)
+    records = server.cronium("wal", "show", "--data-dir", server.data_dir,
+                             "--job", job, "--json", "--type", "started",
+                             "--type", "completed").ok().out
+    started, completed = map(json.loads, records.splitlines())
+    assert started["data"]["before"] == found["telemetry"]["before"]
+    assert completed["data"] == {"usage": found["usage"],
+                                 "telemetry": found["telemetry"]}
 
 
 def test_words(hog):
