@@ -1,11 +1,16 @@
 /* cronium agent: show, drain, undrain, forget. */
+#include <stdio.h>
+
 #include "cli/agent_view.h"
 #include "cli/api.h"
 #include "cli/command.h"
+#include "cli/job_cost.h"
+#include "cli/job_view.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "common/json.h"
 
+#define AGENT_TEXT_BYTES 1024 /* 16 labels, most of them short */
 #define AGENT_WORDS "show NAME | drain NAME | undrain NAME | forget NAME"
 
 struct agent_options {
@@ -15,6 +20,14 @@ struct agent_options {
 static const struct option_spec agent_specs[] = {
 	CLI_SERVER_OPTIONS,
 };
+
+static void agent_line(const char *name, const char *value)
+{
+	if (!value)
+		return;
+	printf(JOB_LINE_FORMAT, name);
+	output_text("%s\n", value);
+}
 
 static json_t *agent_call(struct api *api, const char *method, const char *name,
 			  const char *rest, const char *doing)
@@ -28,14 +41,38 @@ static json_t *agent_call(struct api *api, const char *method, const char *name,
 	return api_call_json(api, &request, doing);
 }
 
+static void agent_print(const json_t *a)
+{
+	static const char *const names[] = { "agent", "state", "jobs" };
+	struct output_cell cells[AGENT_VIEW_COLUMNS] = { 0 };
+	char text[AGENT_TEXT_BYTES];
+
+	agent_view_cells(a, cells);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		agent_line(names[i], cells[i].text);
+	agent_line("problem", json_get_str(a, "problem", NULL));
+	agent_line("executors", json_get_str(a, "executors", "-"));
+	agent_line("labels", agent_view_labels(a, text, sizeof(text)));
+	agent_line("address", json_get_str(a, "address", NULL));
+	output_time(json_get_int(a, "connected_ms", 0), text, sizeof(text));
+	agent_line("since", text);
+	output_time(json_get_int(a, "seen_ms", 0), text, sizeof(text));
+	agent_line("seen", text);
+	job_cost_print_snapshot(json_object_get(a, "snapshot"));
+}
+
 static int agent_show(struct api *api, const void *options, char **words)
 {
+	const struct agent_options *o = options;
 	_cleanup_json_ json_t *a = agent_call(api, "GET", words[0], "",
 					      "show the agent");
 
 	if (!a)
 		return CLI_FAILED;
-	output_json(a);
+	if (o->globals.json)
+		output_json(a);
+	else
+		agent_print(a);
 	return CLI_OK;
 }
 
@@ -51,10 +88,10 @@ static int agent_set_drained(struct api *api, const void *options,
 	if (o->globals.json)
 		output_json(a);
 	else if (json_get_bool(a, "drained", false))
-		output_note("%s takes no new job; it has %lld to finish", name,
+		output_text("%s is drained: no new job, %lld to finish\n", name,
 			    (long long)json_get_int(a, "running", 0));
 	else
-		output_note("%s takes jobs", name);
+		output_text("%s takes jobs\n", name);
 	return CLI_OK;
 }
 
@@ -104,7 +141,7 @@ static int agent_run(const void *options, char **words, size_t n_words)
 const struct command command_agent = {
 	.name = "agent",
 	.words = AGENT_WORDS,
-	.summary = "Takes an orchestrator out of service, and back",
+	.summary = "Shows an orchestrator, takes it out of service, and back",
 	.details =
 		"A drained one takes no new job; what it runs goes on. That "
 		"stays until `undrain`,\nwhatever is started again. `forget` "

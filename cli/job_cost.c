@@ -163,6 +163,8 @@ static void job_cost_processes(const json_t *s, char *out, size_t size)
 	long long zombies = json_get_int(p, "zombies", 0);
 	int n;
 
+	if (!json_get_int(p, "count", 0))
+		return; /* they were not looked at yet */
 	n = snprintf(out, size, "%lld", (long long)json_get_int(p, "count", 0));
 	if (zombies)
 		snprintf(out + n, size - (size_t)n, ", %lld of them zombies",
@@ -218,4 +220,16 @@ void job_cost_print_machine(const json_t *job)
 	}
 	putchar('\n');
 	output_table(heads, JOB_COST_COLUMNS, cells, ARRAY_SIZE(job_cost_rows));
+}
+
+void job_cost_print_snapshot(const json_t *snapshot)
+{
+	struct output_cell cell;
+
+	if (!json_is_object(snapshot))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(job_cost_rows); i++) {
+		job_cost_fill(&job_cost_rows[i], snapshot, &cell);
+		job_cost_line(job_cost_rows[i].name, cell.text);
+	}
 }

@@ -13,3 +13,6 @@ const char *job_cost_bytes(int64_t bytes, char *out, size_t size);
 void job_cost_print_usage(const json_t *job);
 /* An empty line, then a table; nothing where nobody sampled. */
 void job_cost_print_machine(const json_t *job);
+/* The same lines of one snapshot, in the columns of the other lines; nothing
+ * where there is none. */
+void job_cost_print_snapshot(const json_t *snapshot);

@@ -39,11 +39,18 @@ def test_agents(home, up):
     assert "gpu=yes,zone=a" in row
     agent, = home("agents", "--json").json["agents"]
     assert agent["name"] == "here" and agent["labels"]["zone"] == "a"
-    assert home("agent", "show", "here").json["slots"] == agent["slots"]
+    shown = home("agent", "show", "here")
+    lines = dict(n.split(None, 1) for n in shown.out.splitlines())
+    assert lines["agent"] == "here" and lines["state"] == "connected"
+    assert lines["jobs"] == f"0/{agent['slots']}"
+    assert lines["labels"] == "gpu=yes,zone=a" and "memory" in lines
+    shown = home("agent", "show", "here", "--json").json
+    assert shown["slots"] == agent["slots"]
 
 
 def test_drain(home, up):
-    assert home("agent", "drain", "here").code == 0
+    drained = home("agent", "drain", "here")
+    assert drained.out == "here is drained: no new job, 0 to finish\n"
     assert "drained" in home("agents").out
     job = home("submit", "--json", home.script("print(1)")).json["id"]
     assert home("job", job, "--json").json["state"] == "queued"
@@ -54,7 +61,8 @@ def test_drain(home, up):
     assert gone.code == 1 and "there is no agent there" in gone.err
     forget = home("agent", "forget", "here")
     assert forget.code == 1 and "is connected" in forget.err
-    assert home("agent", "bend", "here").code == 2
+    bent = home("agent", "bend", "here")
+    assert bent.code == 2 and "`cronium agent bend`" in bent.err
 
 
 def test_labels(home, up):
