@@ -35,7 +35,8 @@ int api_open(struct api *out, const struct cli_globals *globals)
 		      : -ENOMEM;
 	if (r == -EINVAL)
 		output_error("'%s' is no server: it has to be unix:PATH, "
-			     "http://HOST:PORT or https://HOST:PORT",
+			     "http://HOST:PORT or https://HOST:PORT, or "
+			     "several of the latter with commas",
 			     out->server.url);
 	else if (r == -ENOKEY)
 		output_error("cannot read the certificates in '%s'",
@@ -119,6 +120,20 @@ static size_t api_headers(const struct api_request *request,
 	return n;
 }
 
+/* How long a call is tried again where nobody can be reached; 0: once. */
+static uint32_t api_deadline_ms(const struct api *api,
+				const struct api_request *request)
+{
+	const char *url = api->server.url;
+
+	if (request->timeout_ms)
+		return 0; /* it has no time but its own */
+	/* What `cronium up` watches over comes back when it crashed. */
+	if (api->server.hold.fd >= 0)
+		return API_ANSWER_TIMEOUT_MS;
+	return strncmp(url, "unix:", 5) && strchr(url, ',') ? API_OTHERS_MS : 0;
+}
+
 bool api_call(struct api *api, const struct api_request *request,
 	      struct api_reply *out)
 {
@@ -134,11 +149,7 @@ bool api_call(struct api *api, const struct api_request *request,
 		.n_headers = api_headers(request, headers),
 		.body = request->body,
 		.body_len = request->body_len,
-		/* What `cronium up` watches over comes back when it crashed. A
-		 * call that may take longer has no time but its own. */
-		.deadline_ms = api->server.hold.fd >= 0 && !request->timeout_ms
-				       ? API_ANSWER_TIMEOUT_MS
-				       : 0,
+		.deadline_ms = api_deadline_ms(api, request),
 		.attempt_timeout_ms = request->timeout_ms
 					      ? request->timeout_ms
 					      : API_ANSWER_TIMEOUT_MS,

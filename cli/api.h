@@ -13,6 +13,8 @@
 #include "common/macro.h"
 
 #define API_ANSWER_TIMEOUT_MS 30000
+/* For all that the URL names, where none can be reached. */
+#define API_OTHERS_MS 3000
 
 struct event_base;
 
