@@ -47,7 +47,10 @@ static int agent_load(struct db *db, struct store_call *call, const char *name)
 	if (r == 0)
 		agent_read_row(row, &call->arena, &call->result.agent);
 	if (r == STORE_E_NOT_FOUND)
-		return store_call_fail(call, r, "there is no agent %s", name);
+		return store_call_fail(call, r,
+				       "there is no agent %s "
+				       "('cronium agents' shows them)",
+				       name);
 	return r;
 }
 

@@ -86,7 +86,10 @@ int sql_session_find(struct db *db, struct store_call *call, const char *ref,
 	int r = session_find(db, ref, seq);
 
 	if (r == STORE_E_NOT_FOUND)
-		return store_call_fail(call, r, "there is no session %s", ref);
+		return store_call_fail(call, r,
+				       "there is no session %s "
+				       "('cronium session list' shows them)",
+				       ref);
 	return r;
 }
 
@@ -306,7 +309,8 @@ static int join_find(struct db *db, struct store_call *call,
 		if (r == STORE_E_NOT_FOUND)
 			return store_call_fail(call, STORE_E_SESSION,
 					       "session: there is no session "
-					       "%s: cronium session new",
+					       "%s ('cronium session new' "
+					       "makes one)",
 					       new->session);
 	} else if (new->parent) {
 		r = db_query_int(db,

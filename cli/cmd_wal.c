@@ -261,15 +261,16 @@ static void wal_print_verdict(const struct wal_command *c,
 			output_json(o);
 		return;
 	}
-	output_text("%s: %llu segments, %llu bytes, %llu records, %llu to "
+	output_text("%s: %llu segment%s, %llu bytes, %llu record%s, %llu to "
 		    "%llu\n",
 		    c->dir, (unsigned long long)v->segments,
-		    (unsigned long long)v->bytes,
-		    (unsigned long long)v->records,
+		    v->segments == 1 ? "" : "s", (unsigned long long)v->bytes,
+		    (unsigned long long)v->records, v->records == 1 ? "" : "s",
 		    (unsigned long long)v->first, (unsigned long long)v->last);
 	if (v->damages)
-		output_text("damaged: %llu places, above\n",
-			    (unsigned long long)v->damages);
+		output_text("damaged: %llu place%s, above\n",
+			    (unsigned long long)v->damages,
+			    v->damages == 1 ? "" : "s");
 	else
 		output_text("whole\n");
 }

@@ -89,8 +89,8 @@ const char *job_view_sentence(const json_t *job, char *out, size_t size)
 			 "than it may; raise --memory");
 	else if (job_state_is(job, "timed_out"))
 		snprintf(out, size,
-			 "the script was ended: it took longer than its "
-			 "--timeout");
+			 "%s was ended: it took longer than its --timeout",
+			 json_get_str(job, "capability", "the script"));
 	else if (job_state_is(job, "cancelled"))
 		snprintf(out, size, "the job was cancelled%s%s",
 			 reason ? ": " : "", reason ? reason : "");

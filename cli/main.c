@@ -8,12 +8,12 @@
 #include "cli/output.h"
 
 static const struct command *const commands[] = {
-	&command_run,   &command_submit,  &command_send,   &command_tail,
-	&command_jobs,  &command_job,     &command_logs,   &command_cancel,
-	&command_pack,  &command_payload, &command_vars,   &command_tools,
-	&command_hosts, &command_session, &command_agents, &command_agent,
-	&command_top,   &command_audit,   &command_up,     &command_doctor,
-	&command_dev,   &command_migrate, &command_wal,    &command_exec,
+	&command_run,    &command_submit, &command_exec,    &command_send,
+	&command_tail,   &command_jobs,   &command_job,     &command_logs,
+	&command_cancel, &command_pack,   &command_payload, &command_vars,
+	&command_tools,  &command_hosts,  &command_session, &command_agents,
+	&command_agent,  &command_top,    &command_audit,   &command_wal,
+	&command_up,     &command_doctor, &command_dev,     &command_migrate,
 };
 
 static void main_help(void)

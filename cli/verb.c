@@ -20,7 +20,8 @@ static const struct verb *verb_find(const struct verb *verbs, size_t n,
 	return NULL;
 }
 
-static int verb_unknown(const char *command, const struct verb *verbs, size_t n)
+static int verb_unknown(const char *command, const struct verb *verbs, size_t n,
+			const char *word)
 {
 	char usage[VERB_USAGE_BYTES];
 	size_t len = 0;
@@ -31,7 +32,8 @@ static int verb_unknown(const char *command, const struct verb *verbs, size_t n)
 					verbs[i].name,
 					*verbs[i].words ? " " : "",
 					verbs[i].words);
-	output_error("usage: cronium %s %s", command, usage);
+	output_error("there is no `cronium %s %s`; usage: cronium %s %s",
+		     command, word, command, usage);
 	return CLI_USAGE;
 }
 
@@ -57,7 +59,7 @@ int verb_run(const char *command, const struct verb *verbs, size_t n,
 	size_t n_rest = n_words - 1;
 
 	if (!verb)
-		return verb_unknown(command, verbs, n);
+		return verb_unknown(command, verbs, n, words[0]);
 	if (n_rest < verb->words_min || n_rest > verb->words_max ||
 	    n_rest > VERB_WORDS_MAX) {
 		output_error("usage: cronium %s %s%s%s", command, verb->name,

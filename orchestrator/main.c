@@ -117,8 +117,11 @@ static int main_read_instance(struct main_state *m)
 
 static void main_on_client_state(int on, const char *why, void *ctx)
 {
-	log_info(NULL, "backend: %s%s%s", on ? "connected" : "disconnected",
-		 why ? ": " : "", why ? why : "");
+	if (on)
+		log_info(NULL, "backend: connected");
+	else
+		log_info(NULL, "backend: disconnected%s%s", why ? ": " : "",
+			 why ? why : "");
 }
 
 static int main_set_up_client(struct main_state *m)

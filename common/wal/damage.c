@@ -36,7 +36,12 @@ void wal_damage_text(const struct wal_damage *d, char *out, size_t size)
 {
 	char missing[80] = "";
 
-	if (d->missing_first)
+	if (d->missing_first && d->missing_first == d->missing_last)
+		snprintf(missing, sizeof(missing), "; %s %llu",
+			 d->kind == WAL_DAMAGE_SET_ASIDE ? "record"
+							 : "missing: record",
+			 (unsigned long long)d->missing_first);
+	else if (d->missing_first)
 		snprintf(missing, sizeof(missing), "; %s %llu to %llu",
 			 d->kind == WAL_DAMAGE_SET_ASIDE ? "records"
 							 : "missing: records",

@@ -103,7 +103,9 @@ static void test_names(void **state)
 	assert_int_equal(STORE_WAIT(f, &reply, store_session_get, "ses_1"), 0);
 	assert_int_equal(STORE_WAIT(f, &reply, store_session_get, "day"),
 			 STORE_E_NOT_FOUND);
-	assert_string_equal(reply.result.message, "there is no session day");
+	assert_string_equal(reply.result.message,
+			    "there is no session day "
+			    "('cronium session list' shows them)");
 }
 
 static void test_list(void **state)
@@ -158,8 +160,8 @@ static void test_jobs_name_a_session(void **state)
 
 	assert_int_equal(submit(f, "job_1", "night", &reply), STORE_E_SESSION);
 	assert_string_equal(reply.result.message,
-			    "session: there is no session night: cronium "
-			    "session new");
+			    "session: there is no session night ('cronium "
+			    "session new' makes one)");
 	assert_int_equal(make(f, "ses_1", "night", &reply), 0);
 	assert_int_equal(submit(f, "job_1", "night", &reply), 0);
 	assert_string_equal(reply.result.job.session, "ses_1");
