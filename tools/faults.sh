@@ -8,6 +8,12 @@ faults_inject() {
 }
 
 cmd_faults() {
+	case " $* " in
+	*" --help "* | *" -h "*)
+		"$(system_python)" tests/faults/run.py "$@"
+		return
+		;;
+	esac
 	cmd_setup
 	if [ "${1:-}" = --inject ]; then
 		shift
