@@ -21,7 +21,7 @@ cmd_faults() {
 		return
 	fi
 	case " $* " in
-	*docker*)
+	*docker* | *engine*)
 		engine_ensure
 		build_plain
 		images_build "${IMAGES[@]}"

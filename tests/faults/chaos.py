@@ -10,6 +10,13 @@ from world import fail_points
 # What is hit how often. connections: needs a relay.
 TARGETS = {"backend": 4, "orchestrator": 4, "both": 1, "pod": 2}
 REMOTE_TARGETS = {"backend": 1, "orchestrator": 1, "connections": 6}
+# disk and clock: World(hostile=True).
+HOSTILE_TARGETS = {"backend": 2, "orchestrator": 2, "disk": 2, "clock": 4}
+# engine: EngineWorld.
+ENGINE_TARGETS = {"backend": 3, "orchestrator": 3, "engine": 2}
+FULL_S = (0.2, 1.5)  # how long the disk is full
+# From end to end more than a lease, less than the leeway of tokens.
+CLOCK_JUMP_S = 14
 REPLIES_LOST_MAX = 4  # one after the other, each with its connection
 FAIL_POINT_SHARE = 0.5  # of the starts are armed
 FAIL_POINT_HITS = 60    # it is reached at most so often before it kills
@@ -62,6 +69,13 @@ class Chaos:
         self.pod_kills += 1
         self.kills["pod"] += 1
 
+    def fill_disk(self):
+        """What is acknowledged while it is full counts, too."""
+        self.world.disk.fill()
+        time.sleep(self.rng.uniform(*FULL_S))
+        self.world.disk.empty()
+        self.kills["disk"] += 1
+
     def step(self):
         names = list(self.targets)
         target = self.rng.choices(names, [self.targets[n] for n in names])[0]
@@ -71,6 +85,14 @@ class Chaos:
         elif target == "connections":
             self.world.relay.replies_to_lose += self.rng.randint(
                 1, REPLIES_LOST_MAX)
+            self.kills[target] += 1
+        elif target == "engine":
+            self.world.engine.kill()
+            self.kills[target] += 1
+        elif target == "disk":
+            self.fill_disk()
+        elif target == "clock":
+            self.world.clock.set(self.rng.randint(-CLOCK_JUMP_S, CLOCK_JUMP_S))
             self.kills[target] += 1
         elif target == "both":
             for program in programs.values():

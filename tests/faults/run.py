@@ -15,8 +15,10 @@ import sys
 import tempfile
 import time
 
-from world import RemoteWorld, World, built_with_fail_points, usage
-from chaos import REMOTE_TARGETS, TARGETS, Chaos
+from world import (EngineWorld, RemoteWorld, World, built_with_fail_points,
+                   usage)
+from chaos import (ENGINE_TARGETS, HOSTILE_TARGETS, REMOTE_TARGETS, TARGETS,
+                   Chaos)
 from oracle import check
 from workload import Submitter, Writer, variable
 
@@ -28,6 +30,12 @@ def arguments(argv=None):
     parser.add_argument("--seed", type=int,
                         default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--hostile", action="store_true",
+                        help="the disk fills up and the clock jumps, too "
+                             "(root)")
+    parser.add_argument("--engine", action="store_true",
+                        help="containers, of a Docker engine that is killed, "
+                             "too (root)")
     parser.add_argument("--executors", default="sandbox")
     parser.add_argument("--targets", default="",
                         help="what is hit, of " + ",".join(TARGETS))
@@ -42,6 +50,11 @@ def arguments(argv=None):
 
 
 def make_world(options, base):
+    if options.engine:
+        return EngineWorld(base, options.slots)
+    if options.hostile:
+        return World(base, options.executors, options.slots,
+                     backend_options=["--lease", "20s"], hostile=True)
     if options.remote:
         return RemoteWorld(base, options.executors, options.slots)
     store = ["--store", options.store] if options.store else []
@@ -50,7 +63,9 @@ def make_world(options, base):
 
 
 def targets(options):
-    known = REMOTE_TARGETS if options.remote else TARGETS
+    known = (ENGINE_TARGETS if options.engine else
+             HOSTILE_TARGETS if options.hostile else
+             REMOTE_TARGETS if options.remote else TARGETS)
     names = options.targets.split(",") if options.targets else known
     return {name: known[name] for name in names}
 
@@ -58,7 +73,7 @@ def targets(options):
 def run(options, base):
     """The report; its `wrong` is empty when everything held."""
     rng = random.Random(options.seed)
-    docker = "docker" in options.executors
+    docker = options.engine or "docker" in options.executors
     world = make_world(options, base)
     world.start()
     before = usage(world.orchestrator.process.pid)
@@ -85,7 +100,8 @@ def run(options, base):
     verdict = check(world, jobs, docker)
     if (variable(world, "heartbeat") or 0) < writer.acknowledged:
         verdict.wrong.append("an acknowledged write of a variable is lost")
-    if verdict.broken > chaos.pod_kills:
+    # What was in the engine, or was to be, ends with it, and says so.
+    if not options.engine and verdict.broken > chaos.pod_kills:
         verdict.wrong.append(
             f"{verdict.broken} jobs ended otherwise than their scripts, but "
             f"only {chaos.pod_kills} pods were hit")

@@ -5,17 +5,21 @@ import collections
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
+sys.path.insert(0, str(ROOT / "tests" / "jobs"))
 
 from backend_process import Peer, UnixConnection  # noqa: E402
 from relay import Relay  # noqa: E402
+from two_hosts import Engine  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -97,11 +101,13 @@ class World:
     """Directories, the two programs, and ways to look at what is left."""
 
     def __init__(self, base, executors="sandbox", slots=8,
-                 backend_options=(), orchestrator_options=()):
+                 backend_options=(), orchestrator_options=(), hostile=False):
         self.base = pathlib.Path(base)
         self.data, self.run = self.base / "data", self.base / "run"
         for directory in (self.data, self.run):
             directory.mkdir(parents=True, mode=0o700)
+        # Of the data alone: pods are made elsewhere.
+        self.disk = Disk(self.data) if hostile else None
         common = ["--data-dir", self.data, "--run-dir", self.run]
         self.pods = self.run / "pods"
         self.backend = Program(
@@ -116,6 +122,11 @@ class World:
             self.base / "orchestrator.log")
         self.admin = Peer(
             lambda: UnixConnection(str(self.run / "api.sock")))
+        self.clock = None
+        if hostile:
+            self.clock = Clock(self.base)
+            for program in self.programs:
+                program.env = self.clock.env()
 
     @property
     def programs(self):
@@ -201,6 +212,123 @@ class World:
     def stop(self):
         codes = [p.stop() for p in reversed(self.programs)]
         assert codes == [0, 0], [p.tail() for p in self.programs]
+        if self.disk:
+            self.disk.remove()
+
+
+class Disk:
+    """A file system of the world's own, which can be filled."""
+
+    def __init__(self, place, size="256m"):
+        self.place = pathlib.Path(place)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs",
+                        self.place], check=True)
+        self.ballast = self.place / "ballast"
+
+    def fill(self):
+        with open(self.ballast, "wb") as f:
+            try:
+                while True:
+                    f.write(bytes(1 << 20))
+            except OSError:
+                pass
+
+    def empty(self):
+        self.ballast.unlink()
+
+    def remove(self):
+        subprocess.run(["umount", "-l", self.place], check=True)
+
+
+class Clock:
+    """What backend and orchestrator take for the time, by libfaketime. The
+    sidecars, which are static, go by the machine's."""
+
+    def __init__(self, base):
+        self.file = base / "clock"
+        self.set(0)
+
+    def set(self, seconds):
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self.file)
+
+    def env(self):
+        found = list(pathlib.Path("/usr/lib").glob(
+            "*/faketime/libfaketimeMT.so.1"))
+        assert found, "the package faketime is missing: ./dev setup"
+        asan = os.environ.get("ASAN_OPTIONS", "")
+        return {"LD_PRELOAD": str(found[0]),
+                "FAKETIME_TIMESTAMP_FILE": str(self.file),
+                "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0"}
+
+
+class OwnEngine(Engine):
+    """dockerd of this world alone, which may be killed. What runs in it goes
+    with it once it starts again."""
+
+    IMAGES = "cronium/bash", "cronium/python", "cronium/sidecar"
+
+    def __init__(self, base):
+        super().__init__(types.SimpleNamespace(
+            enter=[], name=f"cronium-faults-{os.getpid()}"))
+        self.wait_ready()
+        archive = base / "images.tar"
+        subprocess.run(["docker", "save", "-o", archive, *self.IMAGES],
+                       check=True)
+        self("load", "-q", "-i", archive)
+        archive.unlink()
+
+    def kill(self):
+        """With its containerd, which would go a moment later by itself, in
+        the way of the next one."""
+        containerd = int((self.base / "x/containerd/containerd.pid")
+                         .read_text())
+        self.process.kill()
+        self.process.wait()
+        try:
+            os.kill(containerd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        while pathlib.Path(f"/proc/{containerd}").exists():
+            time.sleep(0.01)
+        self.process = subprocess.Popen(
+            self.process.args, stdin=subprocess.DEVNULL, stdout=self.log,
+            stderr=self.log)
+        self.wait_ready()
+
+
+    def stop(self):
+        """A killed one leaves its mounts."""
+        self.process.terminate()
+        self.process.wait(STOP_S)
+        self.log.close()
+        mounts = [line.split()[1] for line in open("/proc/mounts")]
+        for place in reversed(mounts):
+            if place.startswith(f"{self.base}/"):
+                subprocess.run(["umount", "-l", place], check=True)
+        shutil.rmtree(self.base)
+
+
+class EngineWorld(World):
+    """Containers of an engine that is killed as well."""
+
+    def __init__(self, base, slots=4):
+        self.engine = OwnEngine(pathlib.Path(base))
+        super().__init__(
+            base, "docker", slots, orchestrator_options=[
+                "--docker-socket", self.engine.socket])
+
+    def containers(self, what="ps"):
+        words = ["ps", "-aq"] if what == "ps" else ["network", "ls", "-q"]
+        return self.engine(
+            *words, "--filter",
+            f"label=cronium.instance={self.instance()}").split()
+
+    def stop(self):
+        super().stop()
+        self.engine.stop()
 
 
 class Listening(Program):
