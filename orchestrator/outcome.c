@@ -118,6 +118,8 @@ void outcome_judge(const struct outcome_facts *facts, struct outcome *out)
 		out->state = "lost";
 		snprintf(out->reason, sizeof(out->reason), "%s", facts->detail);
 	} else if (*ex->error) {
+		/* The script never ran: what there is, is not its own. */
+		out->exit.exit_code = -1;
 		out->state = "failed";
 		snprintf(out->reason, sizeof(out->reason), "%s", ex->error);
 	} else if (ex->signal) {

@@ -1,5 +1,7 @@
 #include "runner/kept.h"
 
+#include <string.h>
+
 void kept_deinit(struct kept *k)
 {
 	buf_deinit(&k->frames);
@@ -81,6 +83,36 @@ static void kept_drop(struct kept *k)
 	k->sent = sent - MIN(sent, dropped);
 }
 
+/*
+ * The same wherever they are: of two parts one may stand still for long, while
+ * the orchestrator holds back what could become a secret, and the other must
+ * not end up behind it for want of room.
+ */
+static void kept_squeeze(struct kept *k)
+{
+	struct positions at = k->begin;
+	size_t kept = 0, sent = 0, len;
+
+	for (size_t i = 0; i < k->frames.len; i += FRAME_HEADER_BYTES + len) {
+		const uint8_t *frame = k->frames.data + i;
+		enum positions_part part = positions_part_of(
+			(enum frame_type)frame[0]);
+
+		len = frame_header_length(frame);
+		at.at[part] += len;
+		if (at.at[part] <= k->taken.at[part]) {
+			k->begin.at[part] += len;
+			k->next.at[part] += i < k->sent ? 0 : len;
+			continue;
+		}
+		memmove(k->frames.data + kept, frame, FRAME_HEADER_BYTES + len);
+		kept += FRAME_HEADER_BYTES + len;
+		sent += i < k->sent ? FRAME_HEADER_BYTES + len : 0;
+	}
+	k->frames.len = kept;
+	k->sent = sent;
+}
+
 void kept_take(struct kept *k, const struct positions *taken)
 {
 	for (size_t i = 0; i < POSITIONS_PARTS; i++) {
@@ -89,6 +121,8 @@ void kept_take(struct kept *k, const struct positions *taken)
 		k->taken.at[i] = MAX(k->taken.at[i], at);
 	}
 	kept_drop(k);
+	if (k->frames.len > KEPT_SQUEEZE_BYTES)
+		kept_squeeze(k);
 }
 
 uint64_t kept_rewind(struct kept *k, const struct positions *taken)

@@ -18,6 +18,8 @@
 
 /* With the frames' headers, which bounds scripts that write single bytes. */
 #define KEPT_MAX_BYTES (1024 * 1024)
+/* From there on room is also looked for in the middle. */
+#define KEPT_SQUEEZE_BYTES (KEPT_MAX_BYTES / 2)
 
 struct kept {
 	struct buf frames;

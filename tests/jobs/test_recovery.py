@@ -117,8 +117,11 @@ def instance(server):
 
 
 def in_cgroups(server):
-    return [p for top in pathlib.Path("/sys/fs/cgroup").glob("**/cronium")
-            for p in (top / instance(server)).glob("pod_*")]
+    # Others' come and go meanwhile, over which glob() would stumble.
+    return [os.path.join(top, name)
+            for top, names, _ in os.walk("/sys/fs/cgroup")
+            if top.endswith(f"/cronium/{instance(server)}")
+            for name in names if name.startswith("pod_")]
 
 
 def of_engine(server):

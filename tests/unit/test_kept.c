@@ -72,6 +72,34 @@ static void test_what_is_gone_is_counted(void **state)
 	kept_deinit(&k);
 }
 
+/* One part stands still in front of all; the other goes on for ever. */
+static void test_no_part_is_in_the_way_of_another(void **state)
+{
+	static uint8_t block[FRAME_PAYLOAD_MAX_BYTES / 4];
+	struct positions taken = { 0 };
+	struct kept k = { 0 };
+	struct frame f;
+
+	append(&k, FRAME_STDERR, "held back");
+	for (int i = 0; i < 1000; i++) {
+		assert_true(kept_room(&k) >= sizeof(block));
+		assert_int_equal(
+			kept_append(&k, FRAME_STDOUT, block, sizeof(block)), 0);
+		while (i % 3 == 0 && kept_next(&k, &f))
+			assert_true(f.len > 0);
+		taken.at[POSITIONS_STDOUT] += i ? sizeof(block) : 0;
+		kept_take(&k, &taken);
+	}
+	append(&k, FRAME_STDERR, "end");
+	assert_int_equal(kept_rewind(&k, &taken), 0);
+	assert_next(&k, FRAME_STDERR, "held back");
+	assert_true(kept_next(&k, &f));
+	assert_int_equal(f.len, sizeof(block));
+	assert_next(&k, FRAME_STDERR, "end");
+	assert_no_next(&k);
+	kept_deinit(&k);
+}
+
 static void test_the_room_is_bounded(void **state)
 {
 	static uint8_t block[FRAME_PAYLOAD_MAX_BYTES];
@@ -226,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_not_taken_comes_again),
 		cmocka_unit_test(test_what_is_gone_is_counted),
+		cmocka_unit_test(test_no_part_is_in_the_way_of_another),
 		cmocka_unit_test(test_the_room_is_bounded),
 		cmocka_unit_test(test_nothing_is_lost_and_nothing_comes_twice),
 		cmocka_unit_test(test_resume),
