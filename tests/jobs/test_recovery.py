@@ -118,7 +118,7 @@ def instance(server):
 
 def in_cgroups(server):
     # Others' come and go meanwhile, over which glob() would stumble.
-    return [os.path.join(top, name)
+    return [pathlib.Path(top) / name
             for top, names, _ in os.walk("/sys/fs/cgroup")
             if top.endswith(f"/cronium/{instance(server)}")
             for name in names if name.startswith("pod_")]
