@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
@@ -19,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "jobs"))
 
 from backend_process import Peer, UnixConnection  # noqa: E402
 from relay import Relay  # noqa: E402
-from two_hosts import Engine  # noqa: E402
+from two_hosts import Engine, Namespace  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -271,8 +270,9 @@ class OwnEngine(Engine):
     IMAGES = "cronium/bash", "cronium/python", "cronium/sidecar"
 
     def __init__(self, base):
-        super().__init__(types.SimpleNamespace(
-            enter=[], name=f"cronium-faults-{os.getpid()}"))
+        # An engine without a bridge removes the one of its namespace.
+        self.namespace = Namespace(f"crf{os.getpid()}")
+        super().__init__(self.namespace)
         self.wait_ready()
         archive = base / "images.tar"
         subprocess.run(["docker", "save", "-o", archive, *self.IMAGES],
@@ -309,6 +309,7 @@ class OwnEngine(Engine):
             if place.startswith(f"{self.base}/"):
                 subprocess.run(["umount", "-l", place], check=True)
         shutil.rmtree(self.base)
+        self.namespace.remove()
 
 
 class EngineWorld(World):
