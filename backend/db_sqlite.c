@@ -97,7 +97,9 @@ static int sqlite_make_file(struct db *db)
 
 	if (fd >= 0)
 		return 0;
-	if (errno == EEXIST && stat(db->name, &st) == 0 &&
+	/* SQLite would open what it may not write to for reading alone. */
+	if (errno == EEXIST && access(db->name, R_OK | W_OK) == 0 &&
+	    stat(db->name, &st) == 0 &&
 	    (!(st.st_mode & 077) || chmod(db->name, 0600) == 0))
 		return 0;
 	r = -errno;
