@@ -66,8 +66,9 @@ test_jobs() {
 			-n 4 --dist loadfile tests/jobs
 		return
 	fi
-	# Sandboxes come with the sanitizers.
-	CRONIUM_TEST_EXECUTORS="docker ssh-tunnel ssh-direct" \
+	# Sandboxes come with the sanitizers; direct mode has test_ssh_direct.py,
+	# and without --sanitize all of test_everywhere.py.
+	CRONIUM_TEST_EXECUTORS="docker ssh-tunnel" \
 		test_step "job tests" test_pytest build \
 		-n 4 --dist loadfile tests/jobs
 	CRONIUM_TEST_EXECUTORS=sandbox \
@@ -75,15 +76,21 @@ test_jobs() {
 		-n 4 --dist loadfile "${TEST_JOBS_STATIC[@]}"
 }
 
+# Integration tests of what has its sanitizers: with --sanitize there alone.
+TEST_SANITIZED_ALONE=(
+	'backend*' 'cli.py' 'cli_[!d]*' 'gateway.py' 'gateway_door*' 'http*'
+	'orchestrator*' 'payload*' 'sidecar*' 'two_backends*'
+)
+
 # test_plain PYTEST-ARG...: of the integration tests. More workers than cores:
 # most of a test's time is waiting.
 test_plain() {
 	test_step "unit tests" test_unit build "${TEST_UNIT_ONCE[@]}"
 	test_step "integration tests" test_pytest build \
-		-n 5 --dist loadfile tests/integration "$@"
+		-n 6 --dist loadfile tests/integration "$@"
 	CRONIUM_TEST_STORE=$CRONIUM_TEST_POSTGRES \
 		test_step "integration tests on PostgreSQL" test_pytest build \
-		-n 5 --dist loadfile "${TEST_ON_POSTGRES[@]}"
+		-n 6 --dist loadfile "${TEST_ON_POSTGRES[@]}"
 	test_step "a short soak" test_pytest build "$TEST_SOAK"
 	test_jobs
 	test_step "compose tests" test_pytest build tests/docker
@@ -107,11 +114,11 @@ test_sanitized() {
 	test_step "unit tests, sanitized" test_unit build-asan
 	# Other places each time; a defect is printed with its command.
 	test_step "a sample of calls that fail" "$(system_python)" \
-		tests/faults/inject.py --seconds 60
+		tests/faults/inject.py --seconds 30
 	# The tests of the SDKs alone run nothing that is sanitized, or what
 	# the vectors run as well.
 	test_step "integration tests, sanitized" test_pytest build-asan \
-		-n 5 --dist loadfile --ignore-glob='*/test_sdk*' \
+		-n 6 --dist loadfile --ignore-glob='*/test_sdk*' \
 		--ignore-glob='*/test_gateway_vectors*' \
 		--ignore-glob='*/test_cli_dev_vectors*' tests/integration
 	test_step "fault tests, sanitized" test_pytest build-asan \
@@ -143,8 +150,7 @@ cmd_test() {
 		TEST_UNIT_ONCE=(--no-suite postgres)
 		# What needs neither an SDK nor a static program runs once,
 		# under the sanitizers.
-		test_plain --ignore-glob='*/test_backend*' \
-			--ignore-glob='*/test_http*'
+		test_plain "${TEST_SANITIZED_ALONE[@]/#/--ignore-glob=*/test_}"
 		build_sanitized
 		test_sanitized
 	fi
