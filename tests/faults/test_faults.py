@@ -30,7 +30,7 @@ def test_every_step_may_be_the_last(tmp_path):
     assert report["broken"] == 0
     reached = sum(cause.startswith("at ") for deaths in
                   report["deaths"].values() for cause in deaths)
-    assert reached > most // 2, report["deaths"]
+    assert reached > most // 4, report["deaths"]
 
 
 def test_pods_are_hit_as_well(tmp_path):
