@@ -14,11 +14,7 @@
 #include "common/token.h"
 #include "payload/sign.h"
 
-#define KEYS_SIGNING_FILE "keys/signing.pem"
-#define KEYS_PAYLOAD_FILE "keys/payload.pem"
 #define KEYS_PAYLOAD_PUBLIC_FILE "keys/payload.pub"
-#define KEYS_MASTER_FILE "keys/master.key"
-#define KEYS_API_KEY_FILE "api-key"
 #define KEYS_MASTER_ENV "CRONIUM_MASTER_KEY"
 #define KEYS_API_KEY_ENV "CRONIUM_API_KEY"
 
@@ -100,6 +96,7 @@ static int keys_load_signing(struct keys *k, char *err, size_t err_size)
 				 err_size);
 
 	if (r == -ENOENT) {
+		k->made |= KEYS_MADE_SIGNING;
 		k->save_signing = true;
 		r = token_key_generate(&k->signing);
 		if (r < 0)
@@ -146,8 +143,10 @@ static int keys_load_payload(struct keys *k, char *err, size_t err_size)
 	int r = secret_file_read(k->dir, KEYS_PAYLOAD_FILE, &pem, err,
 				 err_size);
 
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
+		k->made |= KEYS_MADE_PAYLOAD;
 		return keys_make_payload(k, err, err_size);
+	}
 	if (r < 0)
 		return r;
 	r = payload_signer_new(&k->payload, (const char *)pem.data, pem.len);
@@ -210,6 +209,7 @@ static int keys_load_master(struct keys *k, char *err, size_t err_size)
 				       err, err_size);
 	r = secret_file_read(k->dir, KEYS_MASTER_FILE, &file, err, err_size);
 	if (r == -ENOENT) {
+		k->made |= KEYS_MADE_MASTER;
 		k->master_hex = keys_random_hex("", VAULT_KEY_BYTES);
 		if (!k->master_hex)
 			return -ENOMEM;
@@ -258,6 +258,7 @@ static int keys_load_api_key(struct keys *k, char *err, size_t err_size)
 					  "$" KEYS_API_KEY_ENV, err, err_size);
 	r = secret_file_read(k->dir, KEYS_API_KEY_FILE, &file, err, err_size);
 	if (r == -ENOENT) {
+		k->made |= KEYS_MADE_API_KEY;
 		k->save_api_key = true;
 		k->api_key = keys_random_hex(KEYS_API_KEY_PREFIX,
 					     KEYS_API_KEY_RANDOM_BYTES);

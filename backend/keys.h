@@ -13,6 +13,7 @@
  *   keys_load()   reads what is there, makes the rest in memory
  *   store_open()  refuses a master key that its secrets do not know
  *   keys_save()   writes what is new
+ *   key_loss.h    says what is lost with the old one, if there was one
  */
 #pragma once
 
@@ -26,9 +27,21 @@
 
 /* In the directory where several backends have the same keys: backend.c. */
 #define KEYS_LOCK_FILE "keys.lock"
+#define KEYS_SIGNING_FILE "keys/signing.pem"
+#define KEYS_PAYLOAD_FILE "keys/payload.pem"
+#define KEYS_MASTER_FILE "keys/master.key"
+#define KEYS_API_KEY_FILE "api-key"
 
 struct payload_signer;
 struct token_key;
+
+/* Files that were not there. */
+enum keys_made {
+	KEYS_MADE_SIGNING = 1,
+	KEYS_MADE_PAYLOAD = 2,
+	KEYS_MADE_MASTER = 4,
+	KEYS_MADE_API_KEY = 8,
+};
 
 struct keys {
 	struct token_key *signing;
@@ -39,6 +52,7 @@ struct keys {
 	char *master_hex;                /* only when it is to be written */
 	struct buf payload_pem;          /* the same */
 	bool save_signing, save_api_key; /* new: to be written */
+	unsigned made;                   /* keys_made */
 };
 
 /*

@@ -6,6 +6,7 @@
 
 #include "backend/auth.h"
 #include "backend/backend.h"
+#include "backend/key_loss.h"
 #include "backend/live.h"
 #include "backend/orphans.h"
 #include "backend/queue.h"
@@ -78,6 +79,7 @@ static int startup_take(struct startup *s, const struct store_result *result)
 	case STARTUP_KEYS:
 		return startup_take_keys(s, result);
 	case STARTUP_COUNT:
+		key_loss_warn(&s->b->keys, result->counts);
 		queue_start(s->b->queue, result->counts[JOB_QUEUED]);
 		orphans_start(s->b);
 		retries_start(s->b->retries);

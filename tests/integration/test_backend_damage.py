@@ -122,6 +122,58 @@ def start_in_vain(backend):
          "--listen", "none"], capture_output=True, text=True, timeout=60)
 
 
+def warnings(backend):
+    return [line for line in backend.log if "was missing" in line]
+
+
+def test_a_lost_key_is_said(tmp_path):
+    backend = Backend(str(tmp_path))
+    assert not warnings(backend)
+    data = pathlib.Path(backend.data)
+    files = ["keys/signing.pem", "keys/payload.pem", "keys/master.key",
+             "api-key"]
+
+    def lose_all():
+        assert backend.stop() == 0
+        for name in files:
+            (data / name).unlink()
+
+    lose_all()  # while there is nothing that needs them
+    backend.start()
+    assert not warnings(backend)
+    assert submit(backend, 1).status == submit(backend, 2).status == 201
+    lose_all()
+    backend.start()
+    said = warnings(backend)
+    assert [name in line for name, line in zip(files, said)] == [True] * 4
+    assert "the 2 jobs that had not begun" in said[1]
+    assert all("docs/mending.md" in line for line in said)
+    assert backend.stop() == 0
+    backend.log.clear()
+    backend.start()
+    assert not warnings(backend)
+    assert backend.stop() == 0
+
+
+def test_no_new_key_for_old_secrets(tmp_path):
+    backend = Backend(str(tmp_path))
+    assert backend.admin.put("/v1/variables/s?secret=1", b'"x"').status == 201
+    assert backend.stop() == 0
+    key = pathlib.Path(backend.data) / "keys/master.key"
+    right = key.read_bytes()
+    key.unlink()
+    run = start_in_vain(backend)
+    assert run.returncode == 1
+    assert "holds 1 secrets that were encrypted with another master key; " \
+           "restore the file keys/master.key" in run.stderr
+    assert not key.exists()
+    key.write_bytes(right)
+    key.chmod(0o600)
+    backend.start()
+    assert backend.admin.get("/v1/variables/s").json == "x"
+    assert backend.stop() == 0
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own, which can be mounted read-only."""
