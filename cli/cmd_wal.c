@@ -17,11 +17,13 @@
 #include "common/file_lock.h"
 #include "common/json.h"
 #include "common/wal/dir.h"
+#include "common/wal/record.h"
 
 #define WAL_TAIL_MAX 1000000
 /* Where a change was not told, the files are looked at all the same. */
 #define WAL_POLL_MS 1000
-#define WAL_DAMAGES_MAX 1000 /* that verify lists; more are counted */
+#define WAL_TYPES_TEXT_BYTES 512 /* the names of all of them */
+#define WAL_DAMAGES_MAX 1000     /* that verify lists; more are counted */
 
 struct wal_options {
 	struct cli_globals globals;
@@ -75,6 +77,27 @@ static int wal_cannot_read(const struct wal_command *c, int r)
 	return CLI_USAGE;
 }
 
+/* A type that is misspelt would look like a log without such records. */
+static int wal_check_types(const struct option_list *types)
+{
+	char known[WAL_TYPES_TEXT_BYTES];
+	size_t len = 0;
+
+	for (size_t i = 0; i < WAL_UNKNOWN; i++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len,
+					"%s%s", i ? ", " : "",
+					wal_type_name((enum wal_type)i));
+	for (size_t i = 0; i < types->n; i++) {
+		if (wal_type_parse(types->items[i]) != WAL_UNKNOWN)
+			continue;
+		output_error("--type %s: there is no such type of record; "
+			     "there are %s",
+			     types->items[i], known);
+		return CLI_USAGE;
+	}
+	return CLI_OK;
+}
+
 /* from: the first record that is wanted. Returns CLI_*. */
 static int wal_open_reader(struct wal_command *c, uint64_t from)
 {
@@ -93,7 +116,8 @@ static int wal_init(struct wal_command *c, const struct wal_options *o)
 {
 	struct place place;
 
-	if (place_find(&place, &o->globals) < 0)
+	if (wal_check_types(&o->types) != CLI_OK ||
+	    place_find(&place, &o->globals) < 0)
 		return CLI_USAGE;
 	*c = (struct wal_command){
 		.options = o,

@@ -110,6 +110,14 @@ def test_records_are_chosen(log):
                         "3h")) == [8]
 
 
+@pytest.mark.parametrize("verb", ["show", "tail", "verify"])
+def test_unknown_types_are_refused(log, verb):
+    result = log.run(verb, "--type", "started", "--type", "startd")
+    assert result.code == 2
+    assert "--type startd: there is no such type of record" in result.err
+    assert "claimed, validated, pod_created, started, output" in result.err
+
+
 def test_types_of_newer_versions_are_shown(log):
     log.add("of_the_future", "job_1", data={"x": 1})
     assert "of_the_future" in log.run("show").out
