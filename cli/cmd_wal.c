@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/file_lock.h"
 #include "common/json.h"
+#include "common/wal/alien.h"
 #include "common/wal/dir.h"
 #include "common/wal/record.h"
 
@@ -212,6 +213,29 @@ static void wal_count_damage(struct wal_verdict *v, const struct wal_damage *d)
 		json_array_append_new(v->list, wal_view_damage_json(d));
 }
 
+struct wal_aliens {
+	const struct wal_command *command;
+	struct wal_verdict *verdict;
+};
+
+static void wal_verify_alien(const struct wal_alien *a, void *ctx)
+{
+	const struct wal_aliens *w = ctx;
+	char text[WAL_ALIEN_TEXT_BYTES];
+
+	if (wal_alien_blocks(a))
+		w->verdict->damages++;
+	if (json_array_size(w->verdict->list) < WAL_DAMAGES_MAX)
+		json_array_append_new(w->verdict->list, wal_view_alien_json(a));
+	if (w->command->options->globals.json)
+		return;
+	wal_alien_text(a, text, sizeof(text));
+	output_warn("%s%s", text,
+		    wal_alien_blocks(a) ? ": no orchestrator starts before it "
+					  "is moved away"
+					: "");
+}
+
 static void wal_verify_item(struct wal_command *c, const struct wal_item *item,
 			    const struct wal_record *record, void *ctx)
 {
@@ -235,7 +259,7 @@ static bool wal_is_written(const struct wal_command *c)
 	_cleanup_close_ int fd = -1;
 
 	snprintf(path, sizeof(path), "%s/" WAL_LOCK_NAME, c->dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	return fd >= 0 && file_lock(fd, 0) == -EBUSY;
 }
 
@@ -255,14 +279,11 @@ static void wal_verify_tail(struct wal_command *c, struct wal_verdict *v)
 		wal_view_damage(&tail, false);
 }
 
-static int wal_count_segments(const struct wal_command *c,
-			      struct wal_verdict *v)
+static int wal_count_segments(int fd, struct wal_verdict *v)
 {
-	_cleanup_close_ int fd = open(c->dir,
-				      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ struct wal_segment *segments = NULL;
 	size_t n = 0;
-	int r = fd < 0 ? -errno : wal_dir_list(fd, &segments, &n);
+	int r = wal_dir_list(fd, &segments, &n);
 
 	v->segments = n;
 	for (size_t i = 0; i < n; i++)
@@ -301,11 +322,16 @@ static void wal_print_verdict(const struct wal_command *c,
 
 static int wal_verify_all(struct wal_command *c, struct wal_verdict *v)
 {
-	int r = wal_each(c, wal_verify_item, v);
+	struct wal_aliens aliens = { c, v };
+	_cleanup_close_ int fd = open(c->dir,
+				      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : wal_alien_each(fd, wal_verify_alien, &aliens);
 
+	if (!r)
+		r = wal_each(c, wal_verify_item, v);
 	if (!r) {
 		wal_verify_tail(c, v);
-		r = wal_count_segments(c, v);
+		r = wal_count_segments(fd, v);
 	}
 	if (r < 0)
 		return wal_cannot_read(c, r);

@@ -95,6 +95,15 @@ json_t *wal_view_damage_json(const struct wal_damage *d)
 			 "missing_last", (json_int_t)d->missing_last);
 }
 
+json_t *wal_view_alien_json(const struct wal_alien *a)
+{
+	char text[WAL_ALIEN_TEXT_BYTES];
+
+	wal_alien_text(a, text, sizeof(text));
+	return json_pack("{s:s, s:s, s:s, s:b}", "kind", "alien", "file",
+			 a->name, "text", text, "blocks", wal_alien_blocks(a));
+}
+
 void wal_view_damage(const struct wal_damage *d, bool json)
 {
 	char text[VIEW_TEXT_BYTES];

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/macro.h"
+#include "common/wal/alien.h"
 #include "common/wal/read.h"
 #include "common/wal/record.h"
 
@@ -31,3 +32,5 @@ void wal_view_damage(const struct wal_damage *d, bool json);
 
 /* {"kind","file","offset","bytes","missing_first","missing_last"}, or NULL. */
 json_t *wal_view_damage_json(const struct wal_damage *d) MUST_CHECK;
+/* {"kind":"alien","file","text","blocks"}, or NULL. */
+json_t *wal_view_alien_json(const struct wal_alien *a) MUST_CHECK;

@@ -8,6 +8,7 @@
 
 #include "common/file_lock.h"
 #include "common/log.h"
+#include "common/wal/alien.h"
 #include "common/wal/dir.h"
 #include "orchestrator/wal_impl.h"
 
@@ -16,6 +17,7 @@
 #define START_PID_BYTES 16
 #define START_CHUNK_BYTES 65536
 #define START_TEXT_BYTES 256
+#define START_ALIENS_MAX 10 /* that are named in the log */
 
 /* What the newest segments say. */
 struct start_look {
@@ -41,6 +43,14 @@ static int start_fail(const struct wal *w, char *err, size_t err_size,
 	else if (r == -EIO)
 		next = "the disk fails: copy what can be read, and give "
 		       "another --data-dir";
+	else if (r == -ENOTDIR || r == -ELOOP)
+		next = "move what is there away";
+	else if (r == -ERANGE)
+		next = "its records have numbers that no log comes to: move "
+		       "the whole directory away";
+	else if (r == -E2BIG)
+		next = "move what is no log of ours out of it: it has more "
+		       "segments than any";
 	snprintf(err, err_size, "cannot %s the log %s: %s; %s", what, w->dir,
 		 strerror(-r), next);
 	return r;
@@ -96,6 +106,55 @@ static int start_open_dir(struct wal *w, char *err, size_t err_size)
 	return r < 0 ? start_fail(w, err, err_size, "open", r) : 0;
 }
 
+/* --- what does not belong there ------------------------------------------- */
+
+struct start_aliens {
+	const struct wal *w;
+	size_t n;               /* that are left alone */
+	struct wal_alien first; /* of those that are in the way */
+};
+
+static void start_on_alien(const struct wal_alien *a, void *ctx)
+{
+	struct start_aliens *aliens = ctx;
+	char text[WAL_ALIEN_TEXT_BYTES];
+
+	if (wal_alien_blocks(a)) {
+		if (!aliens->first.kind)
+			aliens->first = *a;
+		return;
+	}
+	if (aliens->n++ >= START_ALIENS_MAX)
+		return;
+	wal_alien_text(a, text, sizeof(text));
+	log_warn(NULL, "log %s: %s", aliens->w->dir, text);
+}
+
+/* Before anything of it is opened: a pipe would wait for ever. */
+static int start_look_around(const struct wal *w, char *err, size_t err_size)
+{
+	struct start_aliens aliens = { .w = w };
+	char text[WAL_ALIEN_TEXT_BYTES];
+	int r = wal_alien_each(w->dir_fd, start_on_alien, &aliens);
+
+	if (r < 0)
+		return start_fail(w, err, err_size, "read", r);
+	if (aliens.n > START_ALIENS_MAX)
+		log_warn(NULL,
+			 "log %s: %zu more that are no files of the log, and "
+			 "left alone",
+			 w->dir, aliens.n - START_ALIENS_MAX);
+	if (!aliens.first.kind)
+		return 0;
+	wal_alien_text(&aliens.first, text, sizeof(text));
+	snprintf(err, err_size,
+		 "cannot go on with the log %s: %s; move it out of that "
+		 "directory and start again (cronium wal verify names "
+		 "everything that is in the way)",
+		 w->dir, text);
+	return -EBADF;
+}
+
 /* --- what is there -------------------------------------------------------- */
 
 static void start_tell(struct wal *w, const struct wal_damage *d)
@@ -149,6 +208,8 @@ static int start_look(struct wal *w, struct start_look *look)
 
 	if (!r && look->n)
 		r = start_read(w, look);
+	if (!r && look->last > WAL_SEQ_MAX)
+		r = -ERANGE;
 	if (!r)
 		r = wal_dir_needed(w->dir_fd, &w->needed);
 	return r;
@@ -290,6 +351,8 @@ int wal_start(struct wal *w, char *err, size_t err_size)
 	struct start_look look = { 0 };
 	int r = start_open_dir(w, err, err_size);
 
+	if (!r)
+		r = start_look_around(w, err, err_size);
 	if (!r)
 		r = start_lock(w, err, err_size);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/json.h"
+#include "common/wal/alien.h"
 #include "common/wal/record.h"
 
 #define DIR_DIGITS 20
@@ -24,8 +25,7 @@ void wal_segment_name(uint64_t first, char out[WAL_SEGMENT_NAME_BYTES])
 		 (unsigned long long)first);
 }
 
-/* Whether it is a name as wal_segment_name() makes them. */
-static bool dir_parse_name(const char *name, uint64_t *first)
+bool wal_segment_parse(const char *name, uint64_t *first)
 {
 	char again[WAL_SEGMENT_NAME_BYTES];
 
@@ -59,22 +59,17 @@ static int dir_add(struct dir_list *l, const struct wal_segment *s)
 	return 0;
 }
 
-/* One that was removed meanwhile is left out. */
-static int dir_look_at(struct dir_list *l, int dir_fd, const char *name)
+static int dir_look_at(const char *name, const struct stat *st, void *ctx)
 {
 	struct wal_segment s = { 0 };
-	struct stat st;
 
-	if (!dir_parse_name(name, &s.first))
+	if (!wal_segment_parse(name, &s.first) ||
+	    wal_alien_judge(name, st) != WAL_ALIEN_NONE)
 		return 0;
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISREG(st.st_mode))
-		return 0;
-	s.bytes = (uint64_t)st.st_size;
-	s.mtime_ms = (int64_t)st.st_mtim.tv_sec * 1000 +
-		     st.st_mtim.tv_nsec / 1000000;
-	return dir_add(l, &s);
+	s.bytes = (uint64_t)st->st_size;
+	s.mtime_ms = (int64_t)st->st_mtim.tv_sec * 1000 +
+		     st->st_mtim.tv_nsec / 1000000;
+	return dir_add(ctx, &s);
 }
 
 static int dir_compare(const void *a, const void *b)
@@ -84,33 +79,49 @@ static int dir_compare(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static int dir_walk(struct dir_list *l, int dir_fd, DIR *d)
+/* 1: that was the last one. */
+static int dir_next(DIR *d, const char **name, struct stat *st)
 {
 	for (;;) {
 		const struct dirent *e;
-		int r;
 
 		errno = 0;
 		e = readdir(d);
 		if (!e)
+			return errno ? -errno : 1;
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		*name = e->d_name;
+		if (!fstatat(dirfd(d), e->d_name, st, AT_SYMLINK_NOFOLLOW))
+			return 0;
+		if (errno != ENOENT)
 			return -errno;
-		r = dir_look_at(l, dir_fd, e->d_name);
-		if (r < 0)
-			return r;
 	}
 }
 
-int wal_dir_list(int dir_fd, struct wal_segment **out, size_t *n)
+int wal_dir_walk(int dir_fd,
+		 int (*on_entry)(const char *name, const struct stat *st,
+				 void *ctx),
+		 void *ctx)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(closedirp) DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dir_list l = { 0 };
+	const char *name;
+	struct stat st;
 	int r = d ? 0 : -errno;
 
 	if (!d && fd >= 0)
 		close(fd);
-	if (!r)
-		r = dir_walk(&l, dir_fd, d);
+	while (!r && !(r = dir_next(d, &name, &st)))
+		r = on_entry(name, &st, ctx);
+	return MIN(r, 0);
+}
+
+int wal_dir_list(int dir_fd, struct wal_segment **out, size_t *n)
+{
+	struct dir_list l = { 0 };
+	int r = wal_dir_walk(dir_fd, dir_look_at, &l);
+
 	if (r < 0) {
 		free(l.segments);
 		return r;
@@ -126,8 +137,8 @@ int wal_dir_list(int dir_fd, struct wal_segment **out, size_t *n)
 
 static ssize_t dir_read_first(int dir_fd, const char *name, char *line)
 {
-	_cleanup_close_ int fd = openat(dir_fd, name,
-					O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd = openat(
+		dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n;
 
 	if (fd < 0)

@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/json.h"
+#include "common/wal/listing.h"
 #include "common/wal/record.h"
 
 #define READ_CHUNK_BYTES 65536
@@ -23,8 +24,7 @@ struct read_range {
 struct wal_reader {
 	int dir_fd, fd;
 	uint64_t from;
-	struct wal_segment *segments; /* as they were listed last */
-	size_t n;
+	struct wal_listing list;
 	uint64_t segment, next; /* UINT64_MAX: none that is known */
 	/* A newer segment is there, so that this one grows no more: what is
 	 * read now is its end. */
@@ -136,26 +136,17 @@ static int read_line(struct wal_reader *r, size_t *len)
 
 static void read_find_next(struct wal_reader *r)
 {
-	r->next = UINT64_MAX;
-	for (size_t i = r->n; i > 0 && r->segments[i - 1].first > r->segment;
-	     i--)
-		r->next = r->segments[i - 1].first;
+	r->next = wal_listing_after(&r->list, r->segment);
 }
 
 /* Looks which segments there are now. */
 static int read_list(struct wal_reader *r)
 {
-	struct wal_segment *segments;
-	size_t n;
-	int result = wal_dir_list(r->dir_fd, &segments, &n);
+	int result = wal_listing_update(&r->list, r->dir_fd);
 
-	if (result < 0)
-		return result;
-	free(r->segments);
-	r->segments = segments;
-	r->n = n;
-	read_find_next(r);
-	return 0;
+	if (!result)
+		read_find_next(r);
+	return result;
 }
 
 static void read_close(struct wal_reader *r)
@@ -179,7 +170,7 @@ static int read_move(struct wal_reader *r)
 		read_find_next(r);
 		wal_segment_name(r->segment, name);
 		r->fd = openat(r->dir_fd, name,
-			       O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (r->fd < 0 && errno != ENOENT)
 			return -errno;
 	}
@@ -431,12 +422,14 @@ uint64_t wal_reader_last(const struct wal_reader *r, uint32_t *crc)
 static int read_begin(struct wal_reader *r)
 {
 	int result = read_list(r);
+	uint64_t first;
 
-	for (size_t i = 0; i < r->n && r->segments[i].first <= r->from; i++)
-		r->segment = r->segments[i].first - 1;
-	if (!result)
-		read_find_next(r);
-	return result;
+	if (result < 0)
+		return result;
+	first = wal_listing_holds(&r->list, r->from);
+	r->segment = first ? first - 1 : 0;
+	read_find_next(r);
+	return 0;
 }
 
 int wal_reader_new(struct wal_reader **out, const char *dir, uint64_t from)
@@ -466,7 +459,7 @@ void wal_reader_free(struct wal_reader *r)
 	if (r->dir_fd >= 0)
 		close(r->dir_fd);
 	buf_deinit(&r->in);
-	free(r->segments);
+	wal_listing_deinit(&r->list);
 	free(r);
 }
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli_process import TIMEOUT, Home
+from cli_process import BIN, TIMEOUT, Home
 
 
 def crc32c(data):
@@ -108,6 +108,61 @@ def test_records_are_chosen(log):
                             "1h"))
     assert seqs(log.run("show", "--json", "--job", "job_9", "--since",
                         "3h")) == [8]
+
+
+def place(path, kind):
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        (path / "full").mkdir(parents=True)
+    elif kind == "symbolic link":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as f:
+            f.truncate(1 << 40)
+
+
+@pytest.mark.parametrize("name, kind", [
+    (f"{8:020}.wal", "pipe"), (f"{8:020}.wal", "directory"),
+    (f"{8:020}.wal", "symbolic link"), (f"{8:020}.wal", "1099511627776 bytes"),
+    ("9223372036854775807.wal".zfill(24), "no log has come to"),
+    ("new", "directory"), ("lock", "pipe")])
+def test_what_is_in_the_way_is_named(log, name, kind):
+    place(log.dir / name, kind)
+    result = log.run("verify")
+    assert result.code == 1
+    assert name in result.err and kind in result.err
+    found = json.loads(log.run("verify", "--json").out)
+    assert not found["whole"]
+    assert [(d["file"], d["blocks"]) for d in found["damage"]] == [(name, True)]
+    # What it can read is shown all the same.
+    assert seqs(log.run("show", "--json")) == list(range(1, 8))
+    start = subprocess.run(
+        [BIN / "cronium-orchestrator", "--data-dir", log.home.data,
+         "--run-dir", log.home.run_dir, "--executors", "sandbox"],
+        capture_output=True, text=True, timeout=60)
+    assert start.returncode == 1
+    assert f"wal: {name}" in start.stderr and kind in start.stderr
+    assert "move it out of that directory" in start.stderr
+
+
+def test_other_names_are_left_alone(log):
+    (log.dir / "notes\x1b[2J.txt").touch()
+    result = log.run("verify")
+    assert result.code == 0
+    assert "notes?[2J.txt is no file of the log, and left alone" in result.err
+    found = json.loads(log.run("verify", "--json").out)
+    assert found["whole"] and not found["damage"][0]["blocks"]
+
+
+def test_thousands_of_segments(log):
+    """Each once: it took the square of their number."""
+    for n in range(3000):
+        log.segment()
+    begun = time.monotonic()
+    result = log.run("verify")
+    assert result.code == 0 and "3002 segments" in result.out
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("verb", ["show", "tail", "verify"])
