@@ -79,8 +79,9 @@ static void docker_pod_on_network(void *ctx, const struct docker_reply *reply)
 	pod->network_made |= !reply->error;
 	if (!docker_pod_reply(pod))
 		return;
-	/* Somebody else's network: our index stays taken, try the next. */
+	/* Somebody else's network: try another one. */
 	if (overlaps && ++pod->subnet_tries < DOCKER_POD_SUBNET_TRIES) {
+		docker_subnets_give(pod->shared->subnets, pod->subnet);
 		pod->subnet = -1;
 		docker_pod_step(pod);
 		return;
@@ -101,7 +102,8 @@ static void docker_pod_make_network(struct executor_pod *pod)
 	char subnet[DOCKER_SUBNET_TEXT_BYTES];
 	struct docker_names names;
 
-	pod->subnet = docker_subnets_take(pod->shared->subnets, subnet);
+	pod->subnet = docker_subnets_take(pod->shared->subnets, arc4random(),
+					  subnet);
 	if (pod->subnet < 0) {
 		docker_pod_fail(pod, "no subnet is left for the pod's network: "
 				     "give --subnet-pool a larger one");

@@ -11,7 +11,6 @@
 struct docker_subnets {
 	uint32_t base; /* host byte order */
 	uint32_t n;
-	uint32_t next;
 	bool *taken;
 };
 
@@ -66,15 +65,14 @@ void docker_subnets_free(struct docker_subnets *s)
 	free(s);
 }
 
-int64_t docker_subnets_take(struct docker_subnets *s,
+int64_t docker_subnets_take(struct docker_subnets *s, uint32_t random,
 			    char text[DOCKER_SUBNET_TEXT_BYTES])
 {
 	for (uint32_t tried = 0; tried < s->n; tried++) {
-		uint32_t i = s->next;
+		uint32_t i = (random % s->n + tried) % s->n;
 		struct in_addr addr;
 		char host[INET_ADDRSTRLEN];
 
-		s->next = (s->next + 1) % s->n;
 		if (s->taken[i])
 			continue;
 		s->taken[i] = true;

@@ -20,9 +20,9 @@ int docker_subnets_new(struct docker_subnets **out,
 		       const char *pool) MUST_CHECK;
 void docker_subnets_free(struct docker_subnets *s);
 
-/* Takes the next free subnet, round robin so that a freed one rests as long
- * as it can. Its index, or -ENOSPC. */
-int64_t docker_subnets_take(struct docker_subnets *s,
+/* Takes the first free subnet from a random one on: orchestrators that share
+ * an engine know nothing of each other's. Its index, or -ENOSPC. */
+int64_t docker_subnets_take(struct docker_subnets *s, uint32_t random,
 			    char text[DOCKER_SUBNET_TEXT_BYTES]) MUST_CHECK;
 /* index -1 is fine. */
 void docker_subnets_give(struct docker_subnets *s, int64_t index);

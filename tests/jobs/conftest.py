@@ -10,7 +10,8 @@ WANTED = os.environ.get("CRONIUM_TEST_EXECUTORS")
 # The other places of test_everywhere.py are hosts.
 EXECUTORS = [name for name in (WANTED or "sandbox docker").split()
              if name in ("sandbox", "docker")]
-collect_ignore = [] if "docker" in EXECUTORS else ["test_images.py"]
+collect_ignore = ([] if "docker" in EXECUTORS
+                  else ["test_images.py", "test_two_hosts.py"])
 
 
 def pytest_generate_tests(metafunc):

@@ -17,10 +17,14 @@ def cronium(tmp_path, *args):
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "CRONIUM_GUARD": "off",
     }
-    return subprocess.run(
-        [BIN / "cronium", *map(str, args)], env=env, capture_output=True,
-        text=True, timeout=60, stdin=subprocess.DEVNULL,
-    )
+    try:
+        return subprocess.run(
+            [BIN / "cronium", *map(str, args)], env=env, capture_output=True,
+            text=True, timeout=60, stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as late:
+        logs = [log.read_text() for log in tmp_path.glob("**/embedded.log")]
+        raise AssertionError([late.stdout, late.stderr, *logs]) from late
 
 
 def test_docker_asked_for(tmp_path):

@@ -99,6 +99,13 @@ class Engine:
         return self("ps", "-q", *options, "--filter",
                     f"label={label}").split()
 
+    def ends(self, label):
+        """When containers ended, in ms: the last 256 events are kept."""
+        told = self("events", "--since", "0", "--until", f"{time.time():.3f}",
+                    "--filter", "event=die", "--filter", f"label={label}",
+                    "--format", "{{.TimeNano}}")
+        return [int(nanoseconds) / 1e6 for nanoseconds in told.split()]
+
     def stop(self):
         self.process.terminate()
         self.process.wait(60)

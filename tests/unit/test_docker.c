@@ -22,17 +22,17 @@ static void test_subnets_are_distinct_and_come_back(void **state)
 	struct docker_subnets *s;
 
 	assert_int_equal(docker_subnets_new(&s, "10.231.0.0/27"), 0);
-	assert_int_equal(docker_subnets_take(s, first), 0);
+	assert_int_equal(docker_subnets_take(s, 0, first), 0);
 	assert_string_equal(first, "10.231.0.0/29");
-	assert_int_equal(docker_subnets_take(s, text), 1);
-	assert_string_equal(text, "10.231.0.8/29");
-	docker_subnets_give(s, 0);
-	/* A freed one rests while others are there. */
-	assert_int_equal(docker_subnets_take(s, text), 2);
-	assert_int_equal(docker_subnets_take(s, text), 3);
+	assert_int_equal(docker_subnets_take(s, UINT32_MAX, text), 3);
 	assert_string_equal(text, "10.231.0.24/29");
-	assert_int_equal(docker_subnets_take(s, text), 0);
-	assert_int_equal(docker_subnets_take(s, text), -ENOSPC);
+	/* What is taken is passed over, round and round. */
+	assert_int_equal(docker_subnets_take(s, 7, text), 1);
+	assert_string_equal(text, "10.231.0.8/29");
+	assert_int_equal(docker_subnets_take(s, 0, text), 2);
+	assert_int_equal(docker_subnets_take(s, 0, text), -ENOSPC);
+	docker_subnets_give(s, 0);
+	assert_int_equal(docker_subnets_take(s, 1, text), 0);
 	docker_subnets_give(s, -1);
 	docker_subnets_free(s);
 }
