@@ -25,7 +25,10 @@ struct sandbox_spawn {
 	/*
 	 * Runs in the child before exec; descriptors that it opens appear in
 	 * the caller's table too, and it says in made, which is all -1 before,
-	 * which they are. 0 or negative errno; may be NULL.
+	 * which they are. 0 or negative errno; may be NULL. It is the only
+	 * thread of its process, and finds the caller's memory as the others
+	 * left it: system calls, and nothing of the C library that allocates,
+	 * locks or looks for threads.
 	 */
 	int (*prepare)(const void *ctx, int made[SANDBOX_SPAWN_MADE_MAX]);
 	const void *ctx;

@@ -1,12 +1,12 @@
 #include "orchestrator/sidecar_process.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "orchestrator/cgroup.h"
@@ -34,12 +34,15 @@ struct sidecar_process_plan {
 
 /* --- in the child -------------------------------------------------------- */
 
+/* The kernel's calls: the C library's would have the other threads follow,
+ * which are not in the child, and wait for one that was just starting. */
 static int sidecar_process_become_nobody(void)
 {
 	const uid_t nobody = SIDECAR_PROCESS_NOBODY;
 
-	if (setgroups(0, NULL) < 0 || setresgid(nobody, nobody, nobody) < 0 ||
-	    setresuid(nobody, nobody, nobody) < 0)
+	if (syscall(SYS_setgroups, 0, NULL) < 0 ||
+	    syscall(SYS_setresgid, nobody, nobody, nobody) < 0 ||
+	    syscall(SYS_setresuid, nobody, nobody, nobody) < 0)
 		return -errno;
 	return 0;
 }
