@@ -56,8 +56,7 @@ static int session_find_by(struct db *db, const char *sql, const char *ref,
 	struct db_row *row;
 	int r = db_query(db, sql, DB_ARGS(db_str(ref)), &row);
 
-	if (r == 0)
-		*seq = db_column_int64(row, 0);
+	*seq = r == 0 ? db_column_int64(row, 0) : 0;
 	return r;
 }
 

@@ -21,7 +21,7 @@
 
 #define TO(state) (1U << TOOL_CALL_##state)
 
-static const unsigned int tool_call_moves[] = {
+static UNUSED const unsigned int tool_call_moves[] = {
 	[TOOL_CALL_LOADING] = TO(CREDENTIALS) | TO(ENDED),
 	[TOOL_CALL_CREDENTIALS] = TO(BEGINNING) | TO(SENDING) | TO(ENDED),
 	[TOOL_CALL_BEGINNING] = TO(SENDING) | TO(ENDED),

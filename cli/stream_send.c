@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/macro.h"
 
 #define SEND_READ_BYTES (64 * 1024)
 #define SEND_ATTEMPT_MS 30000 /* the server holds an append for 10 s at most */
@@ -44,16 +45,19 @@ struct stream_send {
 static void send_step(struct stream_send *s);
 static void send_call(struct stream_send *s);
 
+#define SEND_MAY(state) (1U << (state))
+
+/* Which states may follow one. */
+static UNUSED const unsigned int send_moves[] = {
+	[SEND_ASKING] = SEND_MAY(SEND_READING) | SEND_MAY(SEND_OVER),
+	[SEND_READING] = SEND_MAY(SEND_SENDING) | SEND_MAY(SEND_OVER),
+	[SEND_SENDING] = SEND_MAY(SEND_READING) | SEND_MAY(SEND_OVER),
+	[SEND_OVER] = 0,
+};
+
 static void send_set_state(struct stream_send *s, enum stream_send_state state)
 {
-	static const unsigned int moves[] = {
-		[SEND_ASKING] = 1 << SEND_READING | 1 << SEND_OVER,
-		[SEND_READING] = 1 << SEND_SENDING | 1 << SEND_OVER,
-		[SEND_SENDING] = 1 << SEND_READING | 1 << SEND_OVER,
-		[SEND_OVER] = 0,
-	};
-
-	assert(moves[s->state] & 1u << state);
+	assert(send_moves[s->state] & SEND_MAY(state));
 	s->state = state;
 }
 

@@ -3,12 +3,13 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/macro.h"
 #include "orchestrator/snapshot.h"
 
 #define GUARD_MAY(state) (1u << (state))
 
 /* Which states may follow one. */
-static const unsigned int guard_next[] = {
+static UNUSED const unsigned int guard_next[] = {
 	[GUARD_CLOSED] = GUARD_MAY(GUARD_OPEN),
 	[GUARD_OPEN] = GUARD_MAY(GUARD_COOLING),
 	[GUARD_COOLING] = GUARD_MAY(GUARD_OPEN) | GUARD_MAY(GUARD_CLOSED),
