@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backend/store.h"
+#include "backend/store_queue.h"
 #include "common/buf.h"
 #include "common/macro.h"
 

@@ -9,6 +9,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/store_admin.h"
+#include "backend/store_job.h"
 #include "common/id.h"
 #include "common/json.h"
 

@@ -10,6 +10,7 @@
 #include "backend/job_change.h"
 #include "backend/job_json.h"
 #include "backend/queue.h"
+#include "backend/store_queue.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/json.h"

@@ -12,6 +12,7 @@
 #include "backend/capability_undo.h"
 #include "backend/intake.h"
 #include "backend/job_submission.h"
+#include "backend/store_job.h"
 #include "backend/tool_answer.h"
 #include "backend/tool_violations.h"
 #include "common/id.h"

@@ -8,6 +8,7 @@
 #include "backend/live.h"
 #include "backend/queue.h"
 #include "backend/store_agent.h"
+#include "backend/store_job.h"
 #include "common/clock.h"
 #include "common/json.h"
 

@@ -13,6 +13,7 @@
 #include "backend/job_place.h"
 #include "backend/job_submission.h"
 #include "backend/session_state.h"
+#include "backend/store_job.h"
 #include "common/frame.h"
 #include "common/id.h"
 #include "common/json.h"

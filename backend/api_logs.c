@@ -9,6 +9,8 @@
 #include "backend/live.h"
 #include "backend/log_stream.h"
 #include "backend/metrics.h"
+#include "backend/store_log.h"
+#include "backend/store_queue.h"
 #include "common/fail_point.h"
 #include "common/frame.h"
 #include "common/id.h"

@@ -1,6 +1,7 @@
 /* Programs as they are stored, and the key that they are signed with. */
 #include "backend/api.h"
 #include "backend/api_handlers.h"
+#include "backend/store_job.h"
 
 static void on_program(int r, const struct store_result *result, void *ctx)
 {

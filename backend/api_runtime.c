@@ -6,6 +6,8 @@
 #include "backend/api_handlers.h"
 #include "backend/job_json.h"
 #include "backend/live.h"
+#include "backend/store_job.h"
+#include "backend/store_runtime.h"
 #include "common/json.h"
 
 static const struct token_claims *claims_of(const struct api_call *call)

@@ -6,6 +6,7 @@
 #include "backend/api_handlers.h"
 #include "backend/live.h"
 #include "backend/record_stream.h"
+#include "backend/store_stream.h"
 #include "backend/stream_append.h"
 #include "common/id.h"
 

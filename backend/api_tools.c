@@ -7,6 +7,7 @@
 #include "backend/api_handlers.h"
 #include "backend/json_span.h"
 #include "backend/live.h"
+#include "backend/store_variable.h"
 #include "backend/tool_answer.h"
 #include "backend/tool_call.h"
 #include "backend/tool_native.h"

@@ -13,6 +13,7 @@
 #include "backend/change_hub.h"
 #include "backend/live.h"
 #include "backend/store_admin.h"
+#include "backend/store_variable.h"
 #include "common/fail_point.h"
 #include "common/http/precondition.h"
 #include "common/json.h"

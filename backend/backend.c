@@ -22,7 +22,7 @@
 #include "backend/retries.h"
 #include "backend/run_dir.h"
 #include "backend/startup.h"
-#include "backend/store.h"
+#include "backend/store_queue.h"
 #include "backend/stream_hub.h"
 #include "backend/streams.h"
 #include "backend/tools.h"

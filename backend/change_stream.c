@@ -9,6 +9,7 @@
 #include "backend/change_hub.h"
 #include "backend/live.h"
 #include "backend/store_admin.h"
+#include "backend/store_variable.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/log.h"

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "backend/store_queue.h"
 #include "common/buf.h"
 #include "common/macro.h"
 

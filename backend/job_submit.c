@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/job_spec.h"
 #include "backend/job_submission.h"
+#include "backend/store_job.h"
 #include "common/agent_labels.h"
 #include "common/json.h"
 #include "common/runtime_config.h"

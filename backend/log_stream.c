@@ -8,6 +8,8 @@
 #include "backend/follow.h"
 #include "backend/job_json.h"
 #include "backend/job_place.h"
+#include "backend/store_job.h"
+#include "backend/store_log.h"
 #include "backend/waits.h"
 #include "common/frame.h"
 #include "common/id.h"

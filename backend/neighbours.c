@@ -19,6 +19,7 @@
 #include "backend/retries.h"
 #include "backend/session_change.h"
 #include "backend/store_admin.h"
+#include "backend/store_job.h"
 #include "backend/store_listen.h"
 #include "backend/store_session.h"
 #include "backend/stream_hub.h"

@@ -12,6 +12,8 @@
 #include "backend/neighbours_impl.h"
 #include "backend/queue.h"
 #include "backend/store_agent.h"
+#include "backend/store_job.h"
+#include "backend/store_runtime.h"
 #include "backend/waits.h"
 #include "common/agent_labels.h"
 #include "common/clock.h"

@@ -5,7 +5,7 @@
 #include "backend/backend.h"
 #include "backend/job_change.h"
 #include "backend/live.h"
-#include "backend/store.h"
+#include "backend/store_job.h"
 #include "common/log.h"
 
 static void orphans_cancel(struct backend *b);

@@ -12,6 +12,7 @@
 #include "backend/live.h"
 #include "backend/metrics.h"
 #include "backend/queue_impl.h"
+#include "backend/store_job.h"
 #include "backend/waits.h"
 #include "common/clock.h"
 #include "common/fail_point.h"

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/store_queue.h"
 #include "common/macro.h"
 
 /* An agent begins with one claim, and doubles them while they find something:

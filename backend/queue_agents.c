@@ -8,6 +8,7 @@
 #include "backend/live.h"
 #include "backend/queue_impl.h"
 #include "backend/store_agent.h"
+#include "backend/store_queue.h"
 #include "backend/waits.h"
 #include "common/clock.h"
 #include "common/log.h"

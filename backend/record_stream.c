@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backend/api.h"
+#include "backend/store_stream.h"
 #include "backend/stream_hub.h"
 #include "backend/streams.h"
 #include "common/id.h"

@@ -7,7 +7,7 @@
 
 #include "backend/backend.h"
 #include "backend/job_change.h"
-#include "backend/store.h"
+#include "backend/store_queue.h"
 #include "common/clock.h"
 #include "common/log.h"
 

@@ -11,7 +11,7 @@
 #include "backend/job_change.h"
 #include "backend/live.h"
 #include "backend/queue.h"
-#include "backend/store.h"
+#include "backend/store_job.h"
 #include "backend/waits.h"
 #include "common/id.h"
 #include "common/json.h"

@@ -13,7 +13,7 @@
 #include <sys/queue.h>
 
 #include "backend/arena.h"
-#include "backend/store.h"
+#include "backend/store_job.h"
 #include "backend/store_url.h"
 #include "common/id.h"
 
@@ -159,6 +159,28 @@ const struct store_audit *store_call_audit(const struct store_call *call);
 /* Starts an operation: copies the request and hands it to the store. */
 int store_call_start(struct store *s, enum store_op op, const void *request,
 		     struct store_done done) MUST_CHECK;
+
+/* The functions of store_*.h, which do nothing else: with a request as it was
+ * given, with none, and of the one thing that has this id. */
+#define STORE_OPERATION(function, op, type)                               \
+	int function(struct store *s, const struct type *request,         \
+		     struct store_done done)                              \
+	{                                                                 \
+		return store_call_start(s, STORE_OP_##op, request, done); \
+	}
+#define STORE_OPERATION_BARE(function, op)                             \
+	int function(struct store *s, struct store_done done)          \
+	{                                                              \
+		return store_call_start(s, STORE_OP_##op, NULL, done); \
+	}
+#define STORE_OPERATION_ID(function, op)                                      \
+	int function(struct store *s, const char *id, struct store_done done) \
+	{                                                                     \
+		struct store_request_id request = { id };                     \
+                                                                              \
+		return store_call_start(s, STORE_OP_##op, &request, done);    \
+	}
+
 /* Sets the result's sentence and returns r. */
 int store_call_fail(struct store_call *call, int r, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);

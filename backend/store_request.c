@@ -5,9 +5,15 @@
 #include "backend/store_agent.h"
 #include "backend/store_call.h"
 #include "backend/store_host.h"
+#include "backend/store_job.h"
+#include "backend/store_log.h"
 #include "backend/store_no_wait.h"
+#include "backend/store_queue.h"
+#include "backend/store_runtime.h"
 #include "backend/store_session.h"
+#include "backend/store_stream.h"
 #include "backend/store_tool.h"
+#include "backend/store_variable.h"
 
 /* What of a request has to be copied deeply. */
 enum field_type {

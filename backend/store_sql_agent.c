@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "backend/store_agent.h"
+#include "backend/store_queue.h"
 #include "backend/store_sql_job.h"
 
 #define AGENT_COLUMNS                                                 \

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "backend/store_sql_variable.h"
+#include "backend/store_variable.h"
 
 /* ---------------------------------------------------------------- writing */
 

@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
 #include "backend/store_sql_job.h"
 #include "backend/store_sql_placement.h"
 

@@ -1,6 +1,7 @@
 /* Jobs that an execution started: how many, how deep, and their end with it. */
 #include <errno.h>
 
+#include "backend/store_job.h"
 #include "backend/store_sql_job.h"
 
 /* How many jobs are above one whose parent is this execution, counted up to

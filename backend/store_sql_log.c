@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "backend/store_log.h"
 #include "backend/store_sql_job.h"
 #include "common/buf.h"
 

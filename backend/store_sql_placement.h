@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "backend/db.h"
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
 #include "common/macro.h"
 
 struct store_call;

@@ -1,6 +1,7 @@
 /* Leases and completions. The state machine is in job_state.h. */
 #include <errno.h>
 
+#include "backend/store_queue.h"
 #include "backend/store_sql_job.h"
 #include "common/clock.h"
 

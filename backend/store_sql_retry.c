@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "backend/store_job.h"
 #include "backend/store_sql_job.h"
 #include "common/clock.h"
 

@@ -1,6 +1,8 @@
 /* What belongs to an execution: its job, output and condition. */
 #include <errno.h>
 
+#include "backend/store_job.h"
+#include "backend/store_runtime.h"
 #include "backend/store_sql_writer.h"
 
 int sql_execution_get(struct db *db, struct store_call *call)

@@ -1,6 +1,7 @@
 /* What the operations on jobs need of sessions. */
 #pragma once
 
+#include "backend/store_job.h"
 #include "backend/store_sql.h"
 
 struct sql_membership {

@@ -4,6 +4,7 @@
 
 #include "backend/store_sql_job.h"
 #include "backend/store_sql_stream.h"
+#include "backend/store_stream.h"
 
 #define STREAM_DIGEST_BYTES 32
 

@@ -3,6 +3,7 @@
 
 #include "backend/store_sql_job.h"
 #include "backend/store_sql_stream.h"
+#include "backend/store_stream.h"
 
 #define STREAM_READ_MAX_ROWS 4096
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/store_job.h"
 #include "backend/store_sql_job.h"
 #include "backend/store_sql_placement.h"
 #include "backend/store_sql_session.h"

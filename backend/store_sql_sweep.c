@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "backend/store_sql.h"
+#include "backend/store_stream.h"
 
 /* Removes the first chunks; STORE_E_NOT_FOUND when none was left. */
 static int sweep_chunks(struct db *db, int64_t job, int kind)

@@ -9,6 +9,7 @@
 #include "backend/store_sql_change.h"
 #include "backend/store_sql_variable.h"
 #include "backend/store_sql_writer.h"
+#include "backend/store_variable.h"
 #include "common/clock.h"
 #include "common/number.h"
 

@@ -5,6 +5,7 @@
 
 #include "backend/api.h"
 #include "backend/metrics.h"
+#include "backend/store_stream.h"
 #include "backend/stream_hub.h"
 #include "backend/stream_lines.h"
 #include "backend/streams.h"

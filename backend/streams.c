@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
-#include "backend/store.h"
+#include "backend/store_stream.h"
 #include "backend/stream_hub.h"
 #include "common/clock.h"
 #include "common/log.h"

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "backend/live.h"
+#include "backend/store_runtime.h"
+#include "backend/store_variable.h"
 #include "backend/tool_call_impl.h"
 #include "backend/tool_mask.h"
 #include "backend/tool_registry.h"

@@ -13,6 +13,8 @@
 #include "backend/job_submit.h"
 #include "backend/live.h"
 #include "backend/orphans.h"
+#include "backend/store_job.h"
+#include "backend/store_runtime.h"
 #include "backend/tool_answer.h"
 #include "backend/tool_schema.h"
 #include "backend/tool_violations.h"

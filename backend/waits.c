@@ -12,7 +12,7 @@
 #include "backend/follow.h"
 #include "backend/job_change.h"
 #include "backend/job_place.h"
-#include "backend/store.h"
+#include "backend/store_job.h"
 #include "backend/store_no_wait.h"
 #include "common/clock.h"
 #include "common/id.h"

@@ -13,6 +13,9 @@
 #include <string.h>
 
 #include "backend/store_admin.h"
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
+#include "backend/store_variable.h"
 #include "backend/vault.h"
 #include "common/clock.h"
 #include "common/id.h"

@@ -17,9 +17,14 @@
 #include "backend/store_admin.h"
 #include "backend/store_agent.h"
 #include "backend/store_host.h"
+#include "backend/store_job.h"
+#include "backend/store_log.h"
 #include "backend/store_no_wait.h"
+#include "backend/store_queue.h"
 #include "backend/store_session.h"
+#include "backend/store_stream.h"
 #include "backend/store_tool.h"
+#include "backend/store_variable.h"
 #include "common/clock.h"
 
 static const uint8_t fixture_key[VAULT_KEY_BYTES] =

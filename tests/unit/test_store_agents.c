@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
 #include "store_fixture.h"
 
 static void connect_agent(struct store_fixture *f, const char *name,

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backend/store_admin.h"
+#include "backend/store_variable.h"
 #include "store_fixture.h"
 
 #define MANY SIZE_MAX

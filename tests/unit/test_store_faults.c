@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
+#include "backend/store_variable.h"
 #include "store_fixture.h"
 
 /* ---------------------------------------------------------- owners */

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "backend/store_host.h"
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
 #include "store_fixture.h"
 
 static int put(struct store_fixture *f, const char *name, const char *address,

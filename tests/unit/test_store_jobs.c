@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
+#include "backend/store_runtime.h"
 #include "backend/store_sql_job.h"
 #include "store_fixture.h"
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "backend/store_listen.h"
+#include "backend/store_variable.h"
 #include "store_fixture.h"
 
 #define END_LISTENER                                                 \

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "backend/store_log.h"
+#include "backend/store_queue.h"
 #include "store_fixture.h"
 
 static struct store_log_chunk out(const char *s)

@@ -18,7 +18,10 @@
 #include <cmocka.h>
 
 #include "backend/db_postgres_impl.h"
+#include "backend/store_job.h"
+#include "backend/store_queue.h"
 #include "backend/store_url.h"
+#include "backend/store_variable.h"
 #include "common/clock.h"
 #include "store_fixture.h"
 

@@ -6,6 +6,11 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
+#include "backend/store_log.h"
+#include "backend/store_queue.h"
+#include "backend/store_runtime.h"
+#include "backend/store_stream.h"
 #include "common/clock.h"
 #include "store_fixture.h"
 

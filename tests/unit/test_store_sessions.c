@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
 #include "backend/store_no_wait.h"
+#include "backend/store_queue.h"
 #include "backend/store_session.h"
 #include "common/clock.h"
 #include "store_fixture.h"

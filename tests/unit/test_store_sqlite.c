@@ -20,7 +20,10 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
 #include "backend/store_sql_placement.h"
+#include "backend/store_stream.h"
+#include "backend/store_variable.h"
 #include "common/buf.h"
 #include "store_fixture.h"
 

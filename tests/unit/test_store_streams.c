@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "backend/store_job.h"
+#include "backend/store_stream.h"
 #include "store_fixture.h"
 
 #define OUT STORE_STREAM_OUTPUT

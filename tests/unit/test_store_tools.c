@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backend/store_admin.h"
+#include "backend/store_job.h"
 #include "backend/store_tool.h"
 #include "store_fixture.h"
 

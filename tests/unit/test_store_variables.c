@@ -8,6 +8,9 @@
 #include <cmocka.h>
 
 #include "backend/store_admin.h"
+#include "backend/store_job.h"
+#include "backend/store_runtime.h"
+#include "backend/store_variable.h"
 #include "store_fixture.h"
 
 static void test_put_and_get(void **state)
