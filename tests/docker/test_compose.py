@@ -6,11 +6,15 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import time
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+from patience import until  # noqa: E402
+
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
 UP_TIMEOUT_S = 600
 READY_TIMEOUT_S = 60
@@ -57,13 +61,11 @@ class Compose:
         return done.stdout
 
     def key(self):
-        deadline = time.monotonic() + READY_TIMEOUT_S
         path = "/var/lib/cronium/api-key"
-        while not (key := self("exec", "-T", "cronium", "cat", path,
-                               check=False).strip()):
-            assert time.monotonic() < deadline, self("logs")
-            time.sleep(0.2)
-        return key
+        return until(
+            lambda: self("exec", "-T", "cronium", "cat", path,
+                         check=False).strip(),
+            lambda: self("logs"), READY_TIMEOUT_S, pause=0.2)
 
     def cronium(self, key, *args):
         env = {
@@ -130,19 +132,19 @@ def test_restart_keeps_what_was_stored(compose, key):
     assert compose.cronium(key, "vars", "set", "kept", "42").returncode == 0
     compose("kill", "-s", "KILL", "cronium")
     compose("up", "-d")
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while (done := compose.cronium(key, "vars", "get", "kept")).returncode:
-        assert time.monotonic() < deadline, done.stderr
-        time.sleep(0.2)
-    assert done.stdout.strip() == "42"
+    def read():
+        done = compose.cronium(key, "vars", "get", "kept")
+        return done.stdout if done.returncode == 0 else None
+
+    assert until(read, lambda: compose("logs"), READY_TIMEOUT_S,
+                 pause=0.2).strip() == "42"
 
 
 def test_nothing_is_left_of_the_jobs(compose, key):
-    left = "-"
-    deadline = time.monotonic() + 30
-    while left and time.monotonic() < deadline:
-        left = subprocess.run(
+    def left():
+        return subprocess.run(
             ["docker", "ps", "-aq", "--filter", "label=cronium.job"],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=60, check=True,
         ).stdout
-    assert left == ""
+
+    until(lambda: left() == "", left)

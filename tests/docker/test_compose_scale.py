@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import time
 
 import pytest
 
+from patience import until
 from test_compose import BIN, ROOT, UP_TIMEOUT_S, compose_command, free_port
 
 READY_TIMEOUT_S = 120
@@ -69,6 +69,9 @@ class Scale:
         return {a["name"] for a in json.loads(done.stdout)["agents"]
                 if a["connected"]}
 
+    def until(self, condition):
+        until(condition, lambda: self("logs"), READY_TIMEOUT_S, pause=0.2)
+
     def container(self, service):
         return self("ps", "-q", service).strip()
 
@@ -78,11 +81,8 @@ def scale(tmp_path_factory):
     scale = Scale(tmp_path_factory.mktemp("scale"))
     scale("up", "-d")
     try:
-        deadline = time.monotonic() + READY_TIMEOUT_S
         both = {"orchestrator-1", "orchestrator-2"}
-        while any(scale.agents(b) != both for b in (0, 1)):
-            assert time.monotonic() < deadline, scale("logs")
-            time.sleep(0.2)
+        scale.until(lambda: all(scale.agents(b) == both for b in (0, 1)))
         yield scale
     finally:
         scale("down", "-v", "--timeout", "30")
@@ -107,10 +107,8 @@ def test_a_backend_is_killed(scale, tmp_path):
     script.write_text(WAITS)
     jobs = [scale.json("submit", "--agent", f"orchestrator-{n}",
                        str(script))["id"] for n in (1, 2)]
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while any(scale.cronium("logs", job).stdout != "begun\n" for job in jobs):
-        assert time.monotonic() < deadline, scale("logs")
-        time.sleep(0.2)
+    scale.until(lambda: all(scale.cronium("logs", job).stdout == "begun\n"
+                            for job in jobs))
     victim = scale.container("backend-1")
     subprocess.run(["docker", "kill", victim], check=True,
                    capture_output=True)
@@ -123,7 +121,5 @@ def test_a_backend_is_killed(scale, tmp_path):
         assert ended["state"] == "succeeded" and ended["attempt"] == 1
     subprocess.run(["docker", "start", victim], check=True,
                    capture_output=True)
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while scale.cronium("vars", "get", "go").stdout.strip() != "true":
-        assert time.monotonic() < deadline, scale("logs")
-        time.sleep(0.2)
+    scale.until(lambda: scale.cronium("vars", "get", "go").stdout.strip() ==
+                "true")

@@ -2,6 +2,7 @@
 
 import time
 
+from patience import until
 from workload import ENDS, STEPS, read_job, read_log, variable
 
 SETTLE_S = 180
@@ -22,14 +23,15 @@ class Verdict:
 def wait_ended(world, jobs):
     """The job objects, once all have ended."""
     deadline = time.monotonic() + SETTLE_S
-    found = {}
-    for job in jobs:
-        while (now := read_job(world, job.id))["state"] not in ENDS:
-            assert time.monotonic() < deadline, (
-                f"{job.id} is still {now['state']}: {now}")
-            time.sleep(0.05)
-        found[job.id] = now
-    return found
+
+    def ended(job):
+        now = read_job(world, job.id)
+        return now if now["state"] in ENDS else None
+
+    return {job.id: until(
+        lambda job=job: ended(job),
+        lambda job=job: f"{job.id} has not ended: {read_job(world, job.id)}",
+        max(0, deadline - time.monotonic()), pause=0.05) for job in jobs}
 
 
 def check_log(world, job, clean, verdict):

@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 sys.path.insert(0, str(ROOT / "tests" / "jobs"))
 
 from backend_process import Peer, UnixConnection  # noqa: E402
+from patience import until  # noqa: E402
 from relay import Relay  # noqa: E402
 from two_hosts import Engine, Namespace  # noqa: E402
 
@@ -146,13 +147,12 @@ class World:
         return [a for a in reply.json["agents"] if a["connected"]]
 
     def wait_ready(self):
-        deadline = time.monotonic() + START_S
-        while not self.agents():
+        def ready():
             for program in self.programs:
                 assert not program.dead(), program.tail()
-            assert time.monotonic() < deadline, [
-                p.tail() for p in self.programs]
-            time.sleep(0.02)
+            return self.agents()
+
+        until(ready, lambda: [p.tail() for p in self.programs], START_S)
 
     def instance(self):
         argv = self.orchestrator.argv
@@ -203,10 +203,8 @@ class World:
         return {kind: found for kind, found in left.items() if found}
 
     def wait_clean(self, docker=False, seconds=60):
-        deadline = time.monotonic() + seconds
-        while left := self.remains(docker):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.1)
+        until(lambda: not self.remains(docker),
+              lambda: self.remains(docker), seconds, pause=0.1)
 
     def stop(self):
         codes = [p.stop() for p in reversed(self.programs)]
@@ -291,8 +289,7 @@ class OwnEngine(Engine):
             os.kill(containerd, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        while pathlib.Path(f"/proc/{containerd}").exists():
-            time.sleep(0.01)
+        until(lambda: not pathlib.Path(f"/proc/{containerd}").exists())
         self.process = subprocess.Popen(
             self.process.args, stdin=subprocess.DEVNULL, stdout=self.log,
             stderr=self.log)
@@ -377,11 +374,12 @@ class RemoteWorld(World):
 
     def start(self):
         self.backend.start()
-        deadline = time.monotonic() + START_S
-        while not (self.run / "api.sock").exists():
+
+        def listens():
             assert not self.backend.dead(), self.backend.tail()
-            assert time.monotonic() < deadline, self.backend.tail()
-            time.sleep(0.01)
+            return (self.run / "api.sock").exists()
+
+        until(listens, self.backend.tail, START_S)
         self.orchestrator.start()
         self.wait_ready()
 

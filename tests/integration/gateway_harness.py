@@ -9,15 +9,14 @@ A seat is what Sidecar is (sidecar_harness.py), with one process for all.
 import contextlib
 import itertools
 import json
-import os
 import pathlib
 import socket
 import ssl
 import subprocess
-import time
 
 import frames
 import requests
+from patience import until
 from runtime_backend import RuntimeBackend
 from sidecar_harness import (
     BIN_DIR, EXECUTION, TIMEOUT_S, Control, Sidecar, wait_end)
@@ -94,8 +93,7 @@ class Gateway:
 
     def connect(self):
         """One more control stream."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while True:
+        def connected():
             sock = socket.socket(socket.AF_UNIX)
             try:
                 sock.connect(str(self.control_path))
@@ -103,8 +101,8 @@ class Gateway:
             except OSError:
                 sock.close()
                 assert self.process.poll() is None, self.logged()
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+
+        return until(connected, self.logged)
 
     def seat(self, **options):
         """Not yet entered."""

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
 
 import pytest
 
@@ -66,18 +65,6 @@ class Host:
     def left(self):
         """Work dirs that are there."""
         return sorted(p.name for p in self.tmp.iterdir())
-
-
-def until(true, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def alive(marker):
-    found = subprocess.run(["pgrep", "-f", marker], capture_output=True)
-    return found.stdout.split()
 
 
 def children(pid):

@@ -5,7 +5,6 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 
 import pytest
 
@@ -53,10 +52,3 @@ def world(server, tmp_path):
     yield world
     for backend in (world.a, world.b):
         assert backend.stop() == 0, "".join(backend.log)
-
-
-def soon(condition, within=SOON_S):
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

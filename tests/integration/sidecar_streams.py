@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import struct
-import time
 
 from backend_process import Backend
 from http_server import Reader
@@ -16,13 +15,6 @@ MIB = 1 << 20
 PATIENCE_S = 20
 # A sanitized sidecar keeps what it freed for a while.
 SANITIZED = "asan" in os.environ.get("CRONIUM_BIN_DIR", "")
-
-
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def lines(records):

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from urllib.parse import quote
 
 TIMEOUT_S = 30
@@ -112,12 +111,3 @@ class Watch:
         else:
             assert event.id == str(data["version"])
         return data
-
-
-def poll(check, what, timeout_s=TIMEOUT_S):
-    """The first true answer of check()."""
-    deadline = time.monotonic() + timeout_s
-    while not (found := check()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-    return found

@@ -9,12 +9,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
+
+from patience import until
 
 # One for each worker: tests look at what runs as the user.
 USER = "-".join(filter(None, ["cronium-test",
                               os.environ.get("PYTEST_XDIST_WORKER")]))
-START_TIMEOUT_S = 20
 KEY_TYPES = ("ed25519", "ecdsa")
 
 
@@ -108,13 +108,10 @@ class Sshd:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.answers():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
+        until(self.answers, self.log.read_text)
 
     def answers(self):
+        assert self.process.poll() is None, self.log.read_text()
         try:
             with socket.create_connection((self.address, self.port), 1) as s:
                 return s.recv(4) == b"SSH-"

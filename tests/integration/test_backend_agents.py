@@ -6,6 +6,7 @@ import pytest
 
 import frames
 from backend_process import Backend
+from patience import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -23,19 +24,18 @@ def agents(backend):
     return {a["name"]: a for a in reply.json["agents"]}
 
 
-def until(backend, name, member, value):
+def wait_connected(backend, name, connected):
     """Until that is said of it: it is stored while it is given jobs."""
-    while agents(backend).get(name, {}).get(member) != value:
-        time.sleep(0.01)
+    until(lambda: agents(backend).get(name, {}).get("connected") == connected)
 
 
 def waits_for(backend, job, code):
     """Until it does; what is said of it."""
-    while True:
+    def message():
         waiting = backend.job(job)["waiting"]
-        if waiting and waiting["code"] == code:
-            return waiting["message"]
-        time.sleep(0.01)
+        return waiting and waiting["code"] == code and waiting["message"]
+
+    return until(message)
 
 
 def drain(backend, name, what="drain"):
@@ -65,10 +65,10 @@ def test_what_is_known_of_one(backend):
 
 def test_one_that_is_gone_is_remembered(backend):
     agent = backend.agent(name="one")
-    until(backend, "one", "connected", True)
+    wait_connected(backend, "one", True)
     assert backend.admin.delete("/v1/agents/one").code == "agent_connected"
     agent.close()
-    until(backend, "one", "connected", False)
+    wait_connected(backend, "one", False)
     backend.stop()
     backend.start()
     assert not agents(backend)["one"]["connected"]
@@ -97,7 +97,7 @@ def test_drain(backend):
     backend.start()
     third = backend.submit()
     one = backend.agent(name="one")
-    until(backend, "one", "connected", True)
+    wait_connected(backend, "one", True)
     assert agents(backend)["one"]["drained"]
     waits_for(backend, third, "drained")
     assert not drain(backend, "one", "undrain")["drained"]

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from backend_process import Backend
+from patience import until
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "tools/postgres.sh"
 pytestmark = pytest.mark.timeout(120)
@@ -109,13 +110,6 @@ class Proxy:
                     pass
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_one_database(backends):
     a, b = backends
     job = a.submit()
@@ -138,9 +132,9 @@ def test_a_server_that_is_away(server, backends):
     assert a.admin.get("/v1/variables/k").status == 503
     assert time.monotonic() - begun < 15
     server.run("start")
-    wait_until(lambda: a.admin.put("/v1/variables/k", 3).status == 204)
+    until(lambda: a.admin.put("/v1/variables/k", 3).status == 204)
     # Another connection, which is made by itself.
-    wait_until(lambda: a.admin.get("/v1/variables/k").status == 200)
+    until(lambda: a.admin.get("/v1/variables/k").status == 200)
     assert a.admin.get("/v1/variables/k").json == 3
 
 
@@ -173,7 +167,7 @@ def test_crashes_under_load(server, backends):
     try:
         for _ in range(3):
             seen = sum(w.done for w in workers)
-            wait_until(lambda n=seen: sum(w.done for w in workers) >= n + 50)
+            until(lambda n=seen: sum(w.done for w in workers) >= n + 50)
             server.run("crash")
             server.run("start")
     finally:
@@ -202,7 +196,7 @@ def test_every_commit_that_nobody_heard_of_is_found_out(server, tmp_path):
         try:
             for _ in range(15):
                 seen = sum(w.done for w in workers)
-                wait_until(lambda n=seen: sum(w.done for w in workers) > n + 9)
+                until(lambda n=seen: sum(w.done for w in workers) > n + 9)
                 time.sleep(dice.random() / 100)
                 proxy.cut(dice.random() / 20)
         finally:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from backend_process import Backend, UnixConnection
+from patience import until
 
 pytestmark = pytest.mark.timeout(120)
 MiB = 1024 * 1024
@@ -124,13 +125,6 @@ def records(first, n, size=0):
 
 def numbers(text):
     return [json.loads(line)["n"] for line in text.splitlines()]
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # --- appending and reading
@@ -566,7 +560,7 @@ def test_a_slow_reader_slows_the_writer(backend, job):
         until(lambda: written[0] > taken + WINDOW // 2)
         assert written[0] < 64 * MiB
         reading.close()  # and then nobody holds it up
-        until(lambda: written[0] == 64 * MiB, 40)
+        until(lambda: written[0] == 64 * MiB)
     finally:
         stop.set()
         thread.join()
@@ -658,7 +652,7 @@ def test_kill_in_the_middle(tmp_path):
     while any(t.is_alive() for t in threads):
         mark = got.count(b"\n")
         until(lambda: got.count(b"\n") > mark + 200 or
-              not any(t.is_alive() for t in threads), 60)
+              not any(t.is_alive() for t in threads))
         if kills < 8:
             backend.kill()
             backend.start()
@@ -691,7 +685,7 @@ def test_kill_and_keys(tmp_path):
     for t in threads:
         t.start()
     for mark in (20, 60, 100, 140):
-        until(lambda: sum(done) >= mark, 60)
+        until(lambda: sum(done) >= mark)
         backend.kill()
         backend.start()
     for t in threads:

@@ -9,7 +9,6 @@ import hmac
 import json
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
@@ -18,6 +17,7 @@ from aiosmtpd.smtp import AuthResult
 
 import frames
 from backend_process import BIN, Backend
+from patience import until
 from target_server import Target, certificate
 
 pytestmark = pytest.mark.timeout(120)
@@ -533,10 +533,7 @@ def test_the_backend_stops(world):
     reply = world.later("probe", "once", {"path": "hold"}, key="k")
     world.target.wait(1)
     world.backend.process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + 20
-    while not any("stopping" in line for line in world.backend.log):
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+    until(lambda: any("stopping" in line for line in world.backend.log))
     world.target.release.set()
     assert reply.result(20).status == 200
     assert world.backend.stop() == 0
@@ -960,9 +957,7 @@ def test_a_child_ends_with_its_parent(world, restart):
     assert world.backend.admin.post(f"/v1/jobs/{world.job}/cancel"
                                     ).status == 202
     assert world.agent.complete(world.claim, state="cancelled").status == 200
-    deadline = time.monotonic() + 20
-    while not world.backend.job(child.job)["cancel_requested"]:
-        assert time.monotonic() < deadline
+    until(lambda: world.backend.job(child.job)["cancel_requested"])
     cancels = []
     while child.id not in cancels:
         kind, payload = world.agent.stream.next()
@@ -1004,10 +999,7 @@ def listed(world):
 
 
 def wait_listed(world, condition):
-    deadline = time.monotonic() + 20
-    while not condition(listed(world)):
-        assert time.monotonic() < deadline, listed(world)
-        threading.Event().wait(0.05)
+    until(lambda: condition(listed(world)), lambda: listed(world))
 
 
 def test_the_registry(world):

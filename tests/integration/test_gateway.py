@@ -22,6 +22,7 @@ import pytest
 import requests
 from backend_process import Backend
 from gateway_harness import Gateway
+from patience import until
 from sidecar_harness import BIN_DIR, TIMEOUT_S, Tokens
 
 pytestmark = pytest.mark.timeout(120)
@@ -519,15 +520,13 @@ def test_certificates_are_read_again(gateway):
         assert peer_name(gateway) == "gateway"
         gateway.cert.write_text("no certificate")
         gateway.process.send_signal(signal.SIGHUP)
-        while "stays as it was" not in gateway.logged():
-            time.sleep(0.01)
+        until(lambda: "stays as it was" in gateway.logged())
         assert peer_name(gateway) == "gateway"
         cert, key = gateway.authority.issue("renewed", "DNS:localhost")
         gateway.key.write_bytes(key.read_bytes())
         gateway.cert.write_bytes(cert.read_bytes())
         gateway.process.send_signal(signal.SIGHUP)
-        while "was read again" not in gateway.logged():
-            time.sleep(0.01)
+        until(lambda: "was read again" in gateway.logged())
         assert peer_name(gateway) == "renewed"
         assert seat.get("/input").status_code == 200
 

@@ -3,7 +3,6 @@
 What needs no mistake of the backend is tested end to end in tests/jobs.
 """
 
-import json
 import os
 import pathlib
 import resource
@@ -14,7 +13,9 @@ import time
 import pytest
 
 import frames
-from scripted_backend import CUT, SILENCE, ScriptedBackend, problem
+from patience import until
+from proc import processes_with
+from scripted_backend import CUT, ScriptedBackend, problem
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", "build/bin")).resolve()
 PROGRAM = BIN / "cronium-orchestrator"
@@ -178,7 +179,7 @@ def test_stale_epoch_on_started(orchestrator, backend):
     backend.answers["started"] = lambda e, r: problem(409, "stale_epoch")
     backend.assign("echo up; sleep 600")
     backend.wait("started")  # and the answer may be there already
-    wait_until(lambda: not orchestrator.pods())
+    until(lambda: not orchestrator.pods())
     orchestrator.stop()
     assert "complete" not in drain(backend)
 
@@ -189,7 +190,7 @@ def test_lost_by_heartbeat(orchestrator, backend):
         "lost": [x["id"] for x in r.json()["executions"]]})
     backend.assign("echo up; sleep 600", lease_ms=300)
     backend.wait("heartbeat")
-    wait_until(lambda: not orchestrator.pods())
+    until(lambda: not orchestrator.pods())
     orchestrator.stop()
     assert "complete" not in drain(backend)
 
@@ -332,7 +333,7 @@ def test_timeout_while_the_backend_is_away(orchestrator, backend):
     backend.assign("yes", timeout_ms=200)
     backend.wait("started")
     assert orchestrator.pods()
-    wait_until(lambda: not orchestrator.pods())
+    until(lambda: not orchestrator.pods())
     backend.answers.clear()
     assert completion(backend)["state"] == "timed_out"
 
@@ -383,13 +384,13 @@ def test_kill_leaves_nothing(orchestrator, backend):
     marker = "86400.125"
     execution = backend.assign(f"echo up; sleep {marker}", lease_ms=3000)
     wait_text(backend, execution, b"up")
-    wait_until(lambda: processes_with(marker))
+    until(lambda: processes_with(marker))
     orchestrator.process.kill()
     orchestrator.process.wait()
-    wait_until(lambda: not processes_with(marker))
+    until(lambda: not processes_with(marker))
     orchestrator.start()
     assert completion(backend, execution)["state"] == "lost"
-    wait_until(lambda: not orchestrator.pods())
+    until(lambda: not orchestrator.pods())
 
 
 def test_cut_off(orchestrator, backend):
@@ -403,9 +404,9 @@ def test_cut_off(orchestrator, backend):
         for m, b in zip(markers, (tried, plain)))
     for execution in (again, once):
         wait_text(backend, execution, b"up")
-    wait_until(lambda: all(processes_with(m) for m in markers))
+    until(lambda: all(processes_with(m) for m in markers))
     backend.answers["heartbeat"] = lambda *_: (503, {})
-    wait_until(lambda: not processes_with(markers[0]))
+    until(lambda: not processes_with(markers[0]))
     assert processes_with(markers[1])
     backend.answers["heartbeat"] = lambda *_: (200, {
         "lease_ms": 3000, "lost": [],
@@ -460,13 +461,6 @@ def test_bad_options(tmp_path, args, word):
 
 # --- helpers ---
 
-def wait_until(condition, limit=30):
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def drain(backend):
     verbs = []
     while not backend.said.empty():
@@ -474,12 +468,3 @@ def drain(backend):
     return verbs
 
 
-def processes_with(word):
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if word.encode() in (entry / "cmdline").read_bytes():
-                found.append(entry.name)
-        except OSError:
-            continue
-    return found

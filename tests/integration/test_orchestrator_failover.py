@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from shared_backends import server, soon, world  # noqa: F401
+from patience import until
+from shared_backends import server, world  # noqa: F401
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", "build/bin")).resolve()
 pytestmark = pytest.mark.timeout(120)
@@ -40,9 +41,8 @@ def orchestrator(world, tmp_path):  # noqa: F811
 
 def test_one_is_killed_in_mid_job(world, orchestrator):  # noqa: F811
     job = world.a.submit(WAITS)
-    soon(lambda: world.b.job(job)["state"] == "running", 30)
-    soon(lambda: world.b.admin.get(f"/v1/jobs/{job}/logs").body == b"begun\n",
-         30)
+    until(lambda: world.b.job(job)["state"] == "running")
+    until(lambda: world.b.admin.get(f"/v1/jobs/{job}/logs").body == b"begun\n")
     world.a.process.send_signal(signal.SIGKILL)
     world.a.process.wait()
     assert world.b.admin.put("/v1/variables/go", True).status == 201
@@ -71,11 +71,11 @@ def test_a_list_that_is_none(tmp_path):
 def test_one_falls_silent(world, orchestrator):  # noqa: F811
     """It neither answers nor closes its connections."""
     first = world.a.submit("print('one')")
-    soon(lambda: world.a.job(first)["state"] == "succeeded", 30)
+    until(lambda: world.a.job(first)["state"] == "succeeded")
     world.a.process.send_signal(signal.SIGSTOP)
     try:
         job = world.b.submit("print('two')")
-        soon(lambda: world.b.job(job)["state"] == "succeeded", 30)
+        until(lambda: world.b.job(job)["state"] == "succeeded")
     finally:
         world.a.process.send_signal(signal.SIGCONT)
     assert world.b.job(job)["attempt"] == 1

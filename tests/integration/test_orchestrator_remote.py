@@ -6,7 +6,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 
 import pytest
 from cryptography import x509
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend_process import Backend
+from patience import until
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", "build/bin")).resolve()
 PROGRAM = BIN / "cronium-orchestrator"
@@ -173,10 +173,7 @@ def test_key_from_the_environment_is_not_inherited(remote):
 
 
 def wait_log(remote, text):
-    deadline = time.monotonic() + 30
-    while text not in remote.log.read_text():
-        assert time.monotonic() < deadline, remote.log.read_text()
-        time.sleep(0.02)
+    until(lambda: text in remote.log.read_text(), remote.log.read_text)
 
 
 def test_wrong_key(remote):

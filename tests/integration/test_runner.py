@@ -10,6 +10,8 @@ import time
 import pytest
 
 import frames
+from patience import stands
+from proc import processes_with
 from signing import SIGNER, Signer
 
 BIN = os.environ.get("CRONIUM_BIN_DIR", "build/bin")
@@ -116,12 +118,6 @@ def pid1(work):
     r = Runner(True, work)
     yield r
     r.kill()
-
-
-def alive(marker):
-    """Processes whose command line has the marker."""
-    found = subprocess.run(["pgrep", "-f", marker], capture_output=True)
-    return found.stdout.split()
 
 
 def test_output_exit_code_and_usage(runner):
@@ -415,13 +411,8 @@ def test_a_reader_that_waits_holds_the_script_back(runner):
     runner.assign("head -c 64000000 /dev/zero; echo over >&2")
     runner.stream.expect(frames.STARTED)
     pid = runner_pid(runner)
-    before = -1
-    while True:  # until the runner has stopped reading: its count stands still
-        counts = open(f"/proc/{pid}/io").read()
-        if counts == before:
-            break
-        before = counts
-        time.sleep(0.2)
+    # Until it has stopped reading.
+    stands(lambda: open(f"/proc/{pid}/io").read(), 0.2)
     out, err, end = runner.finish()
     assert len(out) == 64000000 and err == b"over\n"
     assert end["exit_code"] == 0
@@ -434,7 +425,7 @@ def test_children_do_not_outlive_the_script(runner, tmp_path):
         f"(trap '' TERM HUP; {marker}) & sleep 0.2; echo bye")
     assert out == b"bye\n"
     assert end["exit_code"] == 0
-    assert alive(marker) == []
+    assert processes_with(marker) == []
 
 
 def test_output_that_was_written_before_the_end_is_whole(runner):
@@ -509,7 +500,7 @@ def test_losing_the_control_stream_kills_everything(runner):
     assert runner.read_line() == "up"
     runner.close()
     assert runner.process.returncode != 0
-    assert alive(marker) == []
+    assert processes_with(marker) == []
 
 
 def test_orphans_are_reaped(pid1):
@@ -521,7 +512,7 @@ def test_orphans_are_reaped(pid1):
 
 def test_being_told_to_stop_from_outside(runner):
     runner.assign("trap 'echo told; exit 9' TERM; echo up; "
-                  "while :; do sleep 0.05; done")
+                  "while :; do sleep 0.05; done", grace_ms=60000)
     assert runner.read_line() == "up"
     os.kill(runner_pid(runner), signal.SIGTERM)
     out, _, end = runner.finish()

@@ -14,9 +14,11 @@ import time
 import pytest
 
 import frames
+from patience import stands, until
+from proc import processes_with
 from runner_host import USERS
 from signing import SIGNER
-from test_runner import ALL, ROOT, RUNNER, UNSHARE, alive, work  # noqa: F401
+from test_runner import ALL, ROOT, RUNNER, UNSHARE, work  # noqa: F401
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -201,7 +203,8 @@ def test_a_log_is_the_same_whenever_the_stream_is_cut(lost, work, seed):
     n, cuts = 30000, 0
     lost.assign(work, COUNT.format(n=n))
     while lost.end is None:
-        for _ in range(rng.randrange(60)):
+        # Of a busy machine the whole log comes in few, large frames.
+        for _ in range(rng.randrange(60 if cuts >= 10 else 2)):
             if lost.read() == frames.EXIT:
                 break
             if rng.random() < 0.3:
@@ -280,18 +283,11 @@ def test_it_ends_while_nobody_is_there(lost, work, tmp_path):
                       "exit 4")
     lost.read_until(b"one\n")
     lost.die()
-    wait_for(done.exists)
+    until(done.exists)
     lost.come_back()
     assert lost.read_exit()["exit_code"] == 4
     assert lost.log["stdout"] == b"one\ntwo\n"
     assert lost.dismiss() == 0
-
-
-def wait_for(true, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_nobody_comes_back(lost, work):
@@ -299,12 +295,12 @@ def test_nobody_comes_back(lost, work):
     lost.assign(work, f"(exec -a {marker} sleep 1000) & echo up; wait",
                 keep_ms=1500)
     lost.read_until(b"up\n")
-    wait_for(lambda: alive(marker))
+    until(lambda: processes_with(marker))
     before = time.monotonic()
     lost.die()
     assert lost.process.wait(10) != 0
     assert 1.4 < time.monotonic() - before < 3.5
-    wait_for(lambda: not alive(marker), 2)
+    until(lambda: not processes_with(marker))
 
 
 def test_coming_back_late_does_not_shorten_the_next_time(make, work):
@@ -335,10 +331,10 @@ def test_without_keep_ms_the_stream_is_all(lost, work):
     marker = f"marker-once-{os.getpid()}-{next(unique)}"
     lost.assign(work, f"echo up; exec -a {marker} sleep 1000", keep_ms=0)
     lost.read_until(b"up\n")
-    wait_for(lambda: alive(marker))
+    until(lambda: processes_with(marker))
     lost.die()
     assert lost.process.wait(10) != 0
-    wait_for(lambda: not alive(marker), 2)
+    until(lambda: not processes_with(marker))
 
 
 def test_before_the_assignment_it_comes_back_as_new(lost, work):
@@ -392,11 +388,11 @@ def test_dismissed_while_it_runs(lost, work):
     marker = f"marker-dismissed-{os.getpid()}-{next(unique)}"
     lost.assign(work, f"echo up; exec -a {marker} sleep 1000")
     lost.read_until(b"up\n")
-    wait_for(lambda: alive(marker))
+    until(lambda: processes_with(marker))
     lost.die()
     lost.knock()
     assert lost.dismiss() == 0
-    wait_for(lambda: not alive(marker), 2)
+    until(lambda: not processes_with(marker))
 
 
 def test_a_signal_goes_on_counting(lost, work):
@@ -448,17 +444,6 @@ done
 """
 
 
-def stands(value, seconds=1.0):
-    """What value() is, once it has not changed for so long."""
-    last, since = value(), time.monotonic()
-    while time.monotonic() - since < seconds:
-        time.sleep(0.05)
-        now = value()
-        if now != last:
-            last, since = now, time.monotonic()
-    return last
-
-
 def memory_kb(pid):
     with open(f"/proc/{pid}/status") as f:
         for line in f:
@@ -481,7 +466,7 @@ def test_what_nobody_takes_holds_the_script_up(make, work, there):
         while len(lost.log["stdout"]) <= KEPT_MAX * 9 // 10:
             lost.read()
         assert len(lost.log["stdout"]) <= KEPT_MAX
-    wait_for(lambda: written(progress) > KEPT_MAX * 9 // 10)
+    until(lambda: written(progress) > KEPT_MAX * 9 // 10)
     stuck = stands(lambda: written(progress))
     assert stuck <= bound
     assert memory_kb(lost.process.pid) - before < 8 * 1024

@@ -11,7 +11,9 @@ import threading
 import pytest
 
 import frames
-from runner_host import (ALL, LOOK, alive, archive, children, host, until)
+from patience import until
+from proc import processes_with
+from runner_host import ALL, LOOK, archive, children, host
 from signing import SIGNER
 
 assert host
@@ -376,11 +378,11 @@ def test_nothing_is_left(host, how, permissions):
     r = Remote(host)
     r.assign(RUNNING.format(marker=marker), permissions=permissions)
     assert r.line() == "up"
-    until(lambda: len(alive(marker)) >= 2)
+    until(lambda: len(processes_with(marker)) >= 2)
     assert len(host.left()) == 1
     END[how](r)
     r.process.wait(10)
-    until(lambda: not alive(marker))
+    until(lambda: not processes_with(marker))
     until(lambda: not host.left())
 
 

@@ -9,7 +9,9 @@ import time
 import pytest
 
 import frames
-from runner_host import (RUNNER, alive, archive, children, host, until)
+from patience import until
+from proc import processes_with
+from runner_host import RUNNER, archive, children, host  # noqa: F401
 from signing import SIGNER, Signer
 
 assert host and frames
@@ -243,12 +245,12 @@ def test_nothing_is_left(host, who, more):
                          stderr=subprocess.DEVNULL)
     assert p.stdout.readline() == b"up\n"
     runner = children(p.pid)[0]
-    until(lambda: len(alive(marker)) >= 2)
+    until(lambda: len(processes_with(marker)) >= 2)
     assert len(host.left()) == 1
     victim = {"runner": runner, "half": children(runner)[0],
               "parent": p.pid}[who]
     os.kill(victim, signal.SIGKILL)
-    until(lambda: not alive(marker))
+    until(lambda: not processes_with(marker))
     until(lambda: not host.left())
     until(lambda: not os.path.exists(f"/proc/{runner}"))
     p.wait(10)

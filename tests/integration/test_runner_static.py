@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from runner_host import BIN, Host, archive, until
+from patience import until
+from runner_host import BIN, Host, archive
 from signing import SIGNER
 
 MAX_BYTES = 5 * 1000 * 1000

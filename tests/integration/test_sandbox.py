@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from patience import until
+from proc import processes_with
 from signing import SIGNER
 
 BIN = os.path.abspath(os.environ.get("CRONIUM_BIN_DIR", "build/bin"))
@@ -80,9 +82,7 @@ class Sandboxes:
     def processes(self):
         """Who still runs programs of ours (the path of the run directory is
         in the command lines of bwrap; the rest are found by their cgroup)."""
-        found = subprocess.run(["pgrep", "-f", self.run_dir],
-                               capture_output=True)
-        return found.stdout.split()
+        return processes_with(self.run_dir)
 
     def cgroups(self, pattern="pod_*"):
         ours = f"cronium/{self.instance}/{pattern}"
@@ -95,13 +95,6 @@ def sandboxes(request):
     root = tempfile.mkdtemp(prefix="cronium-sandbox-")
     yield Sandboxes(root, SOMEBODY if request.param == "somebody" else None)
     shutil.rmtree(root)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def python(sandboxes, script, **how):
@@ -237,7 +230,7 @@ def test_a_daemon_does_not_outlive_its_script(sandboxes):
     assert r.out == "hi\n"
     assert sandboxes.processes() == []
     assert sandboxes.cgroups() == []
-    assert subprocess.run(["pgrep", "-f", "sleep 987654"]).returncode == 1
+    assert not processes_with("sleep 987654")
 
 
 def test_a_script_that_does_not_end_is_killed(sandboxes):
@@ -287,10 +280,10 @@ def test_the_sidecar_is_limited_beside_its_pod(sandboxes):
 
     process = sandboxes.start("echo up; sleep 1000", options=["--count", "2"])
     if ROOT and not sandboxes.user:  # others have no cgroups
-        wait_until(lambda: read(sandboxes.cgroups("pod_1.sidecar"),
-                                "cgroup.procs"))
+        until(lambda: read(sandboxes.cgroups("pod_1.sidecar"),
+                           "cgroup.procs"))
         sidecars = sandboxes.cgroups("pod_1.sidecar")
-        wait_until(lambda: all(runs_sidecar(group) for group in sidecars))
+        until(lambda: all(runs_sidecar(group) for group in sidecars))
         assert read(sidecars, "memory.max", "memory.limit_in_bytes") == [
             str(256 << 20)]
         assert read(sidecars, "pids.max") == ["16"]
@@ -337,21 +330,23 @@ def test_two_hundred_at_once(sandboxes):
     assert sandboxes.cgroups() == []
 
 
+def sleepers():
+    return subprocess.run(["pgrep", "-fx", "sleep 456789"],
+                          capture_output=True).stdout.split()
+
+
 def test_kill_minus_nine_leaves_nothing(sandboxes):
     process = sandboxes.start("trap '' TERM HUP; (setsid sleep 456789 &); "
                               "echo up; sleep 456789",
                               options=["--count", "5"])
-    for _ in range(5):  # stdout of the driver is buffered: look at the host
-        wait_until(lambda: len(subprocess.run(
-            ["pgrep", "-fx", "sleep 456789"],
-            capture_output=True).stdout.split()) == 10)
+    # stdout of the driver is buffered: look at the host.
+    until(lambda: len(sleepers()) == 10)
     driver = [pid for pid in sandboxes.processes()
-              if os.readlink(f"/proc/{int(pid)}/exe") == sandboxes.driver]
-    os.kill(int(driver[0]), signal.SIGKILL)
+              if os.readlink(f"/proc/{pid}/exe") == sandboxes.driver]
+    os.kill(driver[0], signal.SIGKILL)
     process.wait(10)
-    wait_until(lambda: sandboxes.processes() == [])
-    wait_until(lambda: subprocess.run(
-        ["pgrep", "-fx", "sleep 456789"], capture_output=True).stdout == b"")
+    until(lambda: sandboxes.processes() == [])
+    until(lambda: not sleepers())
     process.stdout.close()
     process.stderr.close()
     # the next process of this instance removes what only it can remove

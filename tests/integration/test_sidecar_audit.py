@@ -5,8 +5,8 @@ import time
 
 import pytest
 from backend_process import Backend
+from patience import until
 from sidecar_harness import SCOPES, Sidecar
-from sse import poll
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -34,8 +34,8 @@ def test_in_the_audit_log(tmp_path):
                   "read_only", "mine/1")]
         for r, code, _ in asked:
             assert r.json()["code"] == code
-        found = poll(lambda: len(e := entries(backend, claim)) == 4 and e,
-                     "not audited")
+        found = until(lambda: len(e := entries(backend, claim)) == 4 and e,
+                      "not audited")
         by_code = {e["result"]: e for e in found}
         for r, code, target in asked:
             entry = by_code[code]
@@ -46,7 +46,7 @@ def test_in_the_audit_log(tmp_path):
                                                 "call.refused"}
         # A name that can be nobody's is left out, the refusal is not.
         assert s.get("/variables/no name").json()["code"] == "key_forbidden"
-        poll(lambda: len(entries(backend, claim)) == 5, "not audited")
+        until(lambda: len(entries(backend, claim)) == 5, "not audited")
         assert entries(backend, claim)[0]["target"] is None
         assert s.metric('audited_total{result="ok"}') == 5
     agent.close()
@@ -68,11 +68,11 @@ def test_a_loop_of_refusals_is_one_entry(tmp_path):
         for _ in range(100):
             assert s.get("/input", token="x").status_code == 401
             assert s.post("/output", 1, token=token).status_code == 403
-        poll(lambda: s.backend.audited, "not audited")
+        until(lambda: s.backend.audited, "not audited")
         assert len(s.backend.audited) == 1
         gate.set()
         # The first one's loop went on while it was told.
-        poll(lambda: len(s.backend.audited) == 3, "not audited")
+        until(lambda: len(s.backend.audited) == 3, "not audited")
         codes = [b'"code":"token_invalid"', b'"code":"token_invalid"',
                  b'"code":"scope_missing"']
         for request, code in zip(s.backend.audited, codes):
@@ -88,8 +88,8 @@ def test_a_backend_that_will_not_have_it(tmp_path):
             if r.path == "/audit" else None
         start = time.monotonic()
         assert s.get("/input", token="x").status_code == 401
-        poll(lambda: s.metric('audited_total{result="failed"}') == 1,
-             "not counted")
+        until(lambda: s.metric('audited_total{result="failed"}') == 1,
+              "not counted")
         assert len(s.backend.audited) == 1
         assert time.monotonic() - start < 20
         assert "is not in the audit log" in s.logged()

@@ -5,16 +5,16 @@ import json
 import random
 import subprocess
 import threading
-import time
 
 import pytest
 from backend_process import Backend
 from http_server import Reader
+from patience import stands, until
 from runtime_backend import Flow, problem
 from sidecar_harness import Sidecar
 from sidecar_streams import (
     Job, MIB, NDJSON, PATIENCE_S, SANITIZED, Writer, anonymous_bytes, chunk,
-    connect, head, lines, numbers, read, running, wait_for, write,
+    connect, head, lines, numbers, read, running, write,
 )
 from test_http2_server import Client
 
@@ -404,8 +404,8 @@ def test_a_body_that_is_cut(tmp_path):
                 sock.sendall(head(s, "POST", "/output/stream",
                                   "Transfer-Encoding: chunked") +
                              chunk(b"1\n2\n3"))
-        wait_for(lambda: job.output() == b"1\n2\n1\n2\n")
-        wait_for(lambda: s.metric("output_streams") == 0)
+        until(lambda: job.output() == b"1\n2\n1\n2\n")
+        until(lambda: s.metric("output_streams") == 0)
 
 
 def test_key_of_a_whole_body(tmp_path):
@@ -442,15 +442,12 @@ def test_full_stream_slows_its_writer_down(tmp_path):
                 write(a, (record for _ in range(n)), "?from=0&end=1")))
             writer.start()
             with read(b, stream=True) as r:
-                def stuck():
-                    before = a.metric(
-                        'stream_records_total{stream="output"}')
-                    time.sleep(0.5)
-                    return before > 100 and before == a.metric(
-                        'stream_records_total{stream="output"}')
+                def written():
+                    return a.metric('stream_records_total{stream="output"}')
 
-                wait_for(stuck)
-                wait_for(lambda: a.metric(
+                until(lambda: written() > 100)
+                stands(written, 0.5)
+                until(lambda: a.metric(
                     'backend_calls_total{result="failed"}') > 0)
                 assert not reply
                 got = sum(map(len, r.iter_content(MIB)))
@@ -501,9 +498,9 @@ def test_slow_reader(tmp_path):
             sock.sendall(head(s, "GET", "/input/stream"))
             assert flow.asked.wait(PATIENCE_S)
             flow.write(line * total)
-            wait_for(lambda: flow.taken > 256 * 1024)
+            until(lambda: flow.taken > 256 * 1024)
             # It stands still, with little on the way.
-            wait_for(lambda: (flow.taken, time.sleep(0.3))[0] == flow.taken)
+            stands(lambda: flow.taken, 0.3)
             assert flow.taken < 8 * MIB
             if not SANITIZED:
                 assert anonymous_bytes(s.process.pid) - idle < 2 * MIB
@@ -527,9 +524,9 @@ def test_acknowledgements_that_nobody_reads(tmp_path):
             for at in range(n):
                 sock.sendall(chunk(b"%d\n" % at))
             sock.sendall(b"0\r\n\r\n")
-            wait_for(lambda: s.metric(
+            until(lambda: s.metric(
                 'stream_records_total{stream="output"}') == n)
-            wait_for(lambda: job.backend.admin.get(
+            until(lambda: job.backend.admin.get(
                 f"/v1/jobs/{job.id}/streams").json["output"]["records"] == n)
             lines = Reader(sock).reply().body.splitlines()
             told = [json.loads(line)["next"] for line in lines]
@@ -550,13 +547,13 @@ def test_acknowledgements_are_caught_up_with(tmp_path):
             while sent < 3000:
                 sock.sendall(chunk(b"1\n"))
                 sent += 1
-            wait_for(lambda: s.metric(
+            until(lambda: s.metric(
                 'stream_records_total{stream="output"}') == sent)
             reader = Reader(sock)
             assert reader.head()[0] == 200
             pieces = reader.chunks()
-            wait_for(lambda: len(s.backend.seen) and
-                     sum(r.body.count(b"\n") for r in s.backend.seen) == sent)
+            until(lambda: len(s.backend.seen) and
+                  sum(r.body.count(b"\n") for r in s.backend.seen) == sent)
             last = len(s.backend.seen)
             told = 0
             while told < last:
@@ -574,7 +571,7 @@ def test_number_of_streams(tmp_path):
             readers[-1].sendall(head(s, "GET", "/input/stream"))
             assert Reader(readers[-1]).head()[0] == 200
             writers.append(Writer(s))
-        wait_for(lambda: s.metric("output_streams") == 16)
+        until(lambda: s.metric("output_streams") == 16)
         assert s.metric("input_streams") == 16
         for r in (read(s), write(s, b"1\n")):
             assert (r.status_code, r.json()["code"]) == (
@@ -582,8 +579,8 @@ def test_number_of_streams(tmp_path):
             assert r.headers["retry-after"] == "1"
         readers.pop().close()
         writers.pop().close()
-        wait_for(lambda: s.metric("output_streams") == 15)
-        wait_for(lambda: s.metric("input_streams") == 15)
+        until(lambda: s.metric("output_streams") == 15)
+        until(lambda: s.metric("input_streams") == 15)
         with read(s, stream=True) as r:
             assert r.status_code == 200
         for sock in readers + writers:

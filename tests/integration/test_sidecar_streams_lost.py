@@ -8,11 +8,12 @@ import time
 import frames
 import pytest
 from http_server import Reader
+from patience import until
 from runtime_backend import CUT, SILENCE, Flow, problem
 from sidecar_harness import Sidecar
 from sidecar_streams import (
     MIB, NDJSON, PATIENCE_S, SANITIZED, Writer, anonymous_bytes, chunk,
-    connect, head, lines, read, reset, wait_for, write,
+    connect, head, lines, read, reset, write,
 )
 
 pytestmark = pytest.mark.timeout(60)
@@ -131,15 +132,15 @@ def test_one_append_at_a_time(tmp_path):
         s.backend.hook = lambda r: (go.acquire(), stored.append(r))[1]
         w = Writer(s)
         w.send(b"0\n")
-        wait_for(lambda: len(s.backend.seen) == 1)
+        until(lambda: len(s.backend.seen) == 1)
         for n in range(1, 100):
             w.send(b"%d\n" % n)
-        wait_for(lambda: s.metric(
+        until(lambda: s.metric(
             'stream_records_total{stream="output"}') == 100)
         assert len(s.backend.seen) == 1
         go.release()
         assert w.acknowledged() == {"next": 1}
-        wait_for(lambda: len(s.backend.seen) == 2)
+        until(lambda: len(s.backend.seen) == 2)
         go.release()
         assert w.acknowledged() == {"next": 100}
         w.close()
@@ -165,7 +166,7 @@ def test_body_waits_for_the_backend(tmp_path):
         w.close()
         go.set()
         # It hung up: the lines that had come are stored.
-        wait_for(lambda: s.metric("output_streams") == 0)
+        until(lambda: s.metric("output_streams") == 0)
         assert len(stored.records) >= MIB // len(record)
         assert set(stored.records) == {record[:-1]}
         assert max(len(r.body) for r in s.backend.seen) <= MIB + 1
@@ -235,7 +236,7 @@ def test_a_reply_that_cannot_be_gone_on_with_breaks_off(tmp_path, name):
                 got += piece
             assert got.startswith(b"HTTP/1.1 200 ")
             assert b"1\n[2" in got and not got.endswith(b"0\r\n\r\n")
-        wait_for(lambda: s.metric("input_streams") == 0)
+        until(lambda: s.metric("input_streams") == 0)
 
 
 def test_a_first_reply_from_nowhere(tmp_path):
@@ -271,9 +272,9 @@ def test_readers_that_leave(tmp_path):
         s.backend.down()
         with connect(s) as sock:
             sock.sendall(head(s, "GET", "/input/stream"))
-            wait_for(lambda: s.metric("input_streams") == 1)
+            until(lambda: s.metric("input_streams") == 1)
             reset(sock)
-        wait_for(lambda: s.metric("input_streams") == 0)
+        until(lambda: s.metric("input_streams") == 0)
 
 
 # --- the end of the job ----------------------------------------------------------
@@ -284,9 +285,9 @@ def test_drain_stores_what_came(tmp_path):
         s.backend.hook = lambda r: (go.wait(), stored.append(r))[1]
         w = Writer(s)
         w.send(b"1\n2\n3")
-        wait_for(lambda: len(s.backend.seen) == 1)
+        until(lambda: len(s.backend.seen) == 1)
         w.send(b"\n4\n5")
-        wait_for(lambda: s.metric(
+        until(lambda: s.metric(
             'stream_records_total{stream="output"}') == 4)
         w.close()
         s.control.send(frames.DRAIN)
@@ -319,7 +320,7 @@ def test_drain_gives_up_a_backend_that_does_not_answer(tmp_path):
         s.backend.hook = lambda r: SILENCE
         w = Writer(s)
         w.send(b"1\n")
-        wait_for(lambda: len(s.backend.seen) == 1)
+        until(lambda: len(s.backend.seen) == 1)
         s.control.send(frames.DRAIN)
         s.control.expect(frames.DRAINED)
         assert "1 writes cut off" in s.logged()
@@ -335,5 +336,5 @@ def test_reset_in_the_midst(tmp_path):
         assert w.acknowledged() == {"next": 1}
         reset(w.sock)
         w.close()
-        wait_for(lambda: s.metric("output_streams") == 0)
+        until(lambda: s.metric("output_streams") == 0)
         assert stored.records == [b"1"]

@@ -11,9 +11,10 @@ import time
 import frames
 import pytest
 from backend_process import Backend, quote
+from patience import until
 from runtime_backend import SILENCE
 from sidecar_harness import BIN_DIR, Sidecar
-from sse import Watch, poll
+from sse import Watch
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -63,8 +64,8 @@ def put(backend, key, value, query=""):
 
 def cached(sidecar, key):
     """Reads until the cache answers, with its changes heard of."""
-    poll(lambda: sidecar.get(f"/variables/{key}")
-         .headers["x-cronium-cache"] == "hit", "never cached")
+    until(lambda: sidecar.get(f"/variables/{key}")
+          .headers["x-cronium-cache"] == "hit", "never cached")
 
 
 def listens(sidecar, backend):
@@ -82,7 +83,7 @@ def listens(sidecar, backend):
                 return True
         return False
 
-    poll(heard, "it does not hear of changes")
+    until(heard, "it does not hear of changes")
 
 
 # --- the cache ---------------------------------------------------------------
@@ -93,14 +94,15 @@ def test_a_write_elsewhere_is_seen_at_once(pods, backend):
     listens(a, backend)
     for n in range(50):
         assert b.put("/variables/k", n).status_code in (201, 204)
-        poll(lambda: a.get("/variables/k").json() == n, "still old", 5)
+        until(lambda: a.get("/variables/k").json() == n, "still old")
     # A read that is under way when the change comes has nothing to drop.
     assert a.metric("invalidations_total") >= 25
     assert b.delete("/variables/k").status_code == 204
-    poll(lambda: a.get("/variables/k").status_code == 404, "still there", 5)
+    until(lambda: a.get("/variables/k").status_code == 404, "still there")
     # Absence is no longer believed either.
     assert b.put("/variables/k", 1).status_code == 201
-    poll(lambda: a.get("/variables/k").status_code == 200, "still absent", 3)
+    until(lambda: a.get("/variables/k").status_code == 200, "still absent",
+          seconds=4)  # before CACHE_ABSENT_TTL_MS is over
 
 
 def test_what_nobody_wrote_stays_cached(pods, backend):
@@ -142,7 +144,7 @@ def test_readers_converge_while_two_write(pods, backend):
         w.join()
     now = backend.admin.get("/v1/variables/k").json
     for s in sidecars:
-        poll(lambda: s.get("/variables/k").json() == now, "an old value", 5)
+        until(lambda: s.get("/variables/k").json() == now, "an old value")
 
 
 def test_after_the_backend_was_killed(pods, backend):
@@ -154,7 +156,7 @@ def test_after_the_backend_was_killed(pods, backend):
     assert a.get("/variables/k").json() == 1
     backend.start()
     put(backend, "k", 2)
-    poll(lambda: a.get("/variables/k").json() == 2, "still old", 10)
+    until(lambda: a.get("/variables/k").json() == 2, "still old")
 
 
 def test_too_many_changes_missed(pods, backend):
@@ -172,7 +174,7 @@ def test_too_many_changes_missed(pods, backend):
         backend.start()
         put(backend, "k", 2)
         fill_history(backend)
-    poll(lambda: a.get("/variables/k").json() == 2, "still old", 20)
+    until(lambda: a.get("/variables/k").json() == 2, "still old")
     assert a.get("/variables/still").json() == 1
 
 
@@ -209,7 +211,7 @@ def test_a_backend_that_talks_nonsense(tmp_path):
         s.backend.on_changes = on_changes
         s.backend.store.set("k", 1)
         assert s.get("/variables/k").json() == 1
-        poll(lambda: len(asked) > len(answers), asked)
+        until(lambda: len(asked) > len(answers), asked)
         assert asked[0] is None
         assert asked[-1] == "9"
         s.backend.store.set("k", 2)
@@ -240,7 +242,7 @@ def test_events_in_order(pods, backend):
         w.expect("change", value="again")
         assert a.metric("watches") == 1
         assert a.metric("watch_events_total") == 103
-    poll(lambda: a.metric("watches") == 0, "the watch is not gone")
+    until(lambda: a.metric("watches") == 0, "the watch is not gone")
 
 
 def test_absent_then_made(pods):
@@ -406,7 +408,7 @@ def test_so_many_watches(pods):
         # Other calls go on.
         assert a.put("/variables/k7", 1).status_code == 201
         watches[7].expect("change", value=1)
-    poll(lambda: a.metric("watches") == 0, "watches are left")
+    until(lambda: a.metric("watches") == 0, "watches are left")
     with Watch(a, "more") as w:
         w.expect("snapshot")
 
@@ -456,7 +458,7 @@ def test_a_script_that_leaves_while_its_secret_is_masked(pods, backend):
         a.control.expect(frames.REDACT)
     assert a.get("/input").status_code == 200
     a.control.release_acks()
-    poll(lambda: a.metric("watches") == 0, "the watch is not gone")
+    until(lambda: a.metric("watches") == 0, "the watch is not gone")
 
 
 def test_the_job_ends_while_a_secret_is_masked(pods, backend):

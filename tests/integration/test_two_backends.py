@@ -11,7 +11,8 @@ import pytest
 
 import frames
 from backend_process import Backend
-from shared_backends import LEASE_S, SOON_S, server, soon, world  # noqa: F401
+from patience import until
+from shared_backends import LEASE_S, SOON_S, server, world  # noqa: F401
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -62,7 +63,7 @@ def test_either_agent_gets_the_next_job(world):
                for a in agents]
     for t in threads:
         t.start()
-    soon(lambda: len(got) >= len(jobs), 30)
+    until(lambda: len(got) >= len(jobs))
     assert sorted(got) == sorted(jobs)
     for agent in agents:
         agent.close()
@@ -99,10 +100,10 @@ def test_tokens_count_everywhere_until_the_end(world):
     claim = agent.claim()
     agent.started(claim)
     other = world.b.sidecar(claim)
-    soon(lambda: other.get("/v1/runtime/input").status == 200)
+    until(lambda: other.get("/v1/runtime/input").status == 200)
     assert agent.complete(claim).status == 200
     begun = time.monotonic()
-    soon(lambda: other.get("/v1/runtime/input").status == 401)
+    until(lambda: other.get("/v1/runtime/input").status == 401)
     assert time.monotonic() - begun < SOON_S
     assert other.get("/v1/runtime/input").code == "execution_ended"
 
@@ -114,7 +115,7 @@ def test_the_backend_that_has_just_started_knows_tokens(world):
     agent.started(claim)
     world.b.stop()
     world.b.start()
-    soon(lambda: world.b.sidecar(claim).get(
+    until(lambda: world.b.sidecar(claim).get(
         "/v1/runtime/input").status == 200)
 
 
@@ -139,9 +140,9 @@ def test_streams_cross(world):
 
 def test_api_keys_cross(world):
     key = world.a.admin.post("/v1/api-keys", {"name": "x"}).json
-    soon(lambda: world.b.tcp(key["key"]).get("/v1/jobs").status == 200)
+    until(lambda: world.b.tcp(key["key"]).get("/v1/jobs").status == 200)
     assert world.a.admin.delete(f"/v1/api-keys/{key['id']}").status == 204
-    soon(lambda: world.b.tcp(key["key"]).get("/v1/jobs").status == 401)
+    until(lambda: world.b.tcp(key["key"]).get("/v1/jobs").status == 401)
 
 
 def test_the_keys_are_the_same(world):
@@ -160,15 +161,15 @@ def test_agents_are_known_to_both(world):
         return {a["name"]: a for a in world.a.admin.get(
             "/v1/agents").json["agents"]}
 
-    soon(lambda: "there" in known())
+    until(lambda: "there" in known())
     assert known()["there"]["connected"]
     nowhere = world.a.submit(agent_labels={"zone": "a"})
-    soon(lambda: (world.a.job(nowhere)["waiting"] or {}).get(
+    until(lambda: (world.a.job(nowhere)["waiting"] or {}).get(
         "code") == "labels")
     # Drained through a, it gets nothing of b.
     assert world.a.admin.post("/v1/agents/there/drain", {}).status == 200
     job = world.b.submit(agent_labels={"zone": "b"})
-    soon(lambda: (world.b.job(job)["waiting"] or {}).get("code") == "drained")
+    until(lambda: (world.b.job(job)["waiting"] or {}).get("code") == "drained")
     assert world.a.admin.post("/v1/agents/there/undrain", {}).status == 200
     assert agent.claim().job == job
 
@@ -176,7 +177,7 @@ def test_agents_are_known_to_both(world):
 def test_an_agent_moves(world):
     """Its stream with a is dead without a knowing it."""
     old = world.a.agent(name="roamer")
-    soon(lambda: world.a.admin.get("/v1/agents/roamer").status == 200)
+    until(lambda: world.a.admin.get("/v1/agents/roamer").status == 200)
     new = world.b.agent(name="roamer")
     with pytest.raises(EOFError):
         while True:
@@ -219,7 +220,7 @@ def test_one_backend_is_killed(world):
     agent.log(kept, 0, (frames.STDOUT, b"one\n"))
     dead = world.a.agent(name="dead")
     pushed = world.a.submit()
-    soon(lambda: world.a.job(pushed)["state"] == "claimed")
+    until(lambda: world.a.job(pushed)["state"] == "claimed")
     world.a.process.send_signal(signal.SIGKILL)
     world.a.process.wait()
     agent = world.b.agent(name="roamer", slots=2)

@@ -11,7 +11,6 @@ import ssl
 import struct
 import subprocess
 import threading
-import time
 
 from harness import Server
 
@@ -219,10 +218,3 @@ class World:
         ports = (self.port, self.tls_port, self.silent.port)
         return "--allow-net=" + ",".join(
             f"{host}:{port}" for host in hosts for port in ports)
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

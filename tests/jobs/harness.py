@@ -7,7 +7,12 @@ import pathlib
 import signal
 import socket
 import subprocess
-import time
+import sys
+
+# What is of use to all tests is there.
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
+
+from patience import until  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", ROOT / "build" / "bin"))
@@ -78,13 +83,10 @@ class Server:
         self.wait_ready()
 
     def wait_ready(self):
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while not self._ready():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
+        until(self._ready, self.log.read_text, READY_TIMEOUT_S)
 
     def _ready(self):
+        assert self.process.poll() is None, self.log.read_text()
         try:
             return self.get("/readyz")[0] == 200 and self.agents()
         except (OSError, IndexError):
@@ -147,13 +149,14 @@ class Server:
     def job(self, job):
         return self.cronium("job", job, "--json").ok().json
 
-    def wait_state(self, job, *states):
-        deadline = time.monotonic() + RUN_TIMEOUT_S
-        while (found := self.job(job))["state"] not in states:
+    def wait_state(self, job, *states, seconds=RUN_TIMEOUT_S):
+        def there():
+            found = self.job(job)
+            if found["state"] in states:
+                return found
             assert found["state"] not in ENDS, found
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
-        return found
+
+        return until(there, lambda: self.job(job), seconds, pause=0.05)
 
     def children(self):
         """Process ids by program name, of the supervisor's children."""

@@ -3,14 +3,11 @@
 import contextlib
 import pathlib
 import shutil
-import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
-
-from gateway_harness import Authority  # noqa: E402
-from harness import PATH  # noqa: E402
-from sshd import Sshd, free_port  # noqa: E402
+from gateway_harness import Authority
+from harness import PATH
+from sshd import Sshd, free_port
 
 HOST = "everywhere"
 

@@ -2,11 +2,9 @@
 
 import glob
 import os
-import time
 
 from harness import Server
-
-GONE_S = 30
+from patience import until
 
 
 def start(base, sshd, *options, keys=True):
@@ -22,14 +20,6 @@ def add(server, sshd, name, key=None, user=None, port=None, mode="tunnel"):
         f"{port or sshd.port}", "--mode", mode, *pin).ok()
 
 
-def wait_for(what, timeout=GONE_S):
-    deadline = time.monotonic() + timeout
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
-    return found
-
-
 def is_theirs(sshd, path):
     try:
         return os.stat(path).st_uid == sshd.user.pw_uid
@@ -38,9 +28,9 @@ def is_theirs(sshd, path):
 
 
 def nothing_left(sshd):
-    wait_for(lambda: not sshd.processes())
-    wait_for(lambda: not [d for d in glob.glob("/tmp/cronium-run-*")
-                          if is_theirs(sshd, d)])
+    until(lambda: not sshd.processes())
+    until(lambda: not [d for d in glob.glob("/tmp/cronium-run-*")
+                       if is_theirs(sshd, d)])
 
 
 def submit(server, script, *options, host="web1"):
@@ -51,4 +41,4 @@ def submit(server, script, *options, host="web1"):
 def wait_running(server, sshd, job, what):
     """Until the job's own process is there."""
     server.wait_state(job, "running", "failed")
-    wait_for(lambda: [p for p in sshd.processes() if what in p[1]])
+    until(lambda: [p for p in sshd.processes() if what in p[1]])

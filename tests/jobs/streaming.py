@@ -2,9 +2,8 @@
 
 import json
 import pathlib
-import time
 
-from harness import ENDS, FREE, RUN_TIMEOUT_S, descendants, docker
+from harness import ENDS, FREE, descendants, docker
 
 SUFFIXES = {"python": ".py", "node": ".mjs", "bash": ".sh"}
 LANGUAGES = list(SUFFIXES)
@@ -23,15 +22,6 @@ COPY = {
     "source cronium.sh\n"
     "cronium_stream_input | cronium_stream_output\n",
 }
-
-
-def wait_for(condition, what, timeout=RUN_TIMEOUT_S):
-    """What condition() returns, once that is true."""
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return found
 
 
 class Jobs:

@@ -16,13 +16,13 @@ import time
 import pytest
 
 from harness import Server, docker_answers
+from patience import until
 from places import HOST, PLACES
 
 WANTED = os.environ.get("CRONIUM_TEST_EXECUTORS", "sandbox docker ssh-tunnel "
                         "ssh-direct").split()
 SCRIPT_UID = 1000
 BINARY = bytes(range(256)) * 40
-GONE_S = 30
 
 
 def said(result):
@@ -138,14 +138,6 @@ def started(tmp_path_factory):
 @pytest.fixture
 def world(started, request):
     return started(request.param)
-
-
-def wait_for(what, timeout=GONE_S):
-    deadline = time.monotonic() + timeout
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
-    return found
 
 
 def sha256(data):
@@ -475,8 +467,8 @@ def kill_after(world, args, seconds):
     process = world.server.popen("exec", "file.write", "--args", f"@{args}",
                                  "--json", *world.options)
     if seconds is not None:
-        wait_for(lambda: list(program_of("file.write")) or
-                 process.poll() is not None)
+        until(lambda: list(program_of("file.write")) or
+              process.poll() is not None)
         time.sleep(seconds)
         for pid in program_of("file.write"):
             with contextlib.suppress(ProcessLookupError):
@@ -627,7 +619,7 @@ def test_the_jobs_timeout_kills(world):
                        "--timeout", "1s")
     assert (result["state"], result["output"]) == ("timed_out", None), result
     assert time.monotonic() - begun < 60
-    wait_for(lambda: not sleepers(seconds))
+    until(lambda: not sleepers(seconds))
 
 
 @ALL
@@ -637,7 +629,7 @@ def test_the_commands_timeout_kills(world):
         "command": STUBBORN.format(seconds), "timeout_ms": 500})
     assert (found.out, found.code) == ("begun\n", 124), found.err
     assert "timeout_ms" in found.err
-    wait_for(lambda: not sleepers(seconds))
+    until(lambda: not sleepers(seconds))
 
 
 @SANDBOX
@@ -646,7 +638,7 @@ def test_what_is_left_running_ends_with_the_job(world):
     output = world.ok("shell.exec", {
         "command": f"setsid sleep {seconds} & echo done"})
     assert (output["stdout"], output["exit_code"]) == ("done\n", 0)
-    wait_for(lambda: not sleepers(seconds))
+    until(lambda: not sleepers(seconds))
 
 
 @SANDBOX
@@ -654,10 +646,10 @@ def test_cancel(world):
     seconds = 400000 + os.getpid()
     job = world.exec("shell.exec", {"command": f"sleep {seconds}"},
                      "--detach").ok().out.strip()
-    wait_for(lambda: sleepers(seconds))
+    until(lambda: sleepers(seconds))
     world.server.cronium("cancel", job).ok()
     world.server.wait_state(job, "cancelled")
-    wait_for(lambda: not sleepers(seconds))
+    until(lambda: not sleepers(seconds))
 
 
 # --- git.exec ----------------------------------------------------------------
@@ -805,7 +797,7 @@ def test_kill(world, victim):
         assert error["code"] == "changed"
     assert victim.poll() is None
     world.ok("process.kill", {"pid": pid, "signal": "STOP"})
-    wait_for(lambda: "T (stopped)" in pathlib.Path(
+    until(lambda: "T (stopped)" in pathlib.Path(
         f"/proc/{pid}/status").read_text())
     output = world.ok("process.kill", {
         "pid": pid, "signal": "KILL", "name": "sleep", "wait_ms": 10000,
@@ -821,7 +813,7 @@ def test_kill_that_waits_too_long(world, victim):
         "pid": victim.pid, "signal": "CONT", "wait_ms": 60000},
         "--timeout", "500ms")
     assert result["state"] == "timed_out", said(result)
-    wait_for(lambda: not list(program_of("process.kill")))
+    until(lambda: not list(program_of("process.kill")))
     assert victim.poll() is None
 
 

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from harness import RUN_TIMEOUT_S, Server
-from streaming import Jobs, wait_for
+from patience import until
+from streaming import Jobs
 
 RECORDS = 10_000
 STEP = 100  # records for each increment, log line and output
@@ -114,8 +115,8 @@ def end_backend(server, how):
     pid = server.children()["cronium-backend"]
     os.kill(pid, how)
     # Of a SIGTERM the end takes a moment.
-    wait_for(lambda: server.children().get("cronium-backend", pid) != pid,
-             "another backend")
+    until(lambda: server.children().get("cronium-backend", pid) != pid,
+          "another backend")
     server.wait_ready()
 
 
@@ -141,7 +142,7 @@ def test_the_backend_dies_again_and_again(jobs, dice):
         upto = RECORDS * (i + 1) // (DEATHS + 1)
         moment = dice.randrange(sent, upto - STEP)
         sent = send_records(sender, sent, upto)
-        wait_for(lambda: passed(jobs, last) >= moment, f"{moment} records")
+        until(lambda: passed(jobs, last) >= moment, f"{moment} records")
         end_backend(server, how)
     send_records(sender, sent, RECORDS)
     sender.stdin.close()

@@ -3,12 +3,12 @@
 import os
 import pathlib
 import signal
-import time
 
 import pytest
 
 from harness import (ENDS, FREE, RUN_TIMEOUT_S, Server, descendants, docker,
                      processes)
+from patience import until
 
 COUNTER = """
 import cronium
@@ -36,10 +36,8 @@ def submit(server, executor, text, *options):
 
 
 def wait_log(server, job, word):
-    deadline = time.monotonic() + RUN_TIMEOUT_S
-    while word not in server.cronium("logs", job).out:
-        assert time.monotonic() < deadline, server.log.read_text()
-        time.sleep(0.02)
+    until(lambda: word in server.cronium("logs", job).out,
+          server.log.read_text, RUN_TIMEOUT_S)
 
 
 def pod_processes(server, executor, job):
@@ -65,13 +63,12 @@ def cgroup_of(pid):
 
 def assert_clean(server, pod):
     """Neither the pod's processes nor its directory are left."""
-    deadline = time.monotonic() + 60
-    while left := [
-        *(server.run_dir / "pods").glob("*"),
-        *(pod & set(processes())),
-    ]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+
+    def left():
+        return [*(server.run_dir / "pods").glob("*"),
+                *(pod & set(processes()))]
+
+    until(lambda: not left(), left)
 
 
 def test_backend_dies_while_a_job_writes(own, executor):
@@ -114,8 +111,7 @@ def test_everything_dies_and_starts_again(own, executor):
     own.process.kill()
     own.process.wait()
     own.start()
-    while old & set(processes()):
-        time.sleep(0.02)
+    until(lambda: not old & set(processes()), "their end")
     own.wait_ready()
     assert own.cronium("vars", "get", "kept").ok().json == "yes"
     assert own.wait_state(queued, *ENDS)["state"] == "succeeded"

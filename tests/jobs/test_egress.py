@@ -5,8 +5,9 @@ import textwrap
 
 import pytest
 
-from egress_world import LARGE_BYTES, World, wait_for
+from egress_world import LARGE_BYTES, World
 from harness import descendants
+from patience import until
 
 HELPERS = """
 import cronium, errno, http.client, json, os, socket, ssl, threading, time
@@ -265,7 +266,7 @@ def test_a_job_ends_with_its_tunnels_open(python, world):
         return len(kept)
         """, world.allow("good.test"))
     assert found == 40
-    wait_for(lambda: len(world.silent.connections) == before + 40)
+    until(lambda: len(world.silent.connections) == before + 40)
     world.silent.wait_closed()
 
 
@@ -276,7 +277,7 @@ def sidecar_descriptors(world):
 
 
 def test_no_sidecar_stays(world):
-    wait_for(lambda: not sidecar_descriptors(world))
+    until(lambda: not sidecar_descriptors(world))
 
 
 CURL = """

@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import time
 
 import pytest
 
 from harness import RUN_TIMEOUT_S, Server
+from patience import until
 
 ALWAYS_OPEN = "memory=1"
 
@@ -34,13 +34,11 @@ def guarded(tmp_path):
 
 
 def agent_that(server, **wanted):
-    deadline = time.monotonic() + RUN_TIMEOUT_S
-    while True:
+    def there():
         agent, = json.loads(server.get("/v1/agents")[1])["agents"]
-        if all(agent[name] == value for name, value in wanted.items()):
-            return agent
-        assert time.monotonic() < deadline, agent
-        time.sleep(0.05)
+        return agent if wanted.items() <= agent.items() else None
+
+    return until(there, wanted, RUN_TIMEOUT_S)
 
 
 def test_a_job_waits_and_says_why(guarded, script):

@@ -1,32 +1,18 @@
 """Scripts that do not want to end, and what is left of them: nothing."""
 
 import glob
-import pathlib
 import time
 
 import pytest
 
-from harness import ENDS, FREE, docker, processes
-
-
-def leftovers(marker):
-    """Processes whose command line holds the marker."""
-    found = []
-    for pid, _ in processes():
-        try:
-            cmdline = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if marker.encode() in cmdline:
-            found.append(pid)
-    return found
+from harness import ENDS, FREE, docker
+from patience import until
+from proc import processes_with
 
 
 def assert_gone(marker):
-    deadline = time.monotonic() + 20
-    while left := leftovers(marker):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    until(lambda: not processes_with(marker),
+          lambda: processes_with(marker))
 
 
 def test_children_outlive_the_script(run, executor):
@@ -125,10 +111,7 @@ def test_missing_interpreter(server, executor, tmp_path):
 
 def test_nothing_is_left(server, executor):
     """After all of the above: no pod, container, network or cgroup."""
-    deadline = time.monotonic() + 30
-    while list((server.run_dir / "pods").glob("*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not list((server.run_dir / "pods").glob("*")))
     for job in server.cronium("jobs", "--json").ok().json["jobs"]:
         assert job["state"] in ENDS
         if executor == "docker":

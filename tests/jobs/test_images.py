@@ -1,11 +1,11 @@
 """The images that the Docker executor makes, and removes again."""
 
 import os
-import time
 
 import pytest
 
 from harness import FREE, Server, docker, docker_answers
+from patience import until
 
 ANOTHER_BUILD = "cronium/sidecar:00000000dead"
 SOMEBODYS_OWN = "cronium/sidecar:test-of-cronium"
@@ -29,10 +29,7 @@ def tags(engine):
 
 def test_sidecars_of_other_builds_are_removed(tags, tmp_path):
     server = Server(tmp_path, "--executors", "docker")
-    deadline = time.monotonic() + 60
-    while docker("images", "-q", ANOTHER_BUILD):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not docker("images", "-q", ANOTHER_BUILD))
     assert docker("images", "-q", SOMEBODYS_OWN)
     script = tmp_path / "hello.sh"
     script.write_text("echo hello")

@@ -1,10 +1,9 @@
 """Many at once: more than Docker's default address pools can hold."""
 
-import time
 
 import pytest
 
-from harness import FREE, Server
+from harness import ENDS, FREE, Server
 
 MANY = {"sandbox": 200, "docker": 40}
 
@@ -39,17 +38,8 @@ def test_at_once(executor, egress, tmp_path):
             ).ok().json["id"]
             for _ in range(many)
         ]
-        deadline = time.monotonic() + 500
-        open_jobs = set(jobs)
-        while open_jobs:
-            for job in list(open_jobs):
-                found = server.job(job)
-                if found["state"] not in ("queued", "claimed", "running"):
-                    assert found["state"] == "succeeded", found
-                    open_jobs.discard(job)
-                else:
-                    break
-            assert time.monotonic() < deadline, len(open_jobs)
-            time.sleep(0.2)
+        for job in jobs:
+            assert server.wait_state(job, *ENDS, seconds=500)["state"] == \
+                "succeeded"
     finally:
         assert server.stop() == 0

@@ -4,6 +4,7 @@ each byte once, its end is the one that it had, nothing is left behind."""
 import contextlib
 import os
 import pathlib
+import json
 import random
 import signal
 import time
@@ -11,6 +12,8 @@ import time
 import pytest
 
 from harness import ENDS, FREE, RUN_TIMEOUT_S, Server, docker, processes
+from patience import until
+from proc import processes_with
 
 LINES = 20000
 FAST = f"""
@@ -29,14 +32,16 @@ while not cronium.get_variable("go", default=None):
     time.sleep(0.05)
 for i in range(200):
     print(i, first, flush=True)
+cronium.set_variable("gone-on", True)
 second = cronium.get_variable("SECOND")
 print("second", second, first + second, flush=True)
 """
-STREAM = """
+RECORDS = 300
+STREAM = f"""
 import time
 import cronium
 with cronium.stream_output() as out:
-    for i in range(300):
+    for i in range({RECORDS}):
         out.write(i)
         time.sleep(0.005)
 print("done")
@@ -60,9 +65,19 @@ while not cronium.get_variable("go", default=None):
             heard += bool(s.recv(100))
     except OSError:
         pass
+    cronium.increment_variable("knocks")
 print("heard" if heard else "nothing", flush=True)
 """
-LATE = "import sys, time\nprint('up', flush=True)\ntime.sleep(1)\nsys.exit(7)\n"
+# Its first argument is there to be found by.
+LATE = """
+import sys
+import time
+import cronium
+print("up", flush=True)
+while not cronium.get_variable("go", default=None):
+    time.sleep(0.05)
+sys.exit(7)
+"""
 
 
 @pytest.fixture
@@ -81,24 +96,20 @@ def submit(server, executor, text, *options):
 
 
 def wait_log(server, job, word):
-    deadline = time.monotonic() + RUN_TIMEOUT_S
-    while word not in server.cronium("logs", job).out:
-        assert time.monotonic() < deadline, server.log.read_text()
-        time.sleep(0.02)
+    until(lambda: word in server.cronium("logs", job).out,
+          server.log.read_text, RUN_TIMEOUT_S)
 
 
-def wait_until(true, what):
-    deadline = time.monotonic() + RUN_TIMEOUT_S
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+def variable(server, name, default=None):
+    found = server.cronium("vars", "get", name)
+    return found.json if found.code == 0 else default
 
 
 def kill(server):
     pid = server.children()["cronium-orchestrator"]
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: server.children().get("cronium-orchestrator",
-                                             pid) != pid, "another one")
+    until(lambda: server.children().get("cronium-orchestrator",
+                                        pid) != pid, "another one")
 
 
 @contextlib.contextmanager
@@ -142,11 +153,11 @@ def of_pods(server):
 
 
 def assert_clean(server, executor):
-    wait_until(lambda: not [*(server.run_dir / "pods").glob("*"),
-                            *in_cgroups(server), *of_pods(server)],
-               "the pods' remains")
+    until(lambda: not [*(server.run_dir / "pods").glob("*"),
+                       *in_cgroups(server), *of_pods(server)],
+          "the pods' remains")
     if executor == "docker":
-        wait_until(lambda: not of_engine(server), "containers")
+        until(lambda: not of_engine(server), "containers")
 
 
 def assert_ended(server, executor, job, state="succeeded"):
@@ -160,9 +171,12 @@ def assert_ended(server, executor, job, state="succeeded"):
 def test_fast_output(own, executor):
     job = submit(own, executor, FAST)
     own.wait_state(job, "running", "succeeded")
-    for _ in range(4):
+    deaths = 4
+    for i in range(deaths):
+        moment = random.randrange(LINES * i // deaths, LINES * (i + 1) // deaths)
+        until(lambda: own.cronium("logs", job).out.count("\n") >= moment,
+              f"{moment} lines")
         kill(own)
-        time.sleep(random.uniform(0, 0.3))
     assert_ended(own, executor, job)
     said = own.cronium("logs", job).ok()
     assert said.out == "".join(f"{i} {'x' * (i % 97)}\n"
@@ -179,7 +193,7 @@ def test_secrets(own, executor):
     # Both are read while somebody is away: one that was told, one that is not.
     with away(own):
         own.cronium("vars", "set", "go", "true").ok()
-        time.sleep(0.5)
+        until(lambda: variable(own, "gone-on"), "the second one's turn")
     assert_ended(own, executor, job)
     mask = "********"
     assert own.cronium("logs", job).ok().out == (
@@ -190,19 +204,28 @@ def test_secrets(own, executor):
 def test_a_stream(own, executor):
     job = submit(own, executor, STREAM)
     own.wait_state(job, "running")
-    for _ in range(3):
+
+    def written():
+        return json.loads(own.get(f"/v1/jobs/{job}/streams")[1])["output"][
+            "records"]
+
+    for i in range(3):
+        until(lambda: written() > i * RECORDS // 4, "records")
         kill(own)
     assert_ended(own, executor, job)
     assert own.cronium("tail", job).ok().out.split() == [
-        str(i) for i in range(300)]
+        str(i) for i in range(RECORDS)]
     assert own.cronium("logs", job).ok().out == "done\n"
 
 
 def test_it_exits_meanwhile(own, executor):
-    job = submit(own, executor, LATE)
+    marker = f"marker-late-{os.getpid()}-{executor}"
+    job = submit(own, executor, LATE, "--", marker)
     wait_log(own, job, "up")
+    assert processes_with(marker)
     with away(own):
-        time.sleep(2)
+        own.cronium("vars", "set", "go", "true").ok()
+        until(lambda: not processes_with(marker), "its end")
         assert own.job(job)["state"] == "running"
     found = assert_ended(own, executor, job, "failed")
     assert found["exit_code"] == 7
@@ -213,8 +236,14 @@ def test_the_script_is_no_runner(own, executor):
     """It may see where its runner connects, and is not let in."""
     job = submit(own, executor, IMPOSTOR)
     wait_log(own, job, "up")
+
+    def knocked():
+        before = variable(own, "knocks", 0)
+        return until(lambda: variable(own, "knocks", 0) > before + 5)
+
     with away(own):
-        time.sleep(0.3)
+        assert knocked()
+    assert knocked()
     own.cronium("vars", "set", "go", "true").ok()
     assert_ended(own, executor, job)
     said = own.cronium("logs", job).ok().out.split("\n")
@@ -266,7 +295,7 @@ def test_at_any_moment_of_the_start(own, executor):
     most = 0.08 if executor == "sandbox" else 0.8
     for i in range(7):  # the supervisor waits longer each time
         job = submit(own, executor, f"print('job {i}')\n")
-        time.sleep(most * i / 7)
+        time.sleep(most * i / 7)  # which moment it is does not matter
         kill(own)
         assert_ended(own, executor, job)
         said = own.cronium("logs", job).ok()

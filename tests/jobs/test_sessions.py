@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness import FREE, Server
+from patience import until
 
 WAIT_S = 60
 
@@ -25,14 +26,6 @@ def server(tmp_path_factory, executor):
                "--slots", "1")
     yield s
     assert s.stop() == 0
-
-
-def until(what):
-    end = time.monotonic() + WAIT_S
-    while not (found := what()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 def submit(server, session, script, *args):

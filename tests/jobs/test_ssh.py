@@ -3,20 +3,17 @@ which a host, its key, or the network can let them down."""
 
 import hashlib
 import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
-
-from harness import BIN, Server  # noqa: E402
-from ssh_jobs import (  # noqa: E402
-    add, nothing_left, start, submit, wait_for, wait_running)
-from sshd import Sshd, fingerprint, keygen  # noqa: E402
+from harness import BIN, Server
+from patience import until
+from ssh_jobs import (
+    add, nothing_left, start, submit, wait_running)
+from sshd import Sshd, fingerprint, keygen
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="a test's sshd needs root")
@@ -223,7 +220,7 @@ def test_the_orchestrator_dies(own, scripts):
     wait_running(server, sshd, job, "sleep 1234")
     os.kill(server.children()["cronium-orchestrator"], signal.SIGKILL)
     nothing_left(sshd)
-    wait_for(lambda: not sshd.listeners())
+    until(lambda: not sshd.listeners())
     found = server.wait_state(job, "lost", "failed", "succeeded")
     assert found["state"] == "lost"
 
@@ -265,8 +262,8 @@ def test_the_cable_is_cut(own, scripts, cable):
     assert found["state"] == "failed"
     assert "connection to host web1 was lost" in found["reason"]
     assert time.monotonic() - began < NOTICED_S
-    wait_for(lambda: not sshd.processes(),
-             RUNNER_NOTICED_S - (time.monotonic() - began))
+    until(lambda: not sshd.processes(),
+          seconds=RUNNER_NOTICED_S - (time.monotonic() - began))
     nothing_left(sshd)
 
 
@@ -283,7 +280,7 @@ def test_a_runner_that_was_altered_is_replaced(own, scripts):
     os.chown(runner, sshd.user.pw_uid, sshd.user.pw_gid)
     for pid in sshd.sessions():
         os.kill(pid, signal.SIGKILL)
-    done = wait_for(lambda: (d := server.cronium(
+    done = until(lambda: (d := server.cronium(
         "run", "--host", "web1", hello)).code == 0 and d)
     assert done.err.endswith("hello\n")
     assert runner.read_bytes() == good

@@ -7,19 +7,17 @@ import pathlib
 import shutil
 import signal
 import socket
-import sys
 import threading
 
 import pytest
 import requests
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
-
-from gateway_harness import Authority  # noqa: E402
-from harness import PATH  # noqa: E402
-from ssh_jobs import (  # noqa: E402
-    add, nothing_left, start, submit, wait_for, wait_running)
-from sshd import Sshd, free_port  # noqa: E402
+from gateway_harness import Authority
+from harness import PATH
+from patience import until
+from ssh_jobs import (
+    add, nothing_left, start, submit, wait_running)
+from sshd import Sshd, free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="a test's sshd needs root")
@@ -239,8 +237,8 @@ def environment(pid):
 
 
 def script_process(sshd, name):
-    return wait_for(lambda: [pid for pid, line in sshd.processes()
-                             if line.endswith(f"{name} ")])[0]
+    return until(lambda: [pid for pid, line in sshd.processes()
+                          if line.endswith(f"{name} ")])[0]
 
 
 def test_a_token_ends_with_its_job(direct, scripts):
@@ -269,11 +267,11 @@ def test_the_gateway_dies(direct, scripts, granted):
     assert found["state"] == "failed", found
     assert "the gateway ended unexpectedly" in found["reason"], found
     nothing_left(direct.sshd)
-    wait_for(lambda: direct.server.children().get(
+    until(lambda: direct.server.children().get(
         "cronium-sidecar", gateway) != gateway)
     name, text = SDK["python"]
-    done = wait_for(lambda: (d := direct.run(scripts(text, name))).code == 0
-                    and d)
+    done = until(lambda: (d := direct.run(scripts(text, name))).code == 0
+                 and d)
     assert done.json == ["hi", direct.url]
 
 

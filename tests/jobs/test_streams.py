@@ -9,8 +9,9 @@ import time
 import pytest
 
 from harness import BIN, ENDS, FREE, RUN_TIMEOUT_S
+from patience import stays, until
 from streaming import (
-    COPY, LANGUAGES, Jobs, peak, reset_peak, sidecars, wait_for,
+    COPY, LANGUAGES, Jobs, peak, reset_peak, sidecars,
 )
 
 MIB = 1 << 20
@@ -50,7 +51,7 @@ def test_run_with_records_from_stdin_as_they_come(jobs):
         jobs.script("bash", COPY["bash"]),
         "--name", "typed", "--input-stream", "-", stdin=subprocess.PIPE,
     )
-    [job] = wait_for(lambda: jobs.named("typed"), "the job")
+    [job] = until(lambda: jobs.named("typed"), "the job")
     tail = jobs.server.popen("tail", job)
     for i in range(5):
         process.stdin.write(b"%d\n" % i)
@@ -143,7 +144,7 @@ def test_job_into_job_into_job(jobs):
 def test_tail_begins_anywhere(jobs):
     job = jobs.submit("bash", "source cronium.sh\nseq 0 999 | "
                       "cronium_stream_output\ncronium_stream_input")
-    wait_for(lambda: jobs.streams(job)["output"]["records"] == 1000, "records")
+    until(lambda: jobs.streams(job)["output"]["records"] == 1000, "records")
     tail = jobs.server.popen("tail", job, "--from", "990")
     assert tail.stdout.readline() == b"990\n"
     part = jobs.server.cronium("tail", job, "-n", "995", "--no-follow").ok()
@@ -245,10 +246,9 @@ def test_a_slow_script_slows_its_sender(jobs):
     job = jobs.submit("python", GATED, "--input", json.dumps(gate))
     sender = jobs.server.popen("send", job, "-f", jobs.records(values))
     sent = lambda: jobs.streams(job)["input"]["bytes"]
-    wait_for(lambda: sent() > WINDOW_BYTES - 2 * MIB, "a full window")
-    for _ in range(10):  # for a second it goes no further
-        assert sent() < WINDOW_BYTES + BUFFERS_BYTES
-        time.sleep(0.1)
+    until(lambda: sent() > WINDOW_BYTES - 2 * MIB, "a full window")
+    # For a second it goes no further.
+    assert stays(lambda: sent() < WINDOW_BYTES + BUFFERS_BYTES, 1, pause=0.1)
     assert sender.poll() is None
     jobs.server.cronium("vars", "set", gate, "open").ok()
     assert sender.wait(RUN_TIMEOUT_S) == 0, sender.stderr.read()
@@ -269,10 +269,9 @@ def test_a_slow_tail_slows_the_script(jobs):
     job = jobs.submit("python", POURS)
     tail = jobs.server.popen("tail", job)
     written = lambda: jobs.streams(job)["output"]["bytes"]
-    wait_for(lambda: written() > WINDOW_BYTES - 2 * MIB, "a full window")
-    for _ in range(10):
-        assert written() < WINDOW_BYTES + BUFFERS_BYTES
-        time.sleep(0.1)
+    until(lambda: written() > WINDOW_BYTES - 2 * MIB, "a full window")
+    assert stays(lambda: written() < WINDOW_BYTES + BUFFERS_BYTES, 1,
+                 pause=0.1)
     assert jobs.server.job(job)["state"] == "running"
     out, err = tail.communicate(timeout=RUN_TIMEOUT_S)
     assert tail.returncode == 0, err

@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from harness import Server
-from streaming import LANGUAGES, Jobs, wait_for
+from patience import until
+from streaming import LANGUAGES, Jobs
 
 TOKEN = "t0ken/with+signs=="
 TOOL = """
@@ -166,7 +167,7 @@ def test_the_backend_dies_while_the_target_thinks(jobs, target):
     found = {(language, action): call(jobs, language, action,
                                       f"{target.url}/{language}-{action}")
              for language in LANGUAGES for action in ("again", "once")}
-    wait_for(lambda: len(target.keys) == len(found), "all calls")
+    until(lambda: len(target.keys) == len(found), "all calls")
     os.kill(server.children()["cronium-backend"], signal.SIGKILL)
     target.release.set()
     server.wait_ready()

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from streaming import LANGUAGES, Jobs, wait_for
+from patience import until
+from streaming import LANGUAGES, Jobs
 
 LATENCY_S = 2  # far more than it takes: the machine may be busy
 
@@ -68,8 +69,8 @@ def watchers(jobs, key):
 
 
 def wait_records(jobs, job, n):
-    wait_for(lambda: jobs.streams(job)["output"]["records"] >= n,
-             f"{n} records of {job}")
+    until(lambda: jobs.streams(job)["output"]["records"] >= n,
+          f"{n} records of {job}")
 
 
 def set_variable(jobs, key, value):
