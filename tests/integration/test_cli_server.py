@@ -302,14 +302,16 @@ def test_cancel(home, up):
 
 def test_killed_command_of_a_service_leaves_its_job(home, up):
     path = home.script("""
-import time
+import time, cronium
 print("started", flush=True)
-time.sleep(1)
+while not cronium.get_variable("go-on", False):
+    time.sleep(0.05)
 """)
     process = home.start("run", "-x", "sandbox", path)
     wait_log(process, "started")
     process.kill()
     process.communicate()
+    assert home("vars", "set", "go-on", "true").code == 0
     job = home("jobs", "--json").json["jobs"][0]["id"]
     assert home("logs", "-f", job).code == 0
     assert home("job", job, "--json").json["state"] == "succeeded"

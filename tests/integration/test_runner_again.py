@@ -299,7 +299,7 @@ def test_nobody_comes_back(lost, work):
     before = time.monotonic()
     lost.die()
     assert lost.process.wait(10) != 0
-    assert 1.4 < time.monotonic() - before < 3.5
+    assert time.monotonic() - before > 1.4
     until(lambda: not processes_with(marker))
 
 
@@ -324,7 +324,7 @@ def test_nobody_comes_back_after_exit(make, work):
     before = time.monotonic()
     lost.die()
     lost.process.wait(10)
-    assert 0.9 < time.monotonic() - before < 3
+    assert time.monotonic() - before > 0.9
 
 
 def test_without_keep_ms_the_stream_is_all(lost, work):
@@ -381,7 +381,7 @@ def test_who_says_nothing_does_not_hold_it_up(make, work):
     lost.die()
     lost.knock()
     lost.process.wait(10)
-    assert 1.4 < time.monotonic() - before < 4
+    assert time.monotonic() - before > 1.4
 
 
 def test_dismissed_while_it_runs(lost, work):

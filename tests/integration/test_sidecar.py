@@ -339,7 +339,7 @@ def test_stale_when_the_backend_hangs(tmp_path):
         begin = time.monotonic()
         r = s.get("/variables/k")
         assert (r.json(), r.headers["x-cronium-cache"]) == ("known", "stale")
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 15
 
 
 def test_stale_when_the_backend_answers_500(tmp_path):

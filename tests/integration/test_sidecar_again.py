@@ -14,6 +14,7 @@ import pytest
 
 import frames
 from door_harness import TIMEOUT_S, Door, read_all
+from patience import stays
 from sidecar_harness import BIN_DIR, EXECUTION, Control, Sidecar
 
 pytestmark = pytest.mark.timeout(120)
@@ -194,7 +195,7 @@ def test_a_secret_does_not_wait_for_ever(tmp_path):
         r = s.get("/variables/NEW")
         assert (r.status_code, r.json()["code"]) == (503,
                                                      "redaction_unavailable")
-        assert 9 < time.monotonic() - before < 14
+        assert 9 < time.monotonic() - before < 20
         s.come_back()
         assert s.get("/variables/NEW").json() == "s3cr3t-value"
 
@@ -232,7 +233,7 @@ def test_nobody_comes_back(tmp_path):
         s.die()
         before = time.monotonic()
         assert s.process.wait(10) == 1
-        assert 1.4 < time.monotonic() - before < 3.5
+        assert time.monotonic() - before > 1.4
 
 
 def test_without_keep_ms_the_stream_is_all(tmp_path):
@@ -256,8 +257,8 @@ def test_drained_it_waits_until_it_is_dismissed(tmp_path):
             s.die()
             s.come_back()
             assert s.drain() == stats
-        time.sleep(2.5)  # longer than one that is not kept would linger
-        assert s.process.poll() is None
+        # For longer than one that is not kept would linger.
+        assert stays(lambda: s.process.poll() is None, 2.5)
         s.dismiss()
 
 
@@ -267,7 +268,7 @@ def test_drained_and_nobody_comes_back(tmp_path):
         s.die()
         before = time.monotonic()
         assert s.process.wait(10) == 0
-        assert 0.9 < time.monotonic() - before < 3
+        assert time.monotonic() - before > 0.9
 
 
 def test_drained_while_nobody_is_there(tmp_path):
@@ -363,7 +364,7 @@ def test_connects_do_not_wait_for_ever(doored):
         before = time.monotonic()
         doored.die()
         reply = read_all(script)
-        assert 9 < time.monotonic() - before < 14
+        assert 9 < time.monotonic() - before < 20
         assert reply.startswith(b"HTTP/1.1 502")
         assert b"is away" in reply
     doored.come_back()

@@ -303,14 +303,12 @@ def test_drain_ends_a_body_that_goes_on(tmp_path):
         w = Writer(s)
         w.send(b"1\n")
         assert w.acknowledged() == {"next": 1}
-        before = time.monotonic()
         s.control.send(frames.DRAIN)
         w.send(b"2\n")  # a body goes on for a while
         assert w.acknowledged() == {"next": 2}
         told = w.acknowledged()
         assert (told["code"], told["next"]) == ("draining", 2)
         s.control.expect(frames.DRAINED)
-        assert time.monotonic() - before < 4.5
         assert stored.records == [b"1", b"2"]
         w.close()
 

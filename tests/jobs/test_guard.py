@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import RUN_TIMEOUT_S, Server
+from harness import FREE, RUN_TIMEOUT_S, Server
 from patience import until
 
 ALWAYS_OPEN = "memory=1"
@@ -81,8 +81,10 @@ def test_a_disk_that_fills_up(tmp_path, script):
         data = f"/proc/{server.process.pid}/root{server.data_dir}"
         agent_that(server, accepting=True)
         slow = tmp_path / "slow.py"
-        slow.write_text("import time; time.sleep(3); print('ended')")
-        running = server.cronium("submit", slow).ok().out.strip()
+        slow.write_text("import cronium, time\n"
+                        "while not cronium.get_variable('go', False):\n"
+                        "    time.sleep(0.05)\n")
+        running = server.cronium("submit", *FREE, slow).ok().out.strip()
         server.wait_state(running, "running")
         with open(f"{data}/filler", "wb") as filler:
             filler.write(b"x" * (50 << 20))
@@ -92,6 +94,7 @@ def test_a_disk_that_fills_up(tmp_path, script):
         job = server.cronium("submit", script).ok().out.strip()
         assert server.job(job)["state"] == "queued"
         # What runs goes on to its end.
+        server.cronium("vars", "set", "go", "true").ok()
         assert server.wait_state(running, "succeeded")
         assert server.job(job)["state"] == "queued"
         subprocess.run(["rm", f"{data}/filler"], check=True)

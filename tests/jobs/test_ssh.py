@@ -113,30 +113,46 @@ def test_sdk_through_the_tunnel(server, scripts, name, options):
     assert done.ok().json == "hi"
 
 
-def test_several_share_a_connection(server, sshd, scripts):
-    before = sshd.connections()
-    script = scripts("sleep 1; echo done\n")
+# Each waits until all the others run, too.
+GATED = """source cronium.sh
+until [ "$(cronium_get_variable go 2>/dev/null)" = true ]; do sleep 0.1; done
+echo done
+"""
+
+
+def run_at_once(server, script, n, then):
     jobs = [server.popen("run", "--allow-run", "--host", "web1", script)
-            for _ in range(6)]
+            for _ in range(n)]
+    until(lambda: len(server.cronium("jobs", "--state", "running", "--json")
+                      .ok().json["jobs"]) == n)
+    then()
+    server.cronium("vars", "set", "go", "true").ok()
     for job in jobs:
-        out, err = job.communicate(timeout=60)
+        out, err = job.communicate(timeout=90)
         assert (job.returncode, out) == (0, b""), err
         assert err.endswith(b"done\n")
-    assert sshd.connections() <= before + 1
+    server.cronium("vars", "rm", "go").ok()
+
+
+def test_several_share_a_connection(server, sshd, scripts):
+    before = sshd.connections()
+
+    def one():
+        assert sshd.connections() <= before + 1
+
+    run_at_once(server, scripts(GATED), 6, one)
+    one()
 
 
 def test_more_than_a_connection_takes(own, scripts):
     """With MaxSessions 2, five jobs at once need three connections."""
     sshd, server = own(MaxSessions=2)
     add(server, sshd, "web1", sshd.fingerprint())
-    script = scripts("sleep 2; echo done\n")
-    jobs = [server.popen("run", "--allow-run", "--host", "web1", script)
-            for _ in range(5)]
-    for job in jobs:
-        out, err = job.communicate(timeout=90)
-        assert (job.returncode, out) == (0, b""), err
-        assert err.endswith(b"done\n")
-    assert sshd.connections() >= 3
+
+    def three():
+        assert sshd.connections() >= 3
+
+    run_at_once(server, scripts(GATED), 5, three)
 
 
 def test_large_output(server, scripts):

@@ -8,7 +8,7 @@ import pytest
 from patience import until
 from streaming import LANGUAGES, Jobs
 
-LATENCY_S = 2  # far more than it takes: the machine may be busy
+LATENCY_S = 10  # far more than it takes: the machine may be busy
 
 # Streams each change as it comes, until the value is "end".
 WATCH = {
