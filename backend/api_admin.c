@@ -209,7 +209,14 @@ API_HANDLER(api_key_delete)
 
 API_HANDLER(api_healthz)
 {
-	api_reply_json(ctx, 200, json_pack("{s:s}", "status", "ok"));
+	struct api_call *call = ctx;
+	struct store_stats store;
+
+	/* Asks nobody: what waits for the database can be told why. */
+	store_get_stats(call->b->store, &store);
+	api_reply_json(call, 200,
+		       json_pack("{s:s, s:s*}", "status", "ok", "store",
+				 store.away ? "away" : NULL));
 }
 
 static void on_ready(int r, const struct store_result *result, void *ctx)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,6 +99,9 @@ struct db {
 	/* Set by the driver, to the reason: what is stored cannot be trusted
 	 * any more. Until a fresh start nothing is acknowledged. */
 	const char *failed;
+	/* By clock_mono_ms(), when it was last connected to in vain; 0: it is
+	 * connected. Other threads may look. */
+	_Atomic uint64_t away_ms;
 	/* What the database's clock is ahead of ours; 0 where it is ours. */
 	int64_t clock_offset_ms;
 	struct store_place place; /* of the last connection, if to a server */

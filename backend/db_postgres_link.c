@@ -1,6 +1,7 @@
 /* The connection to the server: made, waited on, lost. */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -269,8 +270,9 @@ static int postgres_try(struct db *db)
 	return r;
 }
 
-static void postgres_back_off(struct postgres_connection *c)
+static void postgres_back_off(struct db *db)
 {
+	struct postgres_connection *c = postgres_of(db);
 	uint64_t now_ms = clock_mono_ms();
 
 	if (!c->away_since_ms)
@@ -278,6 +280,7 @@ static void postgres_back_off(struct postgres_connection *c)
 	c->backoff_ms = MIN(MAX(2 * c->backoff_ms, POSTGRES_BACKOFF_MIN_MS),
 			    POSTGRES_BACKOFF_MAX_MS);
 	c->retry_at_ms = now_ms + c->backoff_ms;
+	atomic_store(&db->away_ms, now_ms);
 }
 
 /*
@@ -309,11 +312,12 @@ int postgres_connect(struct db *db)
 		if (r == -ENOTSUP)
 			return r;
 		if (r < 0)
-			postgres_back_off(c);
+			postgres_back_off(db);
 		if (r < 0 && long_away)
 			return -EHOSTDOWN;
 	}
 	c->away_since_ms = c->retry_at_ms = 0;
 	c->backoff_ms = 0;
+	atomic_store(&db->away_ms, 0);
 	return 0;
 }

@@ -23,6 +23,7 @@ void store_get_stats(const struct store *s, struct store_stats *out)
 		.commits_total = atomic_load(&s->commits_total),
 		.queued_calls = s->n_calls,
 		.queued_bytes = s->bytes,
+		.away = s->ops->away(s),
 		.failed = atomic_load(&s->failed),
 	};
 }

@@ -41,6 +41,7 @@ int store_api_key_list(struct store *s, struct store_done done) MUST_CHECK;
 struct store_stats {
 	uint64_t calls_total, commits_total;
 	size_t queued_calls, queued_bytes; /* not carried out yet */
+	bool away; /* what waits for the database waits for a connection */
 	const char *failed; /* why nothing is stored any more, or NULL */
 };
 /* For /metrics; at once, from the loop thread. */

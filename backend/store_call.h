@@ -115,6 +115,8 @@ struct store_ops {
 	const char *name;
 	/* Takes the call; never fails and never finishes it at once. */
 	void (*start)(struct store *s, struct store_call *call);
+	/* store_stats.away */
+	bool (*away)(const struct store *s);
 	/* Finishes every call that it has, then frees itself. */
 	void (*close)(struct store *s);
 };

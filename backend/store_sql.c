@@ -9,11 +9,15 @@
 #include "backend/db_sqlite.h"
 #include "backend/store_sql_key.h"
 #include "backend/store_url.h"
+#include "common/clock.h"
 
 /* One transaction: bounds how long the first of a batch waits for the last,
  * and how much is repeated when the disk is full. */
 #define SQL_BATCH_MAX_CALLS 512
 #define SQL_BATCH_MAX_BYTES (16 * 1024 * 1024)
+
+/* More than an attempt and the wait for the next one take. */
+#define SQL_AWAY_KNOWN_MS 8000
 
 sql_op_fn *const sql_ops[STORE_OPS] = {
 	[STORE_OP_JOB_SUBMIT] = sql_job_submit,
@@ -167,6 +171,22 @@ static void sql_start(struct store *base, struct store_call *call)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* An attempt is made at least that often while anybody waits for it; with
+ * nobody it may be there again, unseen. */
+static bool worker_is_away(const struct sql_worker *w)
+{
+	uint64_t tried_ms = atomic_load(&w->db.away_ms);
+
+	return tried_ms && clock_mono_ms() - tried_ms < SQL_AWAY_KNOWN_MS;
+}
+
+static bool sql_away(const struct store *base)
+{
+	const struct sql_store *s = (const struct sql_store *)base;
+
+	return worker_is_away(&s->reader) || worker_is_away(&s->writer);
+}
+
 static void sql_close(struct store *base)
 {
 	struct sql_store *s = (struct sql_store *)base;
@@ -181,6 +201,7 @@ static void sql_close(struct store *base)
 static const struct store_ops sql_store_ops = {
 	.name = "sql",
 	.start = sql_start,
+	.away = sql_away,
 	.close = sql_close,
 };
 

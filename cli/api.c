@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cli/output.h"
+#include "cli/slow_note.h"
 #include "common/json.h"
 
 #define API_HEADERS_MAX 3
@@ -156,14 +157,19 @@ bool api_call(struct api *api, const struct api_request *request,
 		.retry = safe ? BACKEND_RETRY_SAFE : BACKEND_RETRY_UNSENT,
 	};
 
+	struct slow_note *note = NULL;
+
 	*out = (struct api_reply){ 0 };
-	if (backend_client_call(api->client, &req, &ops, &wait, NULL) < 0) {
+	if (slow_note_start(&note, api) < 0 ||
+	    backend_client_call(api->client, &req, &ops, &wait, NULL) < 0) {
+		slow_note_stop(note);
 		out->error = BACKEND_E_MEMORY;
 		return false;
 	}
 	while (!wait.done)
 		if (event_base_dispatch(api->base) != 0)
 			break;
+	slow_note_stop(note);
 	return !out->error && out->status / 100 == 2;
 }
 

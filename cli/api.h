@@ -22,6 +22,7 @@ struct api {
 	struct event_base *base;
 	struct backend_client *client;
 	struct server server;
+	bool slow_said; /* slow_note.h */
 };
 
 struct api_request {

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "cli/output.h"
+#include "cli/slow_note.h"
 #include "common/clock.h"
 
 #define TO(state) (1U << API_STREAM_##state)
@@ -53,6 +54,12 @@ static void api_stream_out_of_memory(struct api_stream *s)
 
 /* --- the reply ----------------------------------------------------------- */
 
+static void api_stream_answered(struct api_stream *s)
+{
+	slow_note_stop(s->note);
+	s->note = NULL;
+}
+
 static void api_stream_heard(struct api_stream *s)
 {
 	patience_heard(&s->patience);
@@ -66,6 +73,7 @@ static void on_headers(struct backend_call *call,
 	struct api_stream *s = ctx;
 
 	s->reply.status = r->status;
+	api_stream_answered(s);
 	if (api_stream_is_over(s) || r->status != 200)
 		return;
 	api_stream_set_state(s, API_STREAM_OPEN);
@@ -103,17 +111,19 @@ static void on_done(struct backend_call *call, const struct backend_response *r,
 	bool refused = !r->error && s->state != API_STREAM_OPEN;
 
 	s->call = NULL;
+	api_stream_answered(s);
 	event_del(s->silence);
 	if (api_stream_is_over(s))
 		return;
 	/* It was there until now, however long it had nothing to say. */
 	if (s->state == API_STREAM_OPEN)
 		patience_heard(&s->patience);
-	if (refused && s->reply.status != 503) {
+	if (refused)
 		api_reply_read_problem(&s->reply);
+	if (refused && s->reply.status != 503) {
 		s->ops->on_refused(s->ctx, &s->reply);
 	} else if (refused) {
-		api_stream_again(s, "it is busy");
+		api_stream_again(s, s->reply.detail);
 	} else if (!s->ops->on_end(s->ctx, !r->error)) {
 		api_stream_again(s, r->error ? r->detail : "it hung up");
 	}
@@ -153,7 +163,7 @@ static void api_stream_ask(struct api_stream *s)
 	buf_clear(&s->reply.body);
 	if (!s->ops->on_ask(s->ctx, &path))
 		req.path = buf_cstr(&path);
-	if (!req.path ||
+	if (!req.path || slow_note_start(&s->note, s->api) < 0 ||
 	    backend_client_call(s->api->client, &req, &ops, s, &s->call) < 0)
 		api_stream_out_of_memory(s);
 }
@@ -195,6 +205,7 @@ static void api_stream_deinit(struct api_stream *s)
 
 	if (s->call)
 		backend_call_cancel(s->call);
+	api_stream_answered(s);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
 		if (events[i])
 			event_free(events[i]);

@@ -21,6 +21,7 @@
 
 struct backend_call;
 struct event;
+struct slow_note;
 
 enum api_stream_state {
 	API_STREAM_WAITING,
@@ -58,6 +59,7 @@ struct api_stream {
 	struct backend_call *call;
 	struct api_reply reply; /* one that is no stream */
 	struct patience patience;
+	struct slow_note *note; /* while there is no answer */
 	struct event *again, *silence, *signals[2];
 	int result;
 };

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from backend_process import Backend
+from cli_process import Home, wait_log
 from patience import until
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "tools/postgres.sh"
@@ -50,6 +51,13 @@ def backends(server, tmp_path):
     for backend in backends:
         assert backend.stop() == 0
         assert "hunter2" not in "".join(backend.log)
+
+
+@pytest.fixture
+def home():
+    home = Home()
+    yield home
+    home.remove()
 
 
 SOCKET = ".s.PGSQL.5432"
@@ -136,6 +144,35 @@ def test_a_server_that_is_away(server, backends):
     # Another connection, which is made by itself.
     until(lambda: a.admin.get("/v1/variables/k").status == 200)
     assert a.admin.get("/v1/variables/k").json == 3
+
+
+def told(process, text):
+    """Reads stderr until the text was in it; all that came, and when."""
+    begun, seen = time.monotonic(), wait_log(process, text)
+    return seen.decode(), time.monotonic() - begun
+
+
+def test_the_cli_says_that_the_database_is_away(server, backends, home):
+    job = backends[0].submit()
+    env = {"CRONIUM_URL": f"unix:{backends[0].run}/api.sock"}
+    assert home("jobs", env=env).err == ""
+    server.run("crash")
+    process = home.start("jobs", env=env)
+    text, after = told(process, "\n")
+    assert "the backend answers, but its database does not" in text
+    assert after < 10  # two are meant; the machine may be busy
+    result = home.finish(process)
+    assert result.code == 1
+    assert "cannot list the jobs: " in result.err and "to server" in result.err
+    result = home("submit", home.script("pass"), env=env)
+    assert result.code not in (0, 2)
+    assert "nothing was stored" in result.err
+    following = home.start("logs", "-f", job, env=env)
+    told(following, "waiting")
+    server.run("start")
+    until(lambda: backends[0].admin.get(f"/v1/jobs/{job}").status == 200)
+    assert backends[0].admin.post(f"/v1/jobs/{job}/cancel").status == 202
+    assert home.finish(following).code != 2
 
 
 class Worker(threading.Thread):
