@@ -11,13 +11,13 @@
 #include <uthash.h>
 
 #include "backend/agent_status.h"
+#include "backend/executor_list.h"
 #include "common/agent_labels.h"
 #include "common/buf.h"
 #include "common/frame.h"
 #include "common/macro.h"
 
 #define AGENT_NAME_MAX_BYTES 64
-#define AGENT_EXECUTORS_MAX_BYTES 64
 #define AGENT_SLOTS_MAX 4096
 
 struct api_call;
@@ -25,7 +25,9 @@ struct live_execution;
 
 struct agent {
 	char name[AGENT_NAME_MAX_BYTES + 1];
-	char executors[AGENT_EXECUTORS_MAX_BYTES];
+	char executors[EXECUTOR_LIST_MAX_BYTES];
+	char able[EXECUTOR_LIST_MAX_BYTES]; /* without those … */
+	char away[EXECUTOR_LIST_MAX_BYTES]; /* … that can start nothing */
 	char address[64];
 	char labels[AGENT_LABELS_MAX_BYTES]; /* normal form */
 	int64_t connected_ms, heard_ms;      /* wall clock */
@@ -36,7 +38,8 @@ struct agent {
 	size_t burst; /* claims at once: more as long as they find something */
 	uint64_t served; /* when it was given a claim last: queue.c counts */
 	bool drained;    /* takes no more jobs: somebody said so … */
-	bool refusing;   /* … or it said so itself, and why */
+	bool refusing;   /* … or it said so itself */
+	/* Why: of that, or of what is away. */
 	char problem[AGENT_STATUS_PROBLEM_MAX_BYTES + 1];
 	struct agent_usage *usage; /* of its pods: agent_status.h */
 	bool full; /* the stream's backlog is: wait for it to drain */

@@ -200,6 +200,15 @@ int agent_status_parse(struct agent_status *out, const json_t *status,
 	return 0;
 }
 
+const char *agent_status_away(const char *code)
+{
+	static const char prefix[] = "away:";
+
+	return code && !strncmp(code, prefix, strlen(prefix))
+		       ? code + strlen(prefix)
+		       : "";
+}
+
 void agent_status_deinit(struct agent_status *s)
 {
 	buf_deinit(&s->snapshot);

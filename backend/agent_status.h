@@ -38,4 +38,7 @@ struct agent_status {
 int agent_status_parse(struct agent_status *out, const json_t *status,
 		       struct agent_usage **usage, int64_t now_ms, char *err,
 		       size_t err_size) MUST_CHECK;
+/* The executors that a code names as away, "docker" of "away:docker"; "": it is
+ * none of these, or NULL. */
+const char *agent_status_away(const char *code);
 void agent_status_deinit(struct agent_status *s);

@@ -43,7 +43,7 @@ static bool executors_valid(const char *list)
 
 /* What the query of a claim stream says. */
 struct claims_query {
-	char executors[AGENT_EXECUTORS_MAX_BYTES];
+	char executors[EXECUTOR_LIST_MAX_BYTES];
 	char labels[AGENT_LABELS_MAX_BYTES]; /* normal form */
 	int64_t slots;
 };

@@ -27,9 +27,11 @@ static void place_add(struct agent *a, void *ctx)
 	p->agents[p->place.n++] = (struct waiting_agent){
 		.name = a->name,
 		.executors = a->executors,
+		.away = a->away,
 		.slots = a->slots,
 		.drained = a->drained,
-		.problem = a->refusing ? a->problem : NULL,
+		.refusing = a->refusing,
+		.problem = a->problem,
 	};
 	p->labels[p->place.n - 1] = a->labels;
 }
@@ -49,9 +51,11 @@ static void place_add_remote(const struct neighbours_agent *a, void *ctx)
 	p->agents[p->place.n++] = (struct waiting_agent){
 		.name = a->name,
 		.executors = a->executors,
+		.away = a->away,
 		.slots = (size_t)a->slots,
 		.drained = a->drained,
-		.problem = a->accepting ? NULL : a->problem,
+		.refusing = !a->accepting,
+		.problem = a->problem,
 	};
 }
 
@@ -125,11 +129,12 @@ uint64_t job_place_digest(const struct job_place *p)
 
 	for (size_t i = 0; i < p->place.n; i++) {
 		const struct waiting_agent *a = &p->agents[i];
-		const uint8_t flags[] = { a->drained, a->problem != NULL,
+		const uint8_t flags[] = { a->drained, a->refusing,
 					  a->leases < a->slots };
 
 		digest = digest_add_str(digest, a->name);
 		digest = digest_add_str(digest, a->executors);
+		digest = digest_add_str(digest, a->away);
 		digest = digest_add_str(digest, p->labels[i]);
 		digest = digest_add(digest, flags, sizeof(flags));
 		digest = digest_add(digest, &a->slots, sizeof(a->slots));

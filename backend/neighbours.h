@@ -32,7 +32,7 @@ struct store_job;
 
 /* An orchestrator that is connected to another backend. */
 struct neighbours_agent {
-	const char *name, *executors, *labels, *problem;
+	const char *name, *executors, *away, *labels, *problem;
 	int64_t slots, running;
 	bool drained, accepting;
 };

@@ -162,7 +162,8 @@ bool neighbours_may_live(struct neighbours *n, const char *execution)
 struct neighbours_copy {
 	struct neighbours_agent agent; /* points into the rest */
 	char name[AGENT_NAME_MAX_BYTES + 1];
-	char executors[AGENT_EXECUTORS_MAX_BYTES];
+	char executors[EXECUTOR_LIST_MAX_BYTES];
+	char away[EXECUTOR_LIST_MAX_BYTES];
 	char labels[AGENT_LABELS_MAX_BYTES];
 	char problem[AGENT_STATUS_PROBLEM_MAX_BYTES + 1];
 };
@@ -172,12 +173,15 @@ static void agent_copy(struct neighbours_copy *copy,
 {
 	snprintf(copy->name, sizeof(copy->name), "%s", a->name);
 	snprintf(copy->executors, sizeof(copy->executors), "%s", a->executors);
+	snprintf(copy->away, sizeof(copy->away), "%s",
+		 agent_status_away(a->code));
 	snprintf(copy->labels, sizeof(copy->labels), "%s", a->labels);
 	snprintf(copy->problem, sizeof(copy->problem), "%s",
 		 a->problem ? a->problem : "");
 	copy->agent = (struct neighbours_agent){
 		.name = copy->name,
 		.executors = copy->executors,
+		.away = copy->away,
 		.labels = copy->labels,
 		.problem = copy->problem,
 		.slots = a->slots,

@@ -144,7 +144,7 @@ static int queue_claim(struct queue *q, struct agent *a)
 	const struct store_claim claim = {
 		.execution = execution,
 		.agent = a->name,
-		.executors = a->executors,
+		.executors = a->able,
 		.labels = a->labels,
 		.lease_ms = (int64_t)q->b->config->lease_ms,
 	};
@@ -175,8 +175,9 @@ static size_t queue_agent_load(const struct queue *q, const struct agent *a)
 
 static bool queue_agent_ready(const struct queue *q, const struct agent *a)
 {
-	return !a->drained && !a->refusing && !a->full && a->dry != q->turn &&
-	       a->pending < a->burst && queue_agent_load(q, a) < a->slots;
+	return !a->drained && !a->refusing && *a->able && !a->full &&
+	       a->dry != q->turn && a->pending < a->burst &&
+	       queue_agent_load(q, a) < a->slots;
 }
 
 /* The least loaded of those that can take a job; of equals the one that was

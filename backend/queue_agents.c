@@ -22,16 +22,21 @@ static void queue_resend_cancel(struct live_execution *x, void *ctx)
 }
 
 static void queue_agent_set(struct queue *q, struct agent *a, bool drained,
-			    bool refusing)
+			    bool refusing, const char *away)
 {
-	if (a->drained == drained && a->refusing == refusing)
+	if (a->drained == drained && a->refusing == refusing &&
+	    !strcmp(a->away, away))
 		return;
-	log_info(a->name, "%s",
+	log_info(a->name, "%s%s%s",
 		 drained    ? "drained: takes no new job"
 		 : refusing ? "accepts no job"
-			    : "takes jobs");
+			    : "takes jobs",
+		 *away ? ", without executors=" : "", away);
 	a->drained = drained;
 	a->refusing = refusing;
+	if (away != a->away)
+		snprintf(a->away, sizeof(a->away), "%s", away);
+	executor_list_without(a->executors, a->away, a->able, sizeof(a->able));
 	a->dry = q->turn - 1;
 	waits_wake(q->b->waits);
 	queue_wake(q);
@@ -42,7 +47,7 @@ void queue_agent_changed(struct queue *q, const struct store_agent *agent)
 	struct agent *a = queue_agent(q, agent->name);
 
 	if (a)
-		queue_agent_set(q, a, agent->drained, a->refusing);
+		queue_agent_set(q, a, agent->drained, a->refusing, a->away);
 }
 
 void queue_agent_accepts(struct queue *q, struct agent *a,
@@ -50,7 +55,8 @@ void queue_agent_accepts(struct queue *q, struct agent *a,
 {
 	snprintf(a->problem, sizeof(a->problem), "%s",
 		 status->problem ? status->problem : "it accepts no jobs");
-	queue_agent_set(q, a, a->drained, !status->accepting);
+	queue_agent_set(q, a, a->drained, !status->accepting,
+			agent_status_away(status->code));
 }
 
 static void on_agent_stored(int r, const struct store_result *result, void *ctx)
@@ -122,6 +128,7 @@ struct agent *queue_connect(struct queue *q, struct api_call *call,
 	queue_replace(q, name);
 	snprintf(a->name, sizeof(a->name), "%s", name);
 	snprintf(a->executors, sizeof(a->executors), "%s", hello->executors);
+	snprintf(a->able, sizeof(a->able), "%s", hello->executors);
 	snprintf(a->labels, sizeof(a->labels), "%s", hello->labels);
 	snprintf(a->address, sizeof(a->address), "%s",
 		 call->req->peer->address);

@@ -183,14 +183,17 @@ int sql_agent_list(struct db *db, struct store_call *call)
 
 /* ---------------------------------------------------------------- status */
 
-/* Others are told when an agent begins or ceases to take jobs. */
-static int agent_accepts(struct db *db, const char *name, bool accepting)
+/* Others are told when an agent begins or ceases to take jobs, or some. */
+static int agent_accepts(struct db *db, const char *name,
+			 const struct store_agent_status *status)
 {
+	const char *code = status->code ? status->code : "";
 	int64_t n;
 	int r = db_exec(db,
-			"UPDATE agents SET accepting = ?2 "
-			"WHERE name = ?1 AND accepting <> ?2",
-			DB_ARGS(db_str(name), db_int(accepting)));
+			"UPDATE agents SET accepting = ?2 WHERE name = ?1 AND "
+			"(accepting <> ?2 OR COALESCE(code, '') <> ?3)",
+			DB_ARGS(db_str(name), db_int(status->accepting),
+				db_str(code)));
 
 	if (r < 0)
 		return r;
@@ -202,7 +205,7 @@ int sql_agent_status(struct db *db, const char *name,
 		     const struct store_agent_status *status)
 {
 	int64_t now_ms = db_now_ms(db);
-	int r = status->given ? agent_accepts(db, name, status->accepting) : 0;
+	int r = status->given ? agent_accepts(db, name, status) : 0;
 
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/executor_list.h"
 #include "backend/store_record.h"
 
 /* Which of the agents are left, with each step of the questions. */
@@ -16,23 +17,10 @@ static bool fits_name(const struct store_job *job,
 	return !job->want_agent || !strcmp(job->want_agent, a->name);
 }
 
-/* "docker" in "sandbox,docker"; "auto" is anything but ssh. */
 static bool fits_executor(const struct store_job *job,
 			  const struct waiting_agent *a)
 {
-	size_t n = strlen(job->executor);
-	const char *p = a->executors;
-
-	if (!strcmp(job->executor, "auto"))
-		return strcmp(p, "ssh") != 0;
-	while ((p = strstr(p, job->executor))) {
-		bool begins = p == a->executors || p[-1] == ',';
-
-		if (begins && (p[n] == ',' || !p[n]))
-			return true;
-		p += n;
-	}
-	return false;
+	return executor_list_has(a->executors, job->executor);
 }
 
 static bool fits_labels(const struct store_job *job,
@@ -50,7 +38,17 @@ static bool fits_drain(const struct store_job *job,
 static bool fits_guard(const struct store_job *job,
 		       const struct waiting_agent *a)
 {
-	return !a->problem;
+	return !a->refusing;
+}
+
+/* One of its executors that suits the job is there. */
+static bool fits_away(const struct store_job *job,
+		      const struct waiting_agent *a)
+{
+	char able[EXECUTOR_LIST_MAX_BYTES];
+
+	executor_list_without(a->executors, a->away, able, sizeof(able));
+	return executor_list_has(able, job->executor);
 }
 
 static bool fits_slots(const struct store_job *job,
@@ -65,7 +63,8 @@ static const struct waiting_step {
 } waiting_steps[] = {
 	{ WAITING_AGENT_AWAY, fits_name }, { WAITING_EXECUTOR, fits_executor },
 	{ WAITING_LABELS, fits_labels },   { WAITING_DRAINED, fits_drain },
-	{ WAITING_GUARD, fits_guard },     { WAITING_SLOTS, fits_slots },
+	{ WAITING_GUARD, fits_guard },     { WAITING_EXECUTOR_AWAY, fits_away },
+	{ WAITING_SLOTS, fits_slots },
 };
 
 /* Whether the agent passes the first n questions. */
@@ -165,6 +164,19 @@ static void say_guard(const struct waiting_agent *one, size_t n,
 		    n, one->name, one->problem);
 }
 
+static void say_away(const struct waiting_agent *one, size_t n,
+		     struct waiting *out)
+{
+	if (n == 1)
+		say(out, WAITING_EXECUTOR_AWAY, "%.600s (agent %.64s)",
+		    one->problem, one->name);
+	else
+		say(out, WAITING_EXECUTOR_AWAY,
+		    "%.500s (agent %.64s; so it is with all %zu that could "
+		    "run it)",
+		    one->problem, one->name, n);
+}
+
 static void say_slots(size_t slots, struct waiting *out)
 {
 	if (slots == 1)
@@ -200,6 +212,9 @@ static void say_step(const struct store_job *job,
 		break;
 	case WAITING_GUARD:
 		say_guard(one, n, out);
+		break;
+	case WAITING_EXECUTOR_AWAY:
+		say_away(one, n, out);
 		break;
 	default:
 		say_slots(waiting_slots(job, place, step), out);
@@ -272,6 +287,7 @@ const char *waiting_code_name(enum waiting_code code)
 		[WAITING_LABELS] = "labels",
 		[WAITING_DRAINED] = "drained",
 		[WAITING_GUARD] = "guard",
+		[WAITING_EXECUTOR_AWAY] = "executor_away",
 		[WAITING_SLOTS] = "slots",
 	};
 

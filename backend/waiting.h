@@ -5,7 +5,8 @@
  *   its session is paused ─▶ it is to be tried again later ─▶ the store gives
  *   nothing out ─▶ nobody is connected ─▶ not the one that it wants ─▶ nobody
  *   has its executor ─▶ … its labels ─▶ those that are left are drained ─▶ …
- *   are kept shut by their guards ─▶ … have no slot free
+ *   are kept shut by their guards ─▶ … cannot start anything with its executor
+ *   for now ─▶ … have no slot free
  *
  * Pure.
  */
@@ -31,6 +32,7 @@ enum waiting_code {
 	WAITING_LABELS,
 	WAITING_DRAINED,
 	WAITING_GUARD,
+	WAITING_EXECUTOR_AWAY,
 	WAITING_SLOTS,
 	WAITING_CODES, /* how many there are */
 };
@@ -49,7 +51,9 @@ struct waiting_agent {
 	size_t slots, leases;
 	bool labelled; /* has the labels that the job asks for */
 	bool drained;
-	const char *problem; /* why its guard takes nothing; NULL: it does */
+	bool refusing;       /* its guard takes nothing … */
+	const char *away;    /* … or these executors do, "docker"; "" … */
+	const char *problem; /* … because of this */
 };
 
 /* What there is to judge by. */

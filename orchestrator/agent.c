@@ -49,24 +49,37 @@ static void agent_start_waiting(struct agent *agent)
 		if (agent->creating >= agent->creating_max ||
 		    agent->pods >= agent->config.slots * AGENT_PODS_PER_SLOT)
 			break;
-		if (j->state == AGENT_WAITING)
+		if (j->state == AGENT_WAITING && !agent_job_hindrance(j))
 			agent_job_start(j);
 	}
 }
 
-/* --- the guard ------------------------------------------------------------ */
+/* --- what keeps jobs from being started ------------------------------------ */
 
 /* What is given back before the backend knows would come again at once. */
-void agent_check_guard(struct agent *agent)
+void agent_check_waiting(struct agent *agent)
 {
-	const char *problem = admission_problem(agent->admission);
+	const char *shut = admission_problem(agent->admission), *problem;
 	struct agent_job *j;
 
-	if (!problem || !agent->told)
+	if (!agent->told)
 		return;
-	TAILQ_FOREACH(j, &agent->jobs, link)
-		if (j->state == AGENT_WAITING)
+	TAILQ_FOREACH(j, &agent->jobs, link) {
+		if (j->state != AGENT_WAITING)
+			continue;
+		problem = shut ?: agent_job_hindrance(j);
+		if (problem)
 			agent_job_release(j, true, problem);
+	}
+}
+
+/* The backend is told; then, or where nothing keeps them, the jobs are looked
+ * at again. */
+void agent_check_executors(struct agent *agent)
+{
+	agent->told = false;
+	heartbeat_now(agent->heartbeat);
+	agent_wake(agent);
 }
 
 static void agent_note_guard(struct agent *agent)
@@ -85,9 +98,7 @@ static void agent_on_guard(void *ctx)
 	struct agent *agent = ctx;
 
 	agent_note_guard(agent);
-	agent->told = false;
-	heartbeat_now(agent->heartbeat);
-	agent_wake(agent);
+	agent_check_executors(agent);
 }
 
 /* A backend that has just started knows nothing of us. */
@@ -117,7 +128,7 @@ static void agent_take(struct agent_job *j, const char *why)
 		journal_write(j->journal, WAL_VALIDATED, NULL);
 		heartbeat_set_lease(agent->heartbeat, j->a->lease_ms);
 		heartbeat_heard(agent->heartbeat);
-		agent_check_guard(agent);
+		agent_check_waiting(agent);
 		agent_start_waiting(agent);
 	}
 }

@@ -68,6 +68,9 @@ int agent_begin(struct agent *a) MUST_CHECK;
  * a callback of the agent's. */
 void agent_check_claims(struct agent *a);
 
+/* executor_ops.problem() of one has changed. From the loop. */
+void agent_check_executors(struct agent *a);
+
 /*
  * Claims no more; gives back what has not begun; ends what runs, and reports
  * it; then calls done, from the loop, within both times. Called

@@ -1,8 +1,10 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "common/json.h"
 #include "orchestrator/admission.h"
 #include "orchestrator/agent_impl.h"
+#include "orchestrator/executor_set.h"
 #include "orchestrator/heartbeat.h"
 #include "orchestrator/journal.h"
 #include "orchestrator/pod.h"
@@ -11,6 +13,9 @@
 
 /* Of more pods the leases are kept all the same. */
 #define AGENT_PODS_TOLD_MAX 128
+/* Before the names of the executors that nothing can be started with. */
+#define AGENT_STATUS_AWAY "away:"
+#define AGENT_CODE_BYTES 33 /* what the backend keeps */
 
 /* --- what is told --------------------------------------------------------- */
 
@@ -46,12 +51,17 @@ static json_t *agent_pods(struct agent *agent)
 static json_t *agent_status(struct agent *agent)
 {
 	const char *unwritten = journal_problem(agent->config.journal);
-	const char *problem = unwritten ?: admission_problem(agent->admission);
-	const char *code = unwritten ? "wal" : "guard";
+	const char *shut = unwritten ?: admission_problem(agent->admission);
+	char code[AGENT_CODE_BYTES] = AGENT_STATUS_AWAY;
+	const size_t at = strlen(code);
+	const char *away = executor_set_problem(agent->config.executors,
+						code + at, sizeof(code) - at);
+	const char *problem = shut ?: away;
 
-	return json_pack("{s:b,s:s?,s:s?,s:o,s:o}", "accepting", !problem,
-			 "code", problem ? code : NULL, "problem", problem,
-			 "snapshot",
+	if (shut)
+		snprintf(code, sizeof(code), "%s", unwritten ? "wal" : "guard");
+	return json_pack("{s:b,s:s?,s:s?,s:o,s:o}", "accepting", !shut, "code",
+			 problem ? code : NULL, "problem", problem, "snapshot",
 			 snapshot_json(sampler_newest(agent->config.sampler)),
 			 "pods", agent_pods(agent));
 }
@@ -117,7 +127,7 @@ static void agent_on_told(void *ctx)
 	struct agent *agent = ctx;
 
 	agent->told = true;
-	agent_check_guard(agent);
+	agent_check_waiting(agent);
 }
 
 const struct heartbeat_ops agent_heartbeat_ops = {

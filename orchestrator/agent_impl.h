@@ -66,7 +66,7 @@ struct agent {
 	struct claims *claims;
 	struct heartbeat *heartbeat;
 	struct admission *admission;
-	bool told; /* the backend knows whether the guard is open */
+	bool told; /* the backend knows what keeps jobs from being started */
 	struct agent_jobs jobs; /* in the order of their claims */
 	bool recovered;         /* the backend knows what is left of the past */
 	char **spare;           /* pods that were taken up */
@@ -100,13 +100,15 @@ void agent_job_release(struct agent_job *j, bool unbegun, const char *why);
 /* The user wants it ended. */
 void agent_job_cancel(struct agent_job *j, const char *reason);
 
+/* Why no pod of its kind can be made for now, a sentence; NULL: one can. */
+const char *agent_job_hindrance(const struct agent_job *j);
 /* Makes its pod; takes up the one that there is. */
 void agent_job_start(struct agent_job *j);
 void agent_job_adopt(struct agent_job *j, const struct wal_execution *past);
 
-/* While the guard says no: gives back what has not begun, once the backend
- * knows that it should give no more. */
-void agent_check_guard(struct agent *agent);
+/* What has not begun and cannot begin, since the guard or its executor says no:
+ * gives it back, once the backend knows that it should give no more of it. */
+void agent_check_waiting(struct agent *agent);
 
 extern const struct heartbeat_ops agent_heartbeat_ops;
 

@@ -195,16 +195,28 @@ static void agent_job_enter(struct agent_job *j, int r)
 	heartbeat_note_live(j->agent->heartbeat);
 }
 
+static const struct executor_entry *agent_job_executor(
+	const struct agent_job *j)
+{
+	return executor_set_choose(j->agent->config.executors, j->a->executor,
+				   j->a->capability);
+}
+
+const char *agent_job_hindrance(const struct agent_job *j)
+{
+	const struct executor_entry *e = agent_job_executor(j);
+
+	return e ? executor_entry_problem(e) : NULL;
+}
+
 void agent_job_start(struct agent_job *j)
 {
 	struct agent *agent = j->agent;
-	const struct executor_entry *e;
+	const struct executor_entry *e = agent_job_executor(j);
 	struct pod_config config;
 	char why[AGENT_WHY_BYTES];
 	int r;
 
-	e = executor_set_choose(agent->config.executors, j->a->executor,
-				j->a->capability);
 	if (!e) {
 		snprintf(why, sizeof(why),
 			 "there is no %s executor on %s (it has %s)",

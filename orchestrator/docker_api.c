@@ -12,7 +12,7 @@
 
 #define DOCKER_REPLY_MAX_BYTES (8 * 1024 * 1024)
 #define DOCKER_LINE_MAX_BYTES (256 * 1024)
-#define DOCKER_PING_TIMEOUT_MS 5000
+#define DOCKER_PING_TIMEOUT_MS 10000
 #define DOCKER_CONNECT_TIMEOUT_MS 2000
 #define DOCKER_ERROR_MAX_BYTES 512
 #define DOCKER_JSON "Content-Type: application/json"
@@ -40,6 +40,8 @@ struct docker_api {
 	struct docker_calls waiting; /* for the version */
 	struct docker_calls calls;
 	struct docker_call *ping;
+	void (*on_ping)(void *ctx, const struct docker_reply *reply);
+	void *on_ping_ctx;
 	char version[16]; /* "1.41"; empty until negotiated */
 };
 
@@ -113,6 +115,21 @@ static void docker_call_error(struct docker_call *call, CURLcode code,
 	}
 }
 
+/* One that takes its time may yet be there. */
+static bool docker_is_gone(CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void docker_on_transfer(struct curl_transfer *t, CURLcode code)
 {
 	struct docker_call *call = t->ctx;
@@ -126,6 +143,7 @@ static void docker_on_transfer(struct curl_transfer *t, CURLcode code)
 	if (code == CURLE_OK)
 		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	reply.status = (int)status;
+	reply.gone = docker_is_gone(code);
 	if ((status < 200 || status > 299) && status != 304) {
 		docker_call_error(call, code, reply.status, error,
 				  sizeof(error));
@@ -257,7 +275,9 @@ static size_t docker_on_ping_header(char *data, size_t size, size_t n,
 static void docker_on_ping_done(void *ctx, const struct docker_reply *reply)
 {
 	struct docker_api *api = ctx;
-	struct docker_reply failed = { .body = "", .error = reply->error };
+	struct docker_reply failed = { .body = "",
+				       .error = reply->error,
+				       .gone = reply->gone };
 	struct docker_call *call;
 	char old[128];
 
@@ -283,19 +303,25 @@ static void docker_on_ping_done(void *ctx, const struct docker_reply *reply)
 		docker_call_free(call);
 		ops->on_done(call_ctx, &failed);
 	}
+	if (api->on_ping)
+		api->on_ping(api->on_ping_ctx, reply);
 }
 
-static int docker_api_ping(struct docker_api *api)
+int docker_api_ping(struct docker_api *api)
 {
 	static const struct docker_call_ops ops = {
 		.on_done = docker_on_ping_done,
 	};
 	struct buf none = { 0 };
-	int r = docker_call_new(api, "GET", "/_ping", DOCKER_JSON, &none,
-				DOCKER_PING_TIMEOUT_MS, &ops, api, &api->ping);
+	int r;
 
+	if (api->ping)
+		return 0;
+	r = docker_call_new(api, "GET", "/_ping", DOCKER_JSON, &none,
+			    DOCKER_PING_TIMEOUT_MS, &ops, api, &api->ping);
 	if (r < 0)
 		return r;
+	curl_easy_setopt(api->ping->transfer.easy, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(api->ping->transfer.easy, CURLOPT_HEADERFUNCTION,
 			 docker_on_ping_header);
 	curl_easy_setopt(api->ping->transfer.easy, CURLOPT_HEADERDATA, api);
@@ -316,7 +342,7 @@ static int docker_api_send(struct docker_api *api, struct docker_call *call)
 
 	if (api->version[0])
 		r = docker_call_start(call, api->version);
-	else if (!api->ping)
+	else
 		r = docker_api_ping(api);
 	if (r < 0)
 		docker_call_free(call);
@@ -371,6 +397,19 @@ int docker_api_new(struct docker_api **out, struct event_base *base,
 	*out = api;
 	api = NULL;
 	return 0;
+}
+
+const char *docker_api_socket(const struct docker_api *api)
+{
+	return api->socket_path;
+}
+
+void docker_api_on_ping(struct docker_api *api,
+			void (*fn)(void *ctx, const struct docker_reply *reply),
+			void *ctx)
+{
+	api->on_ping = fn;
+	api->on_ping_ctx = ctx;
 }
 
 void docker_api_free(struct docker_api *api)

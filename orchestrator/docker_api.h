@@ -1,7 +1,8 @@
 /*
  * The Docker Engine API over its unix socket: libcurl's multi interface in
  * the caller's event loop. The API version is negotiated with /_ping before
- * the first call; calls made earlier wait for it.
+ * the first call, and anew once one was not answered; calls made earlier wait
+ * for it.
  *
  * Every call ends in exactly one on_done, unless it is cancelled. Callbacks
  * run from the loop, never from within docker_api_call().
@@ -9,6 +10,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/macro.h"
@@ -27,6 +29,7 @@ struct docker_reply {
 	const char *body; /* NUL-terminated; "" for streamed calls */
 	size_t len;
 	const char *error; /* NULL for 2xx and 304; else the engine's words */
+	bool gone;         /* nobody was there to answer, or not to the end */
 };
 
 struct docker_call_ops {
@@ -41,6 +44,16 @@ int docker_api_new(struct docker_api **out, struct event_base *base,
 /* Drops what is under way without on_done. */
 void docker_api_free(struct docker_api *api);
 DEFINE_CLEANUP(struct docker_api *, docker_api_free)
+
+const char *docker_api_socket(const struct docker_api *api);
+
+/* Asks whether the engine is there, over a new connection, and learns the
+ * version anew; nothing new where that is under way. 0 or -ENOMEM. */
+int docker_api_ping(struct docker_api *api) MUST_CHECK;
+/* Called with the result of each ping. */
+void docker_api_on_ping(struct docker_api *api,
+			void (*fn)(void *ctx, const struct docker_reply *reply),
+			void *ctx);
 
 /*
  * path starts with '/', without the version. body may be NULL; it is

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "orchestrator/control_socket.h"
+#include "orchestrator/docker_engine.h"
 #include "orchestrator/docker_image.h"
 #include "orchestrator/docker_pod_impl.h"
 #include "orchestrator/docker_spec.h"
@@ -14,6 +15,8 @@
 #include "orchestrator/process_id.h"
 
 #define DOCKER_POD_KILL_TIMEOUT_MS 10000
+/* HTTP: from here on it is the engine's fault, and perhaps its end. */
+#define DOCKER_POD_ENGINE_FAILS 500
 
 /* Which states may follow which: a bit each. */
 static UNUSED const unsigned int docker_pod_moves[] = {
@@ -76,7 +79,51 @@ void docker_pod_fail_call(struct executor_pod *pod, const char *what,
 	snprintf(reason, sizeof(reason),
 		 "Docker cannot %s: %s; 'cronium doctor' checks the engine",
 		 what, reply->error);
-	docker_pod_fail(pod, reason);
+	if (reply->gone || reply->status >= DOCKER_POD_ENGINE_FAILS)
+		docker_pod_doubt(pod, reason);
+	else
+		docker_pod_fail(pod, reason);
+}
+
+void docker_pod_doubt(struct executor_pod *pod, const char *reason)
+{
+	if (pod->state >= DOCKER_POD_FAILED)
+		return;
+	docker_pod_set_state(pod, DOCKER_POD_FAILED);
+	if (pod->destroyed)
+		return;
+	pod->in_doubt = true;
+	snprintf(pod->doubt, sizeof(pod->doubt), "%s", reason);
+	docker_engine_doubt(pod->shared->engine);
+}
+
+static void docker_pod_on_engine(struct executor_pod *pod, const char *problem,
+				 bool changed)
+{
+	bool in_doubt = pod->in_doubt;
+	const char *away = problem;
+
+	if (pod->destroyed || !(in_doubt || (changed && problem)))
+		return;
+	/* It is back already. */
+	if (!problem && pod->engine_ends != pod->shared->engine_ends)
+		away = pod->doubt;
+	pod->in_doubt = false;
+	if (away && pod->events->on_away(pod->ctx, away))
+		return;
+	if (in_doubt)
+		pod->events->on_failed(pod->ctx, pod->doubt);
+}
+
+void docker_pods_on_engine(struct docker_shared *shared, const char *problem,
+			   bool changed)
+{
+	struct executor_pod *pod, *next;
+
+	for (pod = LIST_FIRST(&shared->pods); pod; pod = next) {
+		next = LIST_NEXT(pod, link);
+		docker_pod_on_engine(pod, problem, changed);
+	}
 }
 
 /* --- calls --------------------------------------------------------------- */
@@ -217,6 +264,7 @@ static int docker_pod_alloc(struct docker_shared *shared,
 	pod->events = events;
 	pod->ctx = ctx;
 	pod->subnet = -1;
+	pod->engine_ends = shared->engine_ends;
 	r = docker_pod_copy_spec(pod, spec);
 	if (r < 0)
 		return r;
@@ -316,7 +364,7 @@ void docker_pod_on_engine_event(struct executor_pod *pod, const char *action,
 	snprintf(reason, sizeof(reason),
 		 "the %s's container ended unexpectedly (exit code %s)",
 		 script ? "script" : "sidecar", exit_code);
-	docker_pod_fail(pod, reason);
+	docker_pod_doubt(pod, reason);
 }
 
 static void docker_pod_on_killed(void *ctx, const struct docker_reply *reply)

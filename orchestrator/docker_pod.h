@@ -5,12 +5,14 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "common/macro.h"
 #include "orchestrator/executor.h"
 
 struct docker_api;
+struct docker_engine;
 struct docker_images;
 struct docker_subnets;
 
@@ -18,6 +20,8 @@ struct docker_subnets;
 struct docker_shared {
 	const struct executor_config *config;
 	struct docker_api *api;
+	struct docker_engine *engine;
+	uint64_t engine_ends; /* how often its event stream has ended */
 	struct docker_subnets *subnets;
 	struct docker_images *images;
 	const char *sidecar_image;
@@ -51,6 +55,13 @@ struct executor_pod *docker_pod_find(struct docker_shared *shared,
  * "oom" or "die", role "sidecar" or "script". */
 void docker_pod_on_engine_event(struct executor_pod *pod, const char *action,
 				const char *role, const char *exit_code);
+/*
+ * A ping is over: problem is what docker_engine_problem() says now, since just
+ * now where it has changed. Every pod is told when the engine goes away; one
+ * that is in doubt what it fails of is told that. Some may be freed.
+ */
+void docker_pods_on_engine(struct docker_shared *shared, const char *problem,
+			   bool changed);
 /* The process ends: frees the pod without removing anything; the next start's
  * reap does that. */
 void docker_pod_abandon(struct executor_pod *pod);

@@ -22,7 +22,7 @@ struct control_socket;
  *   NETWORK ─▶ SIDECAR ─▶ STARTING ─▶ SCRIPT ─▶ UP ─▶ REMOVING
  *      (egress only)  ╲      ╲           ╲      ╲▶
  *                      ╲▶ FETCHING (an image is missing; then back)
- *   any of them ─▶ FAILED ─▶ REMOVING
+ *   any of them ─▶ FAILED ─▶ REMOVING      (FAILED may be in doubt for a ping)
  *
  * STARTING starts the sidecar and creates the script's container at the same
  * time; SCRIPT starts the latter.
@@ -47,6 +47,9 @@ struct executor_pod {
 	unsigned int calls; /* under way at the engine */
 
 	bool destroyed; /* by its owner: remove once calls == 0 */
+	bool in_doubt;  /* FAILED, but is it the engine? Then of this: */
+	char doubt[DOCKER_POD_REASON_BYTES];
+	uint64_t engine_ends; /* docker_shared's when it was begun */
 	bool oom_killed;
 	bool sidecar_made, script_made, network_made;
 	unsigned int subnet_tries;
@@ -71,6 +74,9 @@ void docker_pod_fail(struct executor_pod *pod, const char *reason);
 /* The same for a call that the engine refused: "Docker cannot WHAT: …". */
 void docker_pod_fail_call(struct executor_pod *pod, const char *what,
 			  const struct docker_reply *reply);
+/* The same for what may be the end of the engine: told once it is known whether
+ * that is up. Where it is not, nothing is wrong with the job. */
+void docker_pod_doubt(struct executor_pod *pod, const char *reason);
 /* Calls the engine; takes body. The reply goes through docker_pod_reply(). */
 void docker_pod_call(struct executor_pod *pod, const char *method,
 		     const char *path, json_t *body, unsigned int timeout_ms,

@@ -25,7 +25,7 @@ static void docker_pod_on_fetched(void *ctx, const char *error)
 	struct executor_pod *pod = ctx;
 
 	if (error) {
-		docker_pod_fail(pod, error);
+		docker_pod_doubt(pod, error);
 		return;
 	}
 	docker_pod_set_state(pod, pod->after_fetch);

@@ -50,6 +50,9 @@ struct executor_config {
 	const struct shares *shares; /* what pods of capabilities are shown */
 	/* How a sidecar logs whose log is ours; they outlive the executor. */
 	const char *log_level, *log_format;
+	/* executor_ops.problem() of one has changed; from the loop. */
+	void (*on_problem)(void *ctx);
+	void *ctx;
 };
 
 /* What a pod must be. Strings are valid during executor_ops.create only. */
@@ -82,6 +85,10 @@ struct executor_events {
 	/* The pod cannot be made or died; once. reason is for the user: what,
 	 * why, what next. */
 	void (*on_failed)(void *ctx, const char *reason);
+	/* What makes the pods has gone away, a sentence that says so. True:
+	 * this one had not begun, and ends because of that. False: it has;
+	 * what it dies of will be told. */
+	bool (*on_away)(void *ctx, const char *reason);
 };
 
 /* A way out of a pod on a host: NAME:PORT inside leads to HOST:PORT outside. */
@@ -136,6 +143,9 @@ struct executor_ops {
 	int (*new)(struct executor **out, const struct executor_config *config,
 		   char *err, size_t err_size);
 	void (*free)(struct executor *e);
+	/* NULL, or a sentence why no pod can be made for now, though it is no
+	 * fault of the job's: it waits. NULL as a whole: there is never any. */
+	const char *(*problem)(const struct executor *e);
 	/* Removes what earlier processes of this instance left behind, but for
 	 * spare, which is valid until it calls done. */
 	void (*reap)(struct executor *e, const struct executor_spare *spare,

@@ -11,12 +11,13 @@
 
 #include "common/json.h"
 #include "common/log.h"
-#include "common/percent.h"
 #include "common/unix_socket.h"
 #include "orchestrator/docker_api.h"
+#include "orchestrator/docker_engine.h"
 #include "orchestrator/docker_host.h"
 #include "orchestrator/docker_image.h"
 #include "orchestrator/docker_pod.h"
+#include "orchestrator/docker_reap.h"
 #include "orchestrator/docker_spec.h"
 #include "orchestrator/docker_subnet.h"
 #include "orchestrator/docker_sweep.h"
@@ -27,8 +28,6 @@
 
 #define DOCKER_CALL_TIMEOUT_MS 60000
 #define DOCKER_EVENTS_RETRY_MS 1000
-#define DOCKER_FILTER_JSON_BYTES 256
-#define DOCKER_FILTER_BYTES PERCENT_ENCODED_BYTES(DOCKER_FILTER_JSON_BYTES)
 
 struct executor {
 	struct docker_shared shared;
@@ -39,9 +38,10 @@ struct executor {
 	void (*reaped)(void *ctx);
 	void *reaped_ctx;
 	const struct executor_spare *spare;
-	unsigned int deletes; /* under way */
-	bool listed_networks;
+	struct docker_reap past;
 	struct docker_sweep sweep; /* after the first one */
+
+	struct docker_reap leftovers; /* once the engine is back */
 };
 
 /* --- the engine's events ------------------------------------------------- */
@@ -75,20 +75,11 @@ static void docker_on_events_end(void *ctx, const struct docker_reply *reply)
 	struct executor *e = ctx;
 
 	e->events = NULL;
+	e->shared.engine_ends++;
 	log_warn("docker", "the engine's event stream ended: %s",
 		 reply->error ? reply->error : "the engine closed it");
+	docker_engine_doubt(e->shared.engine);
 	event_add(e->events_retry, &retry);
-}
-
-/* What a query says to hear of our containers only, percent-encoded. */
-static void docker_label_filter(struct executor *e, const char *more,
-				char out[DOCKER_FILTER_BYTES])
-{
-	char json[DOCKER_FILTER_JSON_BYTES];
-
-	snprintf(json, sizeof(json), "{\"label\":[\"%s=%s\"]%s}",
-		 DOCKER_LABEL_INSTANCE, e->shared.config->instance, more);
-	percent_encode(json, out);
 }
 
 static void docker_watch_events(struct executor *e)
@@ -97,10 +88,14 @@ static void docker_watch_events(struct executor *e)
 		.on_line = docker_on_event_line,
 		.on_done = docker_on_events_end,
 	};
-	char filter[DOCKER_FILTER_BYTES], path[DOCKER_FILTER_BYTES + 32];
+	char filter[DOCKER_LABEL_FILTER_BYTES];
+	char path[DOCKER_LABEL_FILTER_BYTES + 32];
 
+	if (e->events)
+		return;
 	docker_label_filter(
-		e, ",\"type\":[\"container\"],\"event\":[\"die\",\"oom\"]",
+		e->shared.config->instance,
+		",\"type\":[\"container\"],\"event\":[\"die\",\"oom\"]",
 		filter);
 	snprintf(path, sizeof(path), "/events?filters=%s", filter);
 	if (docker_api_call(e->shared.api, "GET", path, NULL, 0, &ops, e,
@@ -110,118 +105,87 @@ static void docker_watch_events(struct executor *e)
 
 static void docker_on_events_retry(evutil_socket_t fd, short what, void *ctx)
 {
-	docker_watch_events(ctx);
+	struct executor *e = ctx;
+
+	/* It is watched again as soon as it is back. */
+	if (!docker_engine_problem(e->shared.engine))
+		docker_watch_events(e);
 }
 
-/* --- reap ---------------------------------------------------------------- */
+/* --- what is left over --------------------------------------------------- */
 
-static void docker_reap_networks(struct executor *e);
-
-static void docker_reap_end(struct executor *e)
+static void docker_on_reaped(void *ctx)
 {
-	if (e->deletes)
-		return;
-	if (!e->listed_networks) {
-		e->listed_networks = true;
-		docker_reap_networks(e);
-		return;
-	}
+	struct executor *e = ctx;
+
 	pod_dir_sweep(e->shared.config->run_dir, e->spare);
 	docker_watch_events(e);
 	docker_sweep_start(&e->sweep, e->shared.api, e->shared.sidecar_image);
 	e->reaped(e->reaped_ctx);
 }
 
-static void docker_on_deleted(void *ctx, const struct docker_reply *reply)
+static bool docker_reap_spares(void *ctx, const char *pod)
 {
 	struct executor *e = ctx;
 
-	if (reply->error && reply->status != 404)
-		log_warn("docker", "cannot remove a leftover: %s",
-			 reply->error);
-	e->deletes--;
-	docker_reap_end(e);
+	return executor_spares(e->spare, pod);
 }
 
-static bool docker_reap_spares(const struct executor *e, const json_t *item)
+static void docker_reap_past(struct executor *e)
 {
-	const json_t *labels = json_object_get(item, "Labels");
-
-	return executor_spares(e->spare,
-			       json_get_str(labels, "cronium.pod", ""));
-}
-
-/* Deletes what a list call found, by PATH/ID. */
-static void docker_reap_listed(struct executor *e, const char *kind,
-			       const char *suffix,
-			       const struct docker_reply *reply)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_on_deleted,
+	static const struct docker_reap_ops ops = {
+		.spares = docker_reap_spares,
+		.on_done = docker_on_reaped,
 	};
-	_cleanup_json_ json_t *list = json_loads(reply->body, 0, NULL);
-	const json_t *item;
-	size_t i;
 
-	if (reply->error)
-		log_error("docker", "cannot list leftover %s: %s", kind,
-			  reply->error);
-	json_array_foreach(list, i, item) {
-		const char *id = json_get_str(item, "Id", "");
-		_cleanup_free_ char *path = NULL;
+	docker_reap_start(&e->past, e->shared.api, e->shared.config->instance,
+			  &ops, e);
+}
 
-		if (docker_reap_spares(e, item) ||
-		    asprintf(&path, "/%s/%s%s", kind, id, suffix) < 0)
-			continue;
-		log_info("docker", "removing leftover %s %.12s", kind, id);
-		if (docker_api_call(e->shared.api, "DELETE", path, NULL,
-				    DOCKER_CALL_TIMEOUT_MS, &ops, e, NULL) == 0)
-			e->deletes++;
+static bool docker_leftovers_spare(void *ctx, const char *pod)
+{
+	struct executor *e = ctx;
+
+	return docker_pod_find(&e->shared, pod);
+}
+
+static void docker_on_leftovers_gone(void *ctx)
+{
+}
+
+/* Of pods that ended while the engine was down. */
+static void docker_reap_leftovers(struct executor *e)
+{
+	static const struct docker_reap_ops ops = {
+		.spares = docker_leftovers_spare,
+		.on_done = docker_on_leftovers_gone,
+	};
+
+	docker_reap_start(&e->leftovers, e->shared.api,
+			  e->shared.config->instance, &ops, e);
+}
+
+/* --- whether the engine answers ------------------------------------------ */
+
+static void docker_on_engine(void *ctx, bool changed)
+{
+	struct executor *e = ctx;
+	const struct executor_config *config = e->shared.config;
+	const char *problem = docker_engine_problem(e->shared.engine);
+
+	if (changed && !problem) {
+		docker_watch_events(e);
+		docker_reap_leftovers(e);
 	}
-	docker_reap_end(e);
+	/* What is given back then goes somewhere else. */
+	if (changed && config->on_problem)
+		config->on_problem(config->ctx);
+	docker_pods_on_engine(&e->shared, problem, changed);
 }
 
-static void docker_on_networks(void *ctx, const struct docker_reply *reply)
+static const char *docker_problem(const struct executor *e)
 {
-	docker_reap_listed(ctx, "networks", "", reply);
-}
-
-static void docker_on_containers(void *ctx, const struct docker_reply *reply)
-{
-	docker_reap_listed(ctx, "containers", "?force=1&v=1", reply);
-}
-
-static void docker_reap_list(struct executor *e, const char *what,
-			     const struct docker_call_ops *ops)
-{
-	char filter[DOCKER_FILTER_BYTES], path[DOCKER_FILTER_BYTES + 64];
-
-	docker_label_filter(e, "", filter);
-	snprintf(path, sizeof(path), "%sfilters=%s", what, filter);
-	if (docker_api_call(e->shared.api, "GET", path, NULL,
-			    DOCKER_CALL_TIMEOUT_MS, ops, e, NULL) < 0) {
-		log_error("docker", "cannot look for leftovers");
-		e->listed_networks = true;
-		docker_reap_end(e);
-	}
-}
-
-static void docker_reap_networks(struct executor *e)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_on_networks,
-	};
-
-	docker_reap_list(e, "/networks?", &ops);
-}
-
-static void docker_reap_containers(struct executor *e)
-{
-	static const struct docker_call_ops ops = {
-		.on_done = docker_on_containers,
-	};
-
-	docker_reap_list(e, "/containers/json?all=1&", &ops);
+	return docker_engine_problem(e->shared.engine);
 }
 
 /* --- where the host sees our files --------------------------------------- */
@@ -316,7 +280,7 @@ static void docker_on_self(void *ctx, const struct docker_reply *reply)
 	docker_set_host_dirs(e, reply->error ? NULL : reply->body);
 	docker_share_sdk(e, reply->error ? NULL : reply->body);
 	docker_set_shares(e, reply->error ? NULL : reply->body);
-	docker_reap_containers(e);
+	docker_reap_past(e);
 }
 
 static void docker_reap(struct executor *e, const struct executor_spare *spare,
@@ -338,7 +302,7 @@ static void docker_reap(struct executor *e, const struct executor_spare *spare,
 	}
 	docker_set_host_dirs(e, NULL);
 	docker_set_shares(e, NULL);
-	docker_reap_containers(e);
+	docker_reap_past(e);
 }
 
 /* --- set-up -------------------------------------------------------------- */
@@ -365,6 +329,7 @@ static void docker_free(struct executor *e)
 	while ((pod = LIST_FIRST(&e->shared.pods)))
 		docker_pod_abandon(pod);
 	docker_sweep_deinit(&e->sweep);
+	docker_engine_free(e->shared.engine);
 	docker_images_free(e->shared.images);
 	docker_subnets_free(e->shared.subnets);
 	if (e->events_retry)
@@ -396,6 +361,10 @@ static int docker_set_up(struct executor *e)
 			return -errno;
 	}
 	r = docker_api_new(&shared->api, config->base, config->docker_socket);
+	if (r < 0)
+		return r;
+	r = docker_engine_new(&shared->engine, shared->api, config->base,
+			      docker_on_engine, e);
 	if (r < 0)
 		return r;
 	r = docker_images_new(&shared->images, shared->api, config->sdk_dir,
@@ -463,6 +432,7 @@ const struct executor_ops executor_docker = {
 	.name = "docker",
 	.new = docker_new,
 	.free = docker_free,
+	.problem = docker_problem,
 	.reap = docker_reap,
 	.create = docker_create,
 	.describe = docker_pod_describe,

@@ -138,14 +138,53 @@ const char *executor_set_names(const struct executor_set *s)
 	return s->names;
 }
 
+const char *executor_entry_problem(const struct executor_entry *e)
+{
+	return e->ops->problem ? e->ops->problem(e->executor) : NULL;
+}
+
+const char *executor_set_problem(const struct executor_set *s, char *names,
+				 size_t size)
+{
+	const char *first = NULL, *problem;
+	size_t at = 0;
+
+	*names = '\0';
+	for (size_t i = 0; i < s->n && at < size; i++) {
+		problem = executor_entry_problem(&s->entries[i]);
+		if (!problem)
+			continue;
+		at += (size_t)snprintf(names + at, size - at, "%s%s",
+				       at ? "," : "", s->entries[i].ops->name);
+		first = first ?: problem;
+	}
+	return first;
+}
+
+static const struct executor_entry *executor_set_choose_auto(
+	const struct executor_set *s, bool machine)
+{
+	const struct executor_entry *best = NULL;
+	int best_rank = -1;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct executor_entry *e = &s->entries[i];
+		int rank = 2 * !executor_entry_problem(e) +
+			   (machine && e->ops->machine);
+
+		if (e->ops->remote || rank <= best_rank)
+			continue;
+		best = e;
+		best_rank = rank;
+	}
+	return best;
+}
+
 const struct executor_entry *executor_set_choose(const struct executor_set *s,
 						 const char *name, bool machine)
 {
-	for (size_t i = 0; machine && !strcmp(name, "auto") && i < s->n; i++)
-		if (s->entries[i].ops->machine)
-			return &s->entries[i];
 	if (!strcmp(name, "auto"))
-		return s->entries[0].ops->remote ? NULL : &s->entries[0];
+		return executor_set_choose_auto(s, machine);
 	return executor_set_find(s, name);
 }
 

@@ -35,11 +35,17 @@ const char *executor_set_names(const struct executor_set *s);
 /* By name. NULL: not here. */
 const struct executor_entry *executor_set_find(const struct executor_set *s,
 					       const char *name);
-/* By name; "auto" is the first there is; machine: rather one that has the
- * machine's own programs. NULL: not here. */
+/* By name; "auto" is the first there is that has no problem, or the first;
+ * machine: rather one that has the machine's own programs. NULL: not here. */
 const struct executor_entry *executor_set_choose(const struct executor_set *s,
 						 const char *name,
 						 bool machine);
+/* As executor_ops.problem. */
+const char *executor_entry_problem(const struct executor_entry *e);
+/* The names of those with a problem, "docker,ssh", cut to size, and what the
+ * first says; NULL, and "": there are none. */
+const char *executor_set_problem(const struct executor_set *s, char *names,
+				 size_t size);
 /* As executor_ops.reap, of all; once at a time, and done may be called from
  * within. */
 void executor_set_reap(struct executor_set *s,

@@ -193,6 +193,14 @@ static int main_set_up_relay(struct main_state *m)
 	return r;
 }
 
+static void main_on_executor_problem(void *ctx)
+{
+	struct main_state *m = ctx;
+
+	if (m->agent)
+		agent_check_executors(m->agent);
+}
+
 static int main_set_up_executors(struct main_state *m)
 {
 	const struct config_options *opt = &m->config.opt;
@@ -214,6 +222,8 @@ static int main_set_up_executors(struct main_state *m)
 		.ssh_known_hosts = opt->ssh_known_hosts,
 		.gateway_url = opt->gateway_url,
 		.shares = &m->config.shares,
+		.on_problem = main_on_executor_problem,
+		.ctx = m,
 	};
 	char err[MAIN_ERROR_BYTES] = "out of memory";
 

@@ -362,8 +362,20 @@ static void pod_on_failed(void *ctx, const char *reason)
 	pod_set_doom(p, reason, POD_KILL_WAIT_MS);
 }
 
+/* From ASSIGNED on the script may have begun; ADOPTING, it has. */
+static bool pod_on_away(void *ctx, const char *reason)
+{
+	struct pod *p = ctx;
+
+	if (p->state >= POD_ASSIGNED)
+		return false;
+	pod_give_back(p, reason);
+	return true;
+}
+
 const struct executor_events pod_executor_events = {
 	.on_stream = pod_on_stream,
 	.on_progress = pod_on_progress,
 	.on_failed = pod_on_failed,
+	.on_away = pod_on_away,
 };

@@ -5,7 +5,6 @@ import collections
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -269,8 +268,7 @@ class OwnEngine(Engine):
 
     def __init__(self, base):
         # An engine without a bridge removes the one of its namespace.
-        self.namespace = Namespace(f"crf{os.getpid()}")
-        super().__init__(self.namespace)
+        super().__init__(Namespace(f"crf{os.getpid()}"))
         self.wait_ready()
         archive = base / "images.tar"
         subprocess.run(["docker", "save", "-o", archive, *self.IMAGES],
@@ -279,33 +277,12 @@ class OwnEngine(Engine):
         archive.unlink()
 
     def kill(self):
-        """With its containerd, which would go a moment later by itself, in
-        the way of the next one."""
-        containerd = int((self.base / "x/containerd/containerd.pid")
-                         .read_text())
-        self.process.kill()
-        self.process.wait()
-        try:
-            os.kill(containerd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        until(lambda: not pathlib.Path(f"/proc/{containerd}").exists())
-        self.process = subprocess.Popen(
-            self.process.args, stdin=subprocess.DEVNULL, stdout=self.log,
-            stderr=self.log)
+        super().kill()
+        self.start()
         self.wait_ready()
 
-
     def stop(self):
-        """A killed one leaves its mounts."""
-        self.process.terminate()
-        self.process.wait(STOP_S)
-        self.log.close()
-        mounts = [line.split()[1] for line in open("/proc/mounts")]
-        for place in reversed(mounts):
-            if place.startswith(f"{self.base}/"):
-                subprocess.run(["umount", "-l", place], check=True)
-        shutil.rmtree(self.base)
+        super().stop()
         self.namespace.remove()
 
 

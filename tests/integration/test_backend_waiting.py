@@ -9,6 +9,9 @@ from backend_process import Backend
 pytestmark = pytest.mark.timeout(60)
 CLOSED = {"accepting": False, "code": "guard",
           "problem": "memory 91 % (limit 80 %)"}
+DOWN = {"accepting": True, "code": "away:docker",
+        "problem": "the Docker engine at /d does not answer"}
+AWAY = "the Docker engine at /d does not answer (agent box)"
 GUARD = "the guard of agent box: memory 91 % (limit 80 %)"
 
 
@@ -88,6 +91,35 @@ def test_a_retry_waits_for_its_time(backend):
     assert now["state"] == "queued" and now["waiting"] == {
         "code": "retry", "message": "attempt 1 failed (exit code 3); it is "
         "tried again after a pause"}
+
+
+def test_an_executor_that_is_away(backend):
+    """Its jobs wait; those of the agent's other executors go on."""
+    agent = backend.agent(name="box", slots=4, executors="docker,sandbox")
+    agent.heartbeat(status=DOWN)
+    docker = backend.submit(executor="docker")
+    assert backend.job(docker)["waiting"] == {
+        "code": "executor_away", "message": AWAY}
+    assert refused(backend, executor="docker") == AWAY
+    for executor in ("sandbox", "auto"):
+        job = backend.submit(executor=executor)
+        agent.started(claim := agent.claim())
+        assert claim.job == job
+    assert waiting(backend, docker) == "executor_away"
+    agent.heartbeat(claim, status={"accepting": True})
+    assert agent.claim().job == docker
+
+
+def test_an_agent_without_any_executor(backend):
+    agent = backend.agent(name="box", executors="docker")
+    agent.heartbeat(status=DOWN)
+    job = backend.submit()
+    assert waiting(backend, job) == "executor_away"
+    stream = backend.follow(job)
+    assert stream.expect(frames.STATE)["waiting"]["message"] == AWAY
+    agent.heartbeat(status={"accepting": True})
+    assert agent.claim().job == job
+    stream.close()
 
 
 # --- followers

@@ -174,6 +174,21 @@ def test_agents_are_known_to_both(world):
     assert agent.claim().job == job
 
 
+def test_an_executor_is_away_for_both(world):
+    agent = world.b.agent(name="there", executors="docker,sandbox")
+    until(lambda: world.a.admin.get("/v1/agents/there").status == 200)
+
+    def say(status):
+        assert agent.heartbeat(status=status).status == 200
+
+    say({"accepting": True, "code": "away:docker", "problem": "no engine"})
+    job = world.a.submit(executor="docker")
+    until(lambda: world.a.job(job)["waiting"] == {
+        "code": "executor_away", "message": "no engine (agent there)"})
+    say({"accepting": True})
+    assert agent.claim().job == job
+
+
 def test_an_agent_moves(world):
     """Its stream with a is dead without a knowing it."""
     old = world.a.agent(name="roamer")

@@ -11,7 +11,8 @@ WANTED = os.environ.get("CRONIUM_TEST_EXECUTORS")
 EXECUTORS = [name for name in (WANTED or "sandbox docker").split()
              if name in ("sandbox", "docker")]
 collect_ignore = ([] if "docker" in EXECUTORS
-                  else ["test_images.py", "test_two_hosts.py"])
+                  else ["test_engine_away.py", "test_images.py",
+                        "test_two_hosts.py"])
 
 
 def pytest_generate_tests(metafunc):

@@ -5,11 +5,13 @@ where the backends are."""
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
 from harness import BIN
+from patience import until
 
 ENGINE_START_S = 60
 IMAGE = "cronium/bash"
@@ -71,13 +73,18 @@ class Engine:
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="h-", dir="/tmp"))
         self.socket = self.base / "docker.sock"
         self.log = open(self.base / "log", "ab")
+        self.namespace = namespace
+        self.start()
+
+    def start(self):
+        name = self.namespace.name
         self.process = subprocess.Popen(
-            [*namespace.enter, "dockerd", "--data-root", self.base / "data",
-             "--exec-root", self.base / "x", "--pidfile", self.base / "pid",
-             "-H", f"unix://{self.socket}", "--bridge=none",
+            [*self.namespace.enter, "dockerd", "--data-root",
+             self.base / "data", "--exec-root", self.base / "x", "--pidfile",
+             self.base / "pid", "-H", f"unix://{self.socket}", "--bridge=none",
              "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-             "--containerd-namespace", namespace.name,
-             "--containerd-plugins-namespace", f"{namespace.name}-plugins"],
+             "--containerd-namespace", name,
+             "--containerd-plugins-namespace", f"{name}-plugins"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def __call__(self, *args):
@@ -106,10 +113,31 @@ class Engine:
                     "--format", "{{.TimeNano}}")
         return [int(nanoseconds) / 1e6 for nanoseconds in told.split()]
 
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        """With its containerd, which would go a moment later by itself, in
+        the way of the next one. What runs in it goes on until that comes."""
+        containerd = int((self.base / "x/containerd/containerd.pid")
+                         .read_text())
+        self.process.kill()
+        self.process.wait(60)
+        try:
+            os.kill(containerd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        until(lambda: not pathlib.Path(f"/proc/{containerd}").exists())
+
     def stop(self):
+        """A killed one leaves its mounts."""
         self.process.terminate()
         self.process.wait(60)
         self.log.close()
+        mounts = [line.split()[1] for line in open("/proc/mounts")]
+        for place in reversed(mounts):
+            if place.startswith(f"{self.base}/"):
+                run("umount", "-l", place)
         shutil.rmtree(self.base)
 
 

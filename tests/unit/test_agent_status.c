@@ -70,6 +70,13 @@ static void test_a_guard_that_is_open(void **state)
 	agent_status_deinit(&s);
 }
 
+static void test_executors_that_are_away(void **state)
+{
+	assert_string_equal(agent_status_away("away:docker,ssh"), "docker,ssh");
+	assert_string_equal(agent_status_away("guard"), "");
+	assert_string_equal(agent_status_away(NULL), "");
+}
+
 static void test_processor_time_between_two_beats(void **state)
 {
 	struct agent_status s;
@@ -157,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_nothing_is_said),
 		T(test_a_guard_that_is_open),
+		T(test_executors_that_are_away),
 		T(test_processor_time_between_two_beats),
 		T(test_what_is_refused),
 	};

@@ -110,10 +110,12 @@ static void test_agents_that_take_nothing(void **state)
 	struct waiting_agent agents[] = { box, dock, far };
 	struct store_job job = queued("auto");
 
+	agents[0].refusing = true;
 	agents[0].problem = "memory 91 % (limit 80 %)";
 	check(&job, agents, 2, WAITING_NONE, "");
 	check(&job, agents, 1, WAITING_GUARD,
 	      "the guard of agent box: memory 91 % (limit 80 %)");
+	agents[1].refusing = true;
 	agents[1].problem = "disk 99 % (limit 80 %)";
 	check(&job, agents, 3, WAITING_GUARD,
 	      "the guards of all 2 agents that could run it; of box: memory "
@@ -133,6 +135,32 @@ static void test_agents_that_take_nothing(void **state)
 	check(&job, agents, 2, WAITING_LABELS,
 	      "no orchestrator that could run it has the labels that it asks "
 	      "for ('cronium agents' shows them)");
+}
+
+static void test_executors_that_are_away(void **state)
+{
+	struct waiting_agent agents[] = { dock, box, dock };
+	struct store_job docker = queued("docker"), any = queued("auto"),
+			 sandbox = queued("sandbox");
+
+	agents[0].away = "docker";
+	agents[0].problem = "the Docker engine at /d does not answer";
+	check(&docker, agents, 2, WAITING_EXECUTOR_AWAY,
+	      "the Docker engine at /d does not answer (agent dock)");
+	check(&any, agents, 1, WAITING_NONE, "");
+	check(&sandbox, agents, 1, WAITING_NONE, "");
+	check(&docker, agents, 3, WAITING_NONE, "");
+	agents[2] = agents[0];
+	check(&docker, agents, 3, WAITING_EXECUTOR_AWAY,
+	      "the Docker engine at /d does not answer (agent dock; so it is "
+	      "with all 2 that could run it)");
+	agents[0].executors = "docker,ssh";
+	check(&any, agents, 1, WAITING_EXECUTOR_AWAY,
+	      "the Docker engine at /d does not answer (agent dock)");
+	agents[0].refusing = true;
+	check(&docker, agents, 1, WAITING_GUARD,
+	      "the guard of agent dock: the Docker engine at /d does not "
+	      "answer");
 }
 
 static void test_slots(void **state)
@@ -201,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_executors_are_whole_words),
 		cmocka_unit_test(test_agents_that_take_nothing),
+		cmocka_unit_test(test_executors_that_are_away),
 		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_refused),
