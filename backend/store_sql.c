@@ -11,10 +11,6 @@
 #include "backend/store_url.h"
 #include "common/clock.h"
 
-/* One transaction: bounds how long the first of a batch waits for the last,
- * and how much is repeated when the disk is full. */
-#define SQL_BATCH_MAX_CALLS 512
-#define SQL_BATCH_MAX_BYTES (16 * 1024 * 1024)
 
 /* More than an attempt and the wait for the next one take. */
 #define SQL_AWAY_KNOWN_MS 8000

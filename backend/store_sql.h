@@ -20,6 +20,11 @@
 #include "backend/store_listen.h"
 #include "common/macro.h"
 
+/* One transaction: bounds how long the first of a batch waits for the last,
+ * and how much is repeated when the disk is full. */
+#define SQL_BATCH_MAX_CALLS 512
+#define SQL_BATCH_MAX_BYTES (16 * 1024 * 1024)
+
 typedef int sql_op_fn(struct db *db, struct store_call *call);
 
 sql_op_fn sql_job_submit, sql_job_get, sql_job_list, sql_job_count,

@@ -56,6 +56,19 @@ static int family_size(struct db *db, int64_t top, int64_t max, int64_t *n)
 	return MIN(r, 0);
 }
 
+/* Of one family one transaction at a time counts, up to its end: another one
+ * may be about to commit jobs that are not seen yet. */
+static int family_lock(struct db *db, int64_t top)
+{
+	static const struct db_sql sql = {
+		{ [DB_POSTGRES] = "SELECT pg_advisory_xact_lock(hashtext("
+				  "'cronium family ' || current_schema()), "
+				  "hashint8(?1))" }
+	};
+
+	return db_lock(db, &sql, DB_ARGS(db_int(top)));
+}
+
 int sql_family_check(struct db *db, struct store_call *call,
 		     const struct store_job_new *new)
 {
@@ -75,6 +88,8 @@ int sql_family_check(struct db *db, struct store_call *call,
 	if (r == 0)
 		r = family_depth(db, call, new->parent, new->max_depth + 1,
 				 &depth, &top);
+	if (r == 0)
+		r = family_lock(db, top);
 	if (r == 0)
 		r = family_size(db, top, new->max_family, &all);
 	if (r == 0 && n >= new->max_children)

@@ -8,6 +8,9 @@
 #include "backend/store_sql_session.h"
 #include "common/clock.h"
 
+/* What sixteen backends may have under way, a whole batch each. */
+#define SUBMIT_UNSEEN_MAX (16 * SQL_BATCH_MAX_CALLS)
+
 static int submit_same(struct db *db, struct store_call *call, int64_t job,
 		       int kind, const struct store_blob *data, bool *same)
 {
@@ -54,19 +57,41 @@ static int submit_find(struct db *db, struct store_call *call,
 	return 0;
 }
 
+/* 0 where fewer jobs wait, 1 where as many do, or negative errno. */
+static int submit_is_long(struct db *db, int64_t queue)
+{
+	struct db_row *row;
+	int r = db_query(db,
+			 "SELECT 1 FROM job_counts WHERE state = 0 "
+			 "AND n >= ?1",
+			 DB_ARGS(db_int(queue)), &row);
+
+	return r == STORE_E_NOT_FOUND ? 0 : r < 0 ? r : 1;
+}
+
+/* Others may be about to commit jobs that are not seen yet: near the limit one
+ * transaction at a time counts them, up to its end. Nobody waits before. */
 static int submit_check_room(struct db *db, struct store_call *call,
 			     int64_t max_queued)
 {
-	struct db_row *row;
+	static const struct db_sql alone = {
+		{ [DB_POSTGRES] = "SELECT pg_advisory_xact_lock(hashtext("
+				  "'cronium queue'), "
+				  "hashtext(current_schema()))" }
+	};
 	int r;
 
 	if (!max_queued)
 		return 0;
-	r = db_query(db, "SELECT 1 FROM job_counts WHERE state = 0 AND n >= ?1",
-		     DB_ARGS(db_int(max_queued)), &row);
-	if (r == STORE_E_NOT_FOUND)
-		return 0;
-	if (r < 0)
+	if (max_queued > SUBMIT_UNSEEN_MAX) {
+		r = submit_is_long(db, max_queued - SUBMIT_UNSEEN_MAX);
+		if (r <= 0)
+			return r;
+	}
+	r = db_lock(db, &alone, DB_NO_ARGS);
+	if (r == 0)
+		r = submit_is_long(db, max_queued);
+	if (r <= 0)
 		return r;
 	return store_call_fail(call, STORE_E_LIMIT,
 			       "%lld jobs are waiting already, which is the "
