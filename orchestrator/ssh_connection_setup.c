@@ -63,6 +63,24 @@ static void ssh_connection_store(const struct ssh_connection *c,
 	};
 }
 
+/* libssh2 1.11.1 deprecates the only call that 1.10 has. */
+static void ssh_connection_set_callbacks(LIBSSH2_SESSION *session)
+{
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+	libssh2_session_callback_set2(
+		session, LIBSSH2_CALLBACK_SEND,
+		(libssh2_cb_generic *)ssh_connection_on_send);
+	libssh2_session_callback_set2(
+		session, LIBSSH2_CALLBACK_RECV,
+		(libssh2_cb_generic *)ssh_connection_on_recv);
+#else
+	libssh2_session_callback_set(session, LIBSSH2_CALLBACK_SEND,
+				     (void *)ssh_connection_on_send);
+	libssh2_session_callback_set(session, LIBSSH2_CALLBACK_RECV,
+				     (void *)ssh_connection_on_recv);
+#endif
+}
+
 static int ssh_connection_open_session(struct ssh_connection *c)
 {
 	char prefer[SSH_HOSTKEY_PREFER_BYTES];
@@ -72,10 +90,7 @@ static int ssh_connection_open_session(struct ssh_connection *c)
 	if (!c->session)
 		return -ENOMEM;
 	libssh2_session_set_blocking(c->session, 0);
-	libssh2_session_callback_set(c->session, LIBSSH2_CALLBACK_SEND,
-				     (void *)ssh_connection_on_send);
-	libssh2_session_callback_set(c->session, LIBSSH2_CALLBACK_RECV,
-				     (void *)ssh_connection_on_recv);
+	ssh_connection_set_callbacks(c->session);
 	ssh_connection_store(c, &store);
 	if (c->algorithm)
 		snprintf(prefer, sizeof(prefer), "%s",

@@ -43,8 +43,10 @@ static int remove_tree_move_up(struct remove_tree *t, int dir_fd,
 		snprintf(moved, sizeof(moved), "moved-%u", t->moved++);
 	} while (!faccessat(t->top, moved, F_OK, AT_SYMLINK_NOFOLLOW));
 	t->again = true;
-	/* Another parent is written into it: its owner must be allowed to. */
-	(void)fchmodat(dir_fd, name, 0700, 0);
+	/* Another parent is written into it: its owner must be allowed to.
+	 * Whose it is not finds out below. */
+	if (fchmodat(dir_fd, name, 0700, 0) < 0 && errno != EPERM)
+		return -errno;
 	return renameat(dir_fd, name, t->top, moved) < 0 ? -errno : 0;
 }
 

@@ -114,11 +114,15 @@ static const struct transport_ops TLS_OPS = {
 
 /* --- the socket below OpenSSL ---------------------------------------------- */
 
+static int socket_fd(BIO *bio)
+{
+	return ((struct transport *)BIO_get_data(bio))->fd;
+}
+
 /* OpenSSL's own would write(2), which raises SIGPIPE in whoever uses us. */
 static int socket_write(BIO *bio, const char *data, size_t len, size_t *sent)
 {
-	int fd = (int)BIO_get_fd(bio, NULL);
-	ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+	ssize_t n = send(socket_fd(bio), data, len, MSG_NOSIGNAL);
 
 	BIO_clear_retry_flags(bio);
 	if (n >= 0) {
@@ -130,23 +134,49 @@ static int socket_write(BIO *bio, const char *data, size_t len, size_t *sent)
 	return 0;
 }
 
+static int socket_read(BIO *bio, char *data, size_t size, size_t *got)
+{
+	ssize_t n = recv(socket_fd(bio), data, size, 0);
+
+	BIO_clear_retry_flags(bio);
+	if (n > 0) {
+		*got = (size_t)n;
+		return 1;
+	}
+	if (n == 0)
+		BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+	else if (errno == EAGAIN || errno == EINTR)
+		BIO_set_retry_read(bio);
+	return 0;
+}
+
+/* Nothing is buffered; SSL_OP_IGNORE_UNEXPECTED_EOF asks for the end. */
+static long socket_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+	switch (cmd) {
+	case BIO_CTRL_FLUSH:
+		return 1;
+	case BIO_CTRL_EOF:
+		return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+	default:
+		return 0;
+	}
+}
+
 static BIO_METHOD *socket_method_new(void)
 {
-	const BIO_METHOD *base = BIO_s_socket();
-	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOCKET, "socket, no SIGPIPE");
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK,
+				     "socket, no SIGPIPE");
 
 	if (!m)
 		return NULL;
 	BIO_meth_set_write_ex(m, socket_write);
-	BIO_meth_set_read(m, BIO_meth_get_read(base));
-	BIO_meth_set_puts(m, BIO_meth_get_puts(base));
-	BIO_meth_set_ctrl(m, BIO_meth_get_ctrl(base));
-	BIO_meth_set_create(m, BIO_meth_get_create(base));
-	BIO_meth_set_destroy(m, BIO_meth_get_destroy(base));
+	BIO_meth_set_read_ex(m, socket_read);
+	BIO_meth_set_ctrl(m, socket_ctrl);
 	return m;
 }
 
-static SSL *tls_session_new(struct tls_context *c, int fd)
+static SSL *tls_session_new(struct tls_context *c, struct transport *t)
 {
 	SSL *ssl = SSL_new(c->ctx);
 	BIO *bio = ssl ? BIO_new(c->socket) : NULL;
@@ -155,7 +185,7 @@ static SSL *tls_session_new(struct tls_context *c, int fd)
 		SSL_free(ssl);
 		return NULL;
 	}
-	BIO_set_fd(bio, fd, BIO_NOCLOSE);
+	BIO_set_data(bio, t);
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_accept_state(ssl);
 	return ssl;
@@ -172,7 +202,7 @@ static struct transport *tls_accept(struct http_tls *tls, int fd)
 		return NULL;
 	t->base.ops = &TLS_OPS;
 	t->base.fd = fd;
-	t->ssl = tls_session_new(c, fd);
+	t->ssl = tls_session_new(c, &t->base);
 	if (!t->ssl) {
 		free(t);
 		return NULL;
