@@ -16,6 +16,7 @@ struct doctor;
 /* What one check may leave for a later one. */
 struct doctor_findings {
 	bool docker;
+	bool namespaces;
 	bool sandbox;
 };
 

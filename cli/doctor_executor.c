@@ -108,9 +108,7 @@ void doctor_check_bubblewrap(struct doctor *d)
 	}
 	if (bwrap_try(path, said) != 0) {
 		doctor_report(d, DOCTOR_WARN,
-			      "allow user namespaces to it: sysctl -w "
-			      "kernel.unprivileged_userns_clone=1, or an "
-			      "AppArmor profile with userns; root in a "
+			      "allow namespaces to it, as above; root in a "
 			      "container: --cap-add SYS_ADMIN --cap-add "
 			      "NET_ADMIN --security-opt seccomp=unconfined "
 			      "--security-opt apparmor=unconfined",
@@ -118,7 +116,8 @@ void doctor_check_bubblewrap(struct doctor *d)
 			      *said ? said : "it says nothing");
 		return;
 	}
-	doctor_findings(d)->sandbox = true;
+	/* AppArmor may allow it to bubblewrap, and not to cronium. */
+	doctor_findings(d)->sandbox = doctor_findings(d)->namespaces;
 	doctor_report(d, DOCTOR_OK, NULL, "%s makes sandboxes", path);
 }
 

@@ -1,5 +1,6 @@
 /* cronium doctor: programs, kernel features, the clock. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -7,6 +8,7 @@
 #include <sys/statfs.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "cli/doctor.h"
@@ -52,39 +54,73 @@ void doctor_check_programs(struct doctor *d)
 
 /* --- kernel -------------------------------------------------------------- */
 
-void doctor_check_namespaces(struct doctor *d)
+/* What may forbid them to an ordinary user: a file, and how it begins then. */
+static const struct host_refusal {
+	const char *path, *value, *why, *mend;
+} host_refusals[] = {
+	{ "/proc/sys/user/max_user_namespaces", "0\n",
+	  "user namespaces are switched off",
+	  "sysctl -w user.max_user_namespaces=15000" },
+	{ "/proc/sys/kernel/unprivileged_userns_clone", "0\n",
+	  "user namespaces are for root only",
+	  "sysctl -w kernel.unprivileged_userns_clone=1" },
+	{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n",
+	  "AppArmor lets no ordinary user make a sandbox",
+	  "allow it to cronium with a profile: docs/mending.md; or to all: "
+	  "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0" },
+};
+
+static const struct host_refusal host_refusal_unknown = {
+	.why = "the kernel lets no ordinary user make a sandbox",
+	.mend = "use Docker, or run as root; in a container, add --security-opt "
+		"seccomp=unconfined --security-opt apparmor=unconfined",
+};
+
+static const struct host_refusal *host_find_refusal(void)
 {
 	char text[HOST_FILE_BYTES];
+
+	for (size_t i = 0; i < ARRAY_SIZE(host_refusals); i++)
+		if (!strcmp(host_read(host_refusals[i].path, text),
+			    host_refusals[i].value))
+			return &host_refusals[i];
+	return &host_refusal_unknown;
+}
+
+/* As a pod is made. The second call tells whether the first gave any rights:
+ * AppArmor lets a user namespace be made, and then takes them. */
+static bool host_may_unshare(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(unshare(CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNET) < 0);
+	if (pid > 0)
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	return status == 0;
+}
+
+void doctor_check_namespaces(struct doctor *d)
+{
+	const struct host_refusal *refusal;
 	struct utsname uts;
 
 	uname(&uts);
-	if (access("/proc/self/ns/user", F_OK) < 0)
+	if (access("/proc/self/ns/user", F_OK) < 0) {
 		doctor_report(d, DOCTOR_WARN,
 			      "use a kernel with CONFIG_USER_NS, or Docker",
 			      "kernel %s has no user namespaces", uts.release);
-	else if (geteuid() == 0)
-		doctor_report(d, DOCTOR_OK, NULL,
-			      "kernel %s; root needs no permission",
-			      uts.release);
-	else if (atoi(host_read("/proc/sys/user/max_user_namespaces", text)) ==
-		 0)
-		doctor_report(d, DOCTOR_WARN,
-			      "sysctl -w user.max_user_namespaces=15000",
-			      "user namespaces are switched off");
-	else if (host_read("/proc/sys/kernel/unprivileged_userns_clone",
-			   text)[0] == '0')
-		doctor_report(d, DOCTOR_WARN,
-			      "sysctl -w kernel.unprivileged_userns_clone=1",
-			      "user namespaces are for root only");
-	else if (host_read("/proc/sys/kernel/"
-			   "apparmor_restrict_unprivileged_userns",
-			   text)[0] == '1')
-		doctor_report(d, DOCTOR_OK, NULL,
-			      "kernel %s; AppArmor restricts user namespaces, "
-			      "bubblewrap has to be allowed",
-			      uts.release);
-	else
-		doctor_report(d, DOCTOR_OK, NULL, "kernel %s", uts.release);
+	} else if (geteuid() == 0 || host_may_unshare()) {
+		doctor_findings(d)->namespaces = true;
+		doctor_report(d, DOCTOR_OK, NULL, "kernel %s%s", uts.release,
+			      geteuid() ? "" : "; root needs no permission");
+	} else {
+		refusal = host_find_refusal();
+		doctor_report(d, DOCTOR_WARN, refusal->mend, "kernel %s: %s",
+			      uts.release, refusal->why);
+	}
 }
 
 static const char *const cgroup_controllers[] = { "memory", "pids", "cpu" };

@@ -200,9 +200,9 @@ static int executor_sandbox_new(struct executor **out,
 		snprintf(
 			err, err_size,
 			"sandbox: no namespaces may be made here: a container "
-			"needs CAP_SYS_ADMIN and CAP_NET_ADMIN, an ordinary user "
-			"user.max_user_namespaces and "
-			"kernel.unprivileged_userns_clone");
+			"needs CAP_SYS_ADMIN and CAP_NET_ADMIN; an ordinary user "
+			"is told by 'cronium doctor' which setting forbids "
+			"them");
 		r = -EPERM;
 	}
 	if (!r)

@@ -357,6 +357,25 @@ def test_doctor_finds_what_is_amiss(home, up):
     assert r.code == 1 and "correct CRONIUM_URL" in r.out
 
 
+# The limit is one of the user namespace, so that nobody else is limited.
+NO_NAMESPACES = """echo 0 >/proc/sys/user/max_user_namespaces
+exec setpriv --inh-caps=-all --ambient-caps=-all "$0" doctor --json"""
+
+
+def test_doctor_says_what_forbids_sandboxes(home):
+    """To an ordinary user; it tries, and then looks at the settings."""
+    from cli_process import CRONIUM
+    r = subprocess.run(
+        ["unshare", "--user", "--map-user=1000", "--keep-caps", "sh", "-c",
+         NO_NAMESPACES, CRONIUM], env=home.env, capture_output=True, text=True)
+    checks = {c["check"]: c for c in json.loads(r.stdout)["checks"]}
+    assert checks["namespaces"]["level"] == "warn"
+    assert "are switched off" in checks["namespaces"]["detail"]
+    assert "user.max_user_namespaces=" in checks["namespaces"]["mend"]
+    assert checks["bubblewrap"]["level"] == "warn"
+    assert "sandbox" not in checks["executors"]["detail"]
+
+
 def test_doctor_without_programs(home):
     """Copied away from the others."""
     import shutil
