@@ -27,7 +27,8 @@ def openssl(*args, **more):
 
 
 class Authority:
-    """A CA of our own, and certificates that it signed."""
+    """A CA of our own, and certificates that it signed; with all that Python
+    3.13 asks for."""
 
     def __init__(self, directory, name="ca"):
         self.directory = pathlib.Path(directory)
@@ -35,6 +36,7 @@ class Authority:
         self.key = self.directory / f"{name}.key"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                "-addext", "keyUsage=critical,keyCertSign",
                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.file)
 
     def issue(self, name, alternatives):
@@ -42,7 +44,8 @@ class Authority:
         base = self.directory / name
         cert, key = base.with_suffix(".pem"), base.with_suffix(".key")
         request, extra = base.with_suffix(".csr"), base.with_suffix(".ext")
-        extra.write_text(f"subjectAltName={alternatives}\n")
+        extra.write_text(f"subjectAltName={alternatives}\n"
+                         "authorityKeyIdentifier=keyid\n")
         openssl("req", "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                 "-keyout", key, "-out", request)

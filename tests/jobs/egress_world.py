@@ -159,7 +159,8 @@ def make_tls(directory, names):
     ca, key, cert = (directory / n for n in ("ca.pem", "key.pem", "cert.pem"))
     ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     openssl("req", "-x509", *ec, "-keyout", directory / "ca.key", "-out", ca,
-            "-subj", "/CN=test CA", "-days", "2")
+            "-subj", "/CN=test CA", "-days", "2", "-addext",
+            "keyUsage=critical,keyCertSign")
     openssl("req", "-x509", *ec, "-keyout", key, "-out", cert,
             "-subj", "/CN=server", "-days", "2", "-CA", ca, "-CAkey",
             directory / "ca.key", "-addext", "subjectAltName=" + names,
