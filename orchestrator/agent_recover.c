@@ -92,7 +92,7 @@ void agent_settle_past(struct agent *agent)
 		if (j->state != AGENT_PAST)
 			continue;
 		if (j->plan.verdict == RECOVERY_RELEASE)
-			agent_job_release(j, j->plan.unbegun, j->plan.why);
+			agent_job_release(j, true, j->plan.why);
 		else
 			agent_job_refuse(j, OUTCOME_CAUSE_LOST, j->plan.why);
 	}

@@ -11,6 +11,7 @@
 #include "common/wal/replay.h"
 #include "orchestrator/assignment.h"
 #include "orchestrator/log_forward.h"
+#include "orchestrator/process_id.h"
 #include "orchestrator/wal.h"
 
 struct journal_entry {
@@ -143,9 +144,12 @@ int journal_claim(struct journal *j, const struct assignment *a,
 	struct journal_entry *entry = journal_entry_new(j, a->job ?: "",
 							a->execution);
 	int64_t created = assignment_created_ms(a), r;
+	char boot[PROCESS_BOOT_ID_BYTES];
 
 	*out = NULL;
-	if (!data || !entry) {
+	process_boot_id(boot);
+	if (!data || !entry ||
+	    json_object_set_new(data, "boot", json_string(boot)) < 0) {
 		journal_entry_free(entry);
 		return -ENOMEM;
 	}

@@ -7,11 +7,16 @@
 #include "common/wal/replay.h"
 #include "orchestrator/executor_set.h"
 
-static void recovery_release(const struct wal_execution *past, bool same_boot,
-			     struct recovery_plan *out)
+static void recovery_release(bool same_boot, struct recovery_plan *out)
 {
+	if (!same_boot) {
+		out->verdict = RECOVERY_LOSE;
+		snprintf(out->why, sizeof(out->why),
+			 "the orchestrator's machine was started anew while "
+			 "the job was about to begin");
+		return;
+	}
 	out->verdict = RECOVERY_RELEASE;
-	out->unbegun = same_boot || !past->pod;
 	snprintf(out->why, sizeof(out->why),
 		 "the orchestrator died before the script was started");
 }
@@ -46,12 +51,13 @@ void recovery_judge(const struct wal_execution *past,
 		    const struct executor_set *here, const char *boot,
 		    struct recovery_plan *out)
 {
-	const char *then = json_get_str(past->pod, "boot", "");
+	const char *then = json_get_str(
+		past->pod, "boot", json_get_str(past->claimed, "boot", ""));
 	bool same_boot = *boot && !strcmp(then, boot);
 
 	*out = (struct recovery_plan){ 0 };
 	if (past->state == WAL_STARTED)
 		recovery_adopt(past, here, same_boot, out);
 	else
-		recovery_release(past, same_boot, out);
+		recovery_release(same_boot, out);
 }

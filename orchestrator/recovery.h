@@ -13,17 +13,19 @@ struct wal_execution;
 #define RECOVERY_WHY_BYTES 384
 
 enum recovery_verdict {
-	RECOVERY_ADOPT,   /* its pod may live: it is taken up */
-	RECOVERY_RELEASE, /* it has not begun: others may have it */
-	RECOVERY_LOSE,    /* it has begun, and nobody knows how it ended */
+	RECOVERY_ADOPT, /* its pod may live: it is taken up */
+	/* It has not begun, for certain: the runner gets to know what to run
+	 * only after `started` was written. */
+	RECOVERY_RELEASE,
+	/* Nobody knows how it ended. After the machine's end that counts for
+	 * what was about to begin, too: its end may have taken the record of
+	 * that with it. What the backend calls `claimed` is not lost, but given
+	 * back. */
+	RECOVERY_LOSE,
 };
 
 struct recovery_plan {
 	enum recovery_verdict verdict;
-	/* RELEASE: for certain, because the runner gets to know what to run
-	 * only after `started` was written. Not after the machine's end, which
-	 * may have taken that record with it. */
-	bool unbegun;
 	const struct executor_entry *executor; /* ADOPT */
 	char why[RECOVERY_WHY_BYTES];
 };

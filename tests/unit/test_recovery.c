@@ -26,32 +26,35 @@ static struct recovery_plan judge(enum wal_type state, const char *executor,
 	struct wal_execution past = { .state = state };
 	struct recovery_plan plan;
 
+	past.claimed = json_pack("{s:s}", "boot", boot);
 	if (executor)
 		past.pod = json_pack("{s:s,s:s,s:s}", "pod", "pod_1",
 				     "executor", executor, "boot", boot);
 	recovery_judge(&past, here, BOOT, &plan);
 	json_decref(past.pod);
+	json_decref(past.claimed);
 	return plan;
 }
 
 static void test_what_has_not_begun_is_given_back(void **state)
 {
-	struct recovery_plan plan = judge(WAL_CLAIMED, NULL, NULL);
+	struct recovery_plan plan = judge(WAL_CLAIMED, NULL, BOOT);
 
 	assert_int_equal(plan.verdict, RECOVERY_RELEASE);
-	assert_true(plan.unbegun);
 	plan = judge(WAL_POD_CREATED, "ssh", BOOT);
 	assert_int_equal(plan.verdict, RECOVERY_RELEASE);
-	assert_true(plan.unbegun);
 }
 
-/* The record that it has begun may be lost with the machine. */
+/* The record that it has begun may be lost with the machine: the backend's word
+ * counts, and is asked for at once. */
 static void test_after_another_boot_nothing_is_certain(void **state)
 {
 	struct recovery_plan plan = judge(WAL_POD_CREATED, "ssh", "other");
 
-	assert_int_equal(plan.verdict, RECOVERY_RELEASE);
-	assert_false(plan.unbegun);
+	assert_int_equal(plan.verdict, RECOVERY_LOSE);
+	assert_non_null(strstr(plan.why, "about to begin"));
+	plan = judge(WAL_CLAIMED, NULL, "other");
+	assert_int_equal(plan.verdict, RECOVERY_LOSE);
 	plan = judge(WAL_STARTED, "ssh", "other");
 	assert_int_equal(plan.verdict, RECOVERY_LOSE);
 	assert_non_null(strstr(plan.why, "machine"));
