@@ -122,6 +122,8 @@ static int postgres_begin(struct db *db, enum db_begin how)
 			      DB_NO_ARGS)
 		    : db_exec(db, "BEGIN", DB_NO_ARGS);
 	c->transaction = how == DB_READ ? POSTGRES_READ : POSTGRES_WRITE;
+	if (r == 0)
+		r = postgres_follow_clock(db);
 	if (r == 0 && how == DB_MIGRATE) /* others may take their time */
 		r = db_exec(db, "SET LOCAL lock_timeout = 0", DB_NO_ARGS);
 	if (r == 0 && how == DB_MIGRATE)

@@ -14,6 +14,8 @@
 #define POSTGRES_STATEMENT_MAX_MS 25000 /* the server gives up before us */
 #define POSTGRES_LOCK_MAX_MS 500        /* another backend's transaction */
 #define POSTGRES_IDLE_MAX_MS 60000      /* in a transaction: we have hung */
+#define POSTGRES_CLOCK_MS 10000         /* the clocks are compared again */
+#define POSTGRES_CLOCK_ASK_MAX_MS 1000  /* slower: it says too little */
 #define POSTGRES_BACKOFF_MIN_MS 50
 #define POSTGRES_BACKOFF_MAX_MS 2000
 #define POSTGRES_EXPECTED_MAX 512 /* results that nobody has read yet */
@@ -22,7 +24,7 @@
 
 /* How long is waited at most: the constants above; shorter in tests. */
 struct postgres_limits {
-	uint32_t answer_ms, connect_ms, away_ms, resolve_ms;
+	uint32_t answer_ms, connect_ms, away_ms, resolve_ms, clock_ms;
 };
 extern struct postgres_limits postgres_limits;
 
@@ -73,6 +75,8 @@ struct postgres_connection {
 
 	uint64_t away_since_ms, retry_at_ms; /* 0: it is connected */
 	uint32_t backoff_ms;
+	int64_t clock_read_ms; /* clock_wall_ms(), when the clocks were
+				* compared last */
 };
 
 static inline struct postgres_connection *postgres_of(const struct db *db)
@@ -95,6 +99,10 @@ int postgres_connect(struct db *db) MUST_CHECK;
 int postgres_lose(struct db *db, const char *why);
 void postgres_disconnect(struct db *db);
 void postgres_sleep(uint32_t ms);
+/* Within a transaction, now and then: what the server's clock is ahead of ours.
+ * Ours may run slow, and stands still while this machine sleeps. 0 or negative
+ * errno. */
+int postgres_follow_clock(struct db *db) MUST_CHECK;
 /* The next result, NULL between those of two statements. 0 or -ECONNRESET. */
 int postgres_take_result(struct db *db, PGresult **out) MUST_CHECK;
 /* Statements by the simple protocol, outside of pipeline mode, as a script and

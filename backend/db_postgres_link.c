@@ -14,6 +14,7 @@ struct postgres_limits postgres_limits = {
 	.connect_ms = POSTGRES_CONNECT_MAX_MS,
 	.away_ms = POSTGRES_AWAY_MAX_MS,
 	.resolve_ms = POSTGRES_RESOLVE_MAX_MS,
+	.clock_ms = POSTGRES_CLOCK_MS,
 };
 
 /* ---------------------------------------------------------------- waiting */
@@ -229,20 +230,42 @@ static void postgres_note_place(struct db *db)
 	snprintf(p->port, sizeof(p->port), "%s", PQport(link));
 }
 
+#define POSTGRES_CLOCK_SQL \
+	"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
 static int postgres_read_clock(struct db *db)
 {
 	PGresult *result;
-	int r = postgres_run(db,
-			     "SELECT (extract(epoch FROM clock_timestamp()) "
-			     "* 1000)::bigint",
-			     &result);
+	int r = postgres_run(db, POSTGRES_CLOCK_SQL, &result);
 
 	if (r == 0)
 		db->clock_offset_ms = strtoll(PQgetvalue(result, 0, 0), NULL,
 					      10) -
 				      clock_steady_ms();
 	PQclear(result);
+	postgres_of(db)->clock_read_ms = clock_wall_ms();
 	return r;
+}
+
+int postgres_follow_clock(struct db *db)
+{
+	struct postgres_connection *c = postgres_of(db);
+	/* The wall's clock goes on while the machine sleeps. */
+	int64_t age_ms = clock_wall_ms() - c->clock_read_ms;
+	int64_t before_ms, took_ms, there_ms;
+	int r;
+
+	if (age_ms >= 0 && age_ms < (int64_t)postgres_limits.clock_ms)
+		return 0;
+	before_ms = clock_steady_ms();
+	r = db_query_int(db, POSTGRES_CLOCK_SQL, DB_NO_ARGS, &there_ms);
+	if (r)
+		return r;
+	c->clock_read_ms = clock_wall_ms();
+	took_ms = clock_steady_ms() - before_ms;
+	if (took_ms <= POSTGRES_CLOCK_ASK_MAX_MS)
+		db->clock_offset_ms = there_ms - before_ms - took_ms / 2;
+	return 0;
 }
 
 /* One attempt. -ENOTSUP: another one would be no better. */

@@ -19,6 +19,11 @@
 #include "common/id.h"
 #include "common/log.h"
 
+/* A jump of the clock by so much of a lease is more than drift. */
+#define QUEUE_JUMP_PER_LEASE 4
+/* After so many leases every backend has seen it, and every agent was heard. */
+#define QUEUE_JUMP_LEASES 2
+
 /* One store_queue_claim() under way; the agent may be gone when it is done. */
 struct queue_claim {
 	struct queue *q;
@@ -299,6 +304,37 @@ void queue_job_changed(struct queue *q, const struct store_job *job)
 
 /* --- leases -------------------------------------------------------------- */
 
+static int64_t queue_ahead_ms(const struct queue *q)
+{
+	return store_now_ms(q->b->store) - clock_steady_ms();
+}
+
+/*
+ * The time by which leases end. Where the store's clock was put forward, or
+ * ours stood still while this machine slept, agents had no time to be heard,
+ * and other backends may not know it yet: until they have all been, it is what
+ * it was.
+ */
+static int64_t queue_lease_now_ms(struct queue *q)
+{
+	const int64_t lease_ms = (int64_t)q->b->config->lease_ms;
+	int64_t ahead_ms = queue_ahead_ms(q), jump_ms = ahead_ms - q->ahead_ms;
+	uint64_t now_ms = clock_mono_ms();
+
+	q->ahead_ms = ahead_ms;
+	if (now_ms >= q->jump_until_ms)
+		q->jump_ms = 0;
+	if (jump_ms >= lease_ms / QUEUE_JUMP_PER_LEASE) {
+		log_warn("queue",
+			 "the database's clock is %lld ms further ahead than "
+			 "before: no lease ends for that",
+			 (long long)jump_ms);
+		q->jump_ms += jump_ms;
+		q->jump_until_ms = now_ms + QUEUE_JUMP_LEASES * lease_ms;
+	}
+	return store_now_ms(q->b->store) - q->jump_ms;
+}
+
 static void on_expired(int r, const struct store_result *result, void *ctx)
 {
 	struct queue *q = ctx;
@@ -320,8 +356,8 @@ static void on_expired(int r, const struct store_result *result, void *ctx)
 	if (result->jobs.n == STORE_LIST_MAX)
 		queue_arm_expire(q, 0);
 	else if (result->jobs.next_ms)
-		queue_arm_expire(q, result->jobs.next_ms -
-					    store_now_ms(q->b->store));
+		queue_arm_expire(q,
+				 result->jobs.next_ms - queue_lease_now_ms(q));
 }
 
 static void on_expire(evutil_socket_t fd, short what, void *ctx)
@@ -331,7 +367,7 @@ static void on_expire(evutil_socket_t fd, short what, void *ctx)
 
 	if (q->expiring)
 		return;
-	if (store_queue_expire(q->b->store, store_now_ms(q->b->store), done))
+	if (store_queue_expire(q->b->store, queue_lease_now_ms(q), done))
 		queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
 	else
 		q->expiring = true;
@@ -400,6 +436,7 @@ void queue_start(struct queue *q, int64_t queued)
 	const struct timeval tv = clock_timeval(FRAME_HEARTBEAT_MS);
 
 	q->queued = queued;
+	q->ahead_ms = queue_ahead_ms(q);
 	event_add(q->heartbeat, &tv);
 	if (live_count(q->b->live))
 		queue_arm_expire(q, (int64_t)q->b->config->lease_ms);
