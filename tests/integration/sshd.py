@@ -16,6 +16,9 @@ from patience import until
 USER = "-".join(filter(None, ["cronium-test",
                               os.environ.get("PYTEST_XDIST_WORKER")]))
 KEY_TYPES = ("ed25519", "ecdsa")
+# OpenSSH 10 has programs of their own for a connection: sshd-auth, and then
+# sshd-session.
+SSHD_TITLES = (b"sshd:", b"sshd-auth:", b"sshd-session:")
 
 
 def remote_user(name):
@@ -141,7 +144,7 @@ class Sshd:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
             except OSError:
                 continue
-            if line and not line.startswith(b"sshd:"):
+            if line and not line.startswith(SSHD_TITLES):
                 found.append((int(entry.name), line.decode()))
         return found
 
@@ -157,7 +160,7 @@ class Sshd:
                 continue
             for pid in map(int, text.split()):
                 name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-                if name == "sshd":
+                if name.startswith("sshd"):
                     out.append(pid)
                     todo.append(pid)
         return out

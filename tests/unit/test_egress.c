@@ -54,8 +54,8 @@ static const char *const not_hosts[] = {
 	"a b",
 	"a%62.c",
 	"user@host",
-	"b\xc3\xbc"
-	"cher.example",
+	("b\xc3\xbc"
+	 "cher.example"),
 	"*",
 	"[::1",
 	"::1]",

@@ -361,8 +361,8 @@ static void test_everything_allowed(void **state)
 		"{'type':'bash','permissions':true}",
 		"{'type':'bash','permissions':'all'}",
 		"{'type':'bash','permissions':{'all':true,'net':['x']}}",
-		"{'type':'bash','permissions':{'net':true,'read':'all',"
-		"'write':true,'env':true,'run':true}}",
+		("{'type':'bash','permissions':{'net':true,'read':'all',"
+		 "'write':true,'env':true,'run':true}}"),
 	};
 
 	(void)state;
