@@ -47,8 +47,11 @@ static void agents_print(const json_t *list)
 	output_table(heads, AGENTS_COLUMNS, cells, n);
 	json_array_foreach(agents, i, a)
 		if (json_is_string(json_object_get(a, "problem")))
-			output_warn("%s takes no jobs: %s",
+			output_warn("%s takes %s jobs: %s",
 				    json_get_str(a, "name", "?"),
+				    json_get_bool(a, "accepting", false)
+					    ? "not all"
+					    : "no",
 				    json_get_str(a, "problem", ""));
 	if (problem)
 		output_warn("the server gives out no jobs: %s", problem);

@@ -29,7 +29,7 @@ static UNUSED const unsigned int docker_pod_moves[] = {
 	[DOCKER_POD_FETCHING] = 1 << DOCKER_POD_SIDECAR |
 				1 << DOCKER_POD_STARTING,
 	[DOCKER_POD_UP] = 0,
-	[DOCKER_POD_FAILED] = 0,
+	[DOCKER_POD_FAILED] = 1 << DOCKER_POD_UP,
 	[DOCKER_POD_REMOVING] = 0,
 };
 
@@ -89,6 +89,7 @@ void docker_pod_doubt(struct executor_pod *pod, const char *reason)
 {
 	if (pod->state >= DOCKER_POD_FAILED)
 		return;
+	pod->before_doubt = pod->state;
 	docker_pod_set_state(pod, DOCKER_POD_FAILED);
 	if (pod->destroyed)
 		return;
@@ -111,7 +112,10 @@ static void docker_pod_on_engine(struct executor_pod *pod, const char *problem,
 	pod->in_doubt = false;
 	if (away && pod->events->on_away(pod->ctx, away))
 		return;
-	if (in_doubt)
+	/* It runs: its streams tell more than the call that broke off. */
+	if (in_doubt && away && pod->before_doubt == DOCKER_POD_SCRIPT)
+		docker_pod_set_state(pod, DOCKER_POD_UP);
+	else if (in_doubt)
 		pod->events->on_failed(pod->ctx, pod->doubt);
 }
 

@@ -23,6 +23,8 @@ struct control_socket;
  *      (egress only)  ╲      ╲           ╲      ╲▶
  *                      ╲▶ FETCHING (an image is missing; then back)
  *   any of them ─▶ FAILED ─▶ REMOVING      (FAILED may be in doubt for a ping)
+ *                     ╲▶ UP   (of SCRIPT: the engine went before it could say
+ *                              that it had started what runs by now)
  *
  * STARTING starts the sidecar and creates the script's container at the same
  * time; SCRIPT starts the latter.
@@ -49,6 +51,7 @@ struct executor_pod {
 	bool destroyed; /* by its owner: remove once calls == 0 */
 	bool in_doubt;  /* FAILED, but is it the engine? Then of this: */
 	char doubt[DOCKER_POD_REASON_BYTES];
+	enum docker_pod_state before_doubt;
 	uint64_t engine_ends; /* docker_shared's when it was begun */
 	bool oom_killed;
 	bool sidecar_made, script_made, network_made;

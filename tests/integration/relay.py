@@ -47,13 +47,16 @@ class Relay:
                 return
             self.connections += 1
             try:
-                server = socket.create_connection(self.target)
+                server = self._connect()
             except OSError:
                 client.close()
                 continue
             for args in (client, server, False), (server, client, True):
                 threading.Thread(
                     target=self._pump, args=args, daemon=True).start()
+
+    def _connect(self):
+        return socket.create_connection(self.target)
 
     def _loses(self):
         with self._lock:

@@ -4,11 +4,13 @@ else does."""
 import json
 import os
 import signal
+import socket
 
 import pytest
 
 from harness import FREE, Server
 from patience import until
+from relay import Relay
 from two_hosts import IMAGE, Engine, Namespace, run
 
 HELLO = "echo ran\n"
@@ -35,6 +37,22 @@ def engine(tmp_path_factory):
     finally:
         engine.stop()
         namespace.remove()
+
+
+class Activated(Relay):
+    """An engine's socket as systemd holds it (docker.socket): who connects
+    while there is no engine waits for the next one."""
+
+    def __init__(self, engine, path):
+        super().__init__(str(engine.socket))
+        self._listener.close()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+
+    def _connect(self):
+        server = socket.socket(socket.AF_UNIX)
+        until(lambda: server.connect_ex(self.target) == 0)
+        return server
 
 
 class World:
@@ -110,6 +128,8 @@ def test_killed(world, engine):
     engine.kill()
     agent = w.wait_code("away:docker")
     assert agent["accepting"] and str(engine.socket) in agent["problem"]
+    told = w.server.cronium("agents").ok().err
+    assert f"takes not all jobs: {agent['problem']}" in told
     job = w.submit()
     w.wait_away(job)
     # Others go on: the sandbox, who does not care, and what runs.
@@ -145,6 +165,22 @@ def test_claimed_but_not_begun(world, engine):
     w.succeeds(job)
     assert "given back: " in w.server.log.read_text()
     until(lambda: not engine.pods("-a"), w.what)
+
+
+def test_back_before_it_was_missed(world, engine, monkeypatch):
+    """Nobody is ever refused, but what was asked for is not answered."""
+    path = engine.base / "activated.sock"
+    with Activated(engine, path).listen():
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        w = world("docker")
+        engine.signal(signal.SIGSTOP)
+        job = w.submit()
+        w.server.wait_state(job, "claimed")
+        engine.kill()
+        engine.start()
+        w.succeeds(job)
+        until(lambda: not engine.pods("-a"), w.what)
+        assert w.server.stop() == 0
 
 
 def test_hangs(world, engine):
