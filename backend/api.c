@@ -121,79 +121,76 @@ void api_reply_json(struct api_call *call, int status, json_t *o)
 	json_decref(o);
 }
 
-static void api_problem_reply(struct api_call *call,
-			      const struct http_problem_text *text)
+/* Fills in the detail and the trace, and answers. */
+static PRINTF_LIKE(3, 0) void api_problem_reply(struct api_call *call,
+						struct http_problem_text text,
+						const char *fmt, va_list ap)
 {
 	const struct http_header headers[] = {
 		{ "content-type", "application/problem+json" },
 		{ "cache-control", "no-store" },
-		text->status == 401
+		text.status == 401
 			? (struct http_header){ "www-authenticate", "Bearer" }
 			: (struct http_header){ "retry-after", "1" },
 	};
-	bool more = text->status == 401 || text->status == 503;
+	bool more = text.status == 401 || text.status == 503;
 	size_t n = ARRAY_SIZE(headers) - (more ? 0 : 1);
+	char detail[API_DETAIL_MAX_BYTES];
 	struct buf body = { 0 };
 
-	if (http_problem_append(&body, text))
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	text.detail = detail;
+	text.trace_id = call->trace_id;
+	if (http_problem_append(&body, &text))
 		api_reply_empty(call, 503);
 	else
-		api_reply(call, text->status, headers, n, body.data, body.len);
+		api_reply(call, text.status, headers, n, body.data, body.len);
 	buf_deinit(&body);
 }
 
 void api_problem(struct api_call *call, int status, const char *code,
 		 const char *fmt, ...)
 {
-	char detail[API_DETAIL_MAX_BYTES];
+	const struct http_problem_text text = {
+		.status = status,
+		.code = code,
+	};
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(detail, sizeof(detail), fmt, ap);
+	api_problem_reply(call, text, fmt, ap);
 	va_end(ap);
-	api_problem_reply(call, &(struct http_problem_text){
-					.status = status,
-					.code = code,
-					.detail = detail,
-					.trace_id = call->trace_id,
-				});
 }
 
 void api_problem_with(struct api_call *call, int status, const char *code,
 		      const char *member, int64_t value, const char *fmt, ...)
 {
-	char detail[API_DETAIL_MAX_BYTES];
+	const struct http_problem_text text = {
+		.status = status,
+		.code = code,
+		.members = { { member, value } },
+	};
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(detail, sizeof(detail), fmt, ap);
+	api_problem_reply(call, text, fmt, ap);
 	va_end(ap);
-	api_problem_reply(call, &(struct http_problem_text){
-					.status = status,
-					.code = code,
-					.detail = detail,
-					.trace_id = call->trace_id,
-					.members = { { member, value } },
-				});
 }
 
 void api_problem_two(struct api_call *call, int status, const char *code,
 		     const struct http_problem_member members[2],
 		     const char *fmt, ...)
 {
-	char detail[API_DETAIL_MAX_BYTES];
+	const struct http_problem_text text = {
+		.status = status,
+		.code = code,
+		.members = { members[0], members[1] },
+	};
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(detail, sizeof(detail), fmt, ap);
+	api_problem_reply(call, text, fmt, ap);
 	va_end(ap);
-	api_problem_reply(call, &(struct http_problem_text){
-					.status = status,
-					.code = code,
-					.detail = detail,
-					.trace_id = call->trace_id,
-					.members = { members[0], members[1] },
-				});
 }
 
 bool api_in_scope(struct api_call *call, enum token_scope scope,

@@ -44,7 +44,7 @@ API_HANDLER(api_stream_append_output);
 API_HANDLER(api_stream_read_input);
 API_HANDLER(api_stream_read_output);
 
-/* api_variables.c: for administrators and executions */
+/* api_variables.c, api_variable_write.c: for administrators and executions */
 API_HANDLER(api_variable_list);
 API_HANDLER(api_variable_get);
 API_HANDLER(api_variable_put);
@@ -66,6 +66,8 @@ API_HANDLER(api_runtime_context);
 API_HANDLER(api_tool_list);
 API_HANDLER(api_tool_get);
 API_HANDLER(api_tool_check);
+
+/* api_tool_call.c */
 API_HANDLER(api_tool_try);
 API_HANDLER(api_tool_execute);
 

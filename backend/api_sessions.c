@@ -155,19 +155,25 @@ static void on_set(struct backend *b, struct api_call *call, int r,
 		api_reply_json(call, 200, session_json(&result->session));
 }
 
-static void session_set(struct api_call *call, enum session_state state,
-			const char *action, const json_t *members)
+/* A move that somebody asks for. */
+struct session_move {
+	enum session_state to;
+	const char *action; /* in the audit log */
+};
+
+static void session_set(struct api_call *call, const struct session_move *move,
+			const char *reason)
 {
 	const char *session = api_param(call, "session");
 	const struct store_session_set request = {
 		.session = session,
-		.state = state,
-		.reason = json_get_str(members, "reason", NULL),
-		.audit = api_audit(call, action, session),
+		.state = move->to,
+		.reason = reason,
+		.audit = api_audit(call, move->action, session),
 	};
 	struct store_done done;
 
-	if (request.reason && strlen(request.reason) > SESSION_REASON_MAX_BYTES)
+	if (reason && strlen(reason) > SESSION_REASON_MAX_BYTES)
 		api_problem(call, 400, "invalid_session",
 			    "reason: must be at most %d bytes",
 			    SESSION_REASON_MAX_BYTES);
@@ -176,44 +182,43 @@ static void session_set(struct api_call *call, enum session_state state,
 			  store_session_set(call->b->store, &request, done));
 }
 
-static void on_pause_body(struct http_exchange *ex, const uint8_t *body,
-			  size_t len, void *data)
+static void on_move_body(struct http_exchange *ex, const uint8_t *body,
+			 size_t len, void *data)
 {
-	_cleanup_json_ json_t *members = api_body_object(data, body, len);
+	struct api_call *call = data;
+	_cleanup_json_ json_t *members = api_body_object(call, body, len);
 
 	if (members)
-		session_set(data, SESSION_PAUSED, "session.pause", members);
+		session_set(call, call->state,
+			    json_get_str(members, "reason", NULL));
+}
+
+static void session_move(struct http_exchange *ex, struct api_call *call,
+			 const struct session_move *move)
+{
+	call->state = (void *)move;
+	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_move_body);
 }
 
 API_HANDLER(api_session_pause)
 {
-	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_pause_body);
-}
+	static const struct session_move pause = { SESSION_PAUSED,
+						   "session.pause" };
 
-static void on_resume_body(struct http_exchange *ex, const uint8_t *body,
-			   size_t len, void *data)
-{
-	_cleanup_json_ json_t *members = api_body_object(data, body, len);
-
-	if (members)
-		session_set(data, SESSION_ACTIVE, "session.resume", members);
+	session_move(ex, ctx, &pause);
 }
 
 API_HANDLER(api_session_resume)
 {
-	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_resume_body);
-}
+	static const struct session_move resume = { SESSION_ACTIVE,
+						    "session.resume" };
 
-static void on_end_body(struct http_exchange *ex, const uint8_t *body,
-			size_t len, void *data)
-{
-	_cleanup_json_ json_t *members = api_body_object(data, body, len);
-
-	if (members)
-		session_set(data, SESSION_ENDED, "session.end", members);
+	session_move(ex, ctx, &resume);
 }
 
 API_HANDLER(api_session_end)
 {
-	http_exchange_collect(ex, API_BODY_SMALL_BYTES, on_end_body);
+	static const struct session_move end = { SESSION_ENDED, "session.end" };
+
+	session_move(ex, ctx, &end);
 }

@@ -98,13 +98,13 @@ void dev_answer(struct dev_call *call, int status, const struct dev_variable *v,
 
 void dev_answer_json(struct dev_call *call, int status, json_t *value)
 {
-	_cleanup_json_ json_t *owned = value;
 	_cleanup_(buf_deinit_secret) struct buf text = { 0 };
 
 	if (!value || json_append(&text, value) < 0)
 		dev_no_memory(call);
 	else
 		dev_answer(call, status, NULL, text.data, text.len);
+	json_decref(value);
 }
 
 /* --- problems -------------------------------------------------------------- */
