@@ -11,23 +11,20 @@
 #include "common/fail_point.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/redact.h"
+#include "orchestrator/log_source.h"
 #include "orchestrator/report.h"
 
 #define LOG_FORWARD_PATH_MAX_BYTES 192
 
 struct log_forward {
 	struct log_forward_config config;
-	struct redact_stream *streams[LOG_MASKED_STREAMS];
-	uint64_t fed[LOG_STREAMS]; /* bytes that came from the runner */
-	struct buf masked;         /* scratch */
+	struct log_source source;
 	struct log_queue queue;
 	struct log_point point;   /* that is committed */
 	struct log_point sending; /* that the upload under way leads to */
 	struct buf body; /* of an upload that there was no memory to begin */
 	struct report *upload;
 	struct log_point resume[2]; /* log_forward_resume(): one or the other */
-	uint64_t skip[LOG_STREAMS]; /* what comes again from the runner */
 	struct log_position told;   /* by on_taken */
 	struct event *timer;
 	uint64_t sent_ms; /* when the last upload began */
@@ -46,7 +43,6 @@ int log_forward_new(struct log_forward **out,
 		    const struct log_forward_ops *ops, void *ctx)
 {
 	struct log_forward *l = calloc(1, sizeof(*l));
-	int r = 0;
 
 	*out = NULL;
 	if (!l)
@@ -54,10 +50,8 @@ int log_forward_new(struct log_forward **out,
 	l->config = *config;
 	l->ops = ops;
 	l->ctx = ctx;
-	for (size_t i = 0; !r && i < LOG_MASKED_STREAMS; i++)
-		r = redact_stream_new(&l->streams[i], config->redactor);
 	l->timer = evtimer_new(config->base, log_forward_on_timer, l);
-	if (r || !l->timer) {
+	if (log_source_init(&l->source, config->redactor) || !l->timer) {
 		log_forward_free(l);
 		return -ENOMEM;
 	}
@@ -72,9 +66,7 @@ void log_forward_free(struct log_forward *l)
 	report_cancel(l->upload);
 	if (l->timer)
 		event_free(l->timer);
-	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++)
-		redact_stream_free(l->streams[i]);
-	buf_deinit(&l->masked);
+	log_source_deinit(&l->source);
 	buf_deinit(&l->body);
 	log_queue_deinit(&l->queue);
 	free(l);
@@ -240,7 +232,7 @@ static void log_forward_become_full(struct log_forward *l)
 	l->point.full = true;
 	l->point.dropped += l->queue.payload;
 	log_queue_drop(&l->queue);
-	memcpy(l->queue.tail.raw, l->fed, sizeof(l->fed));
+	memcpy(l->queue.tail.raw, l->source.fed, sizeof(l->source.fed));
 	memset(l->queue.tail.masks, 0, sizeof(l->queue.tail.masks));
 	log_forward_pass(l);
 }
@@ -341,12 +333,8 @@ static void log_forward_take_up(struct log_forward *l, const json_t *o)
 	l->point.offset = offset;
 	l->point.full |= json_get_bool(o, "full", false);
 	l->told = l->resume[0].at;
-	memcpy(l->fed, l->told.raw, sizeof(l->fed));
-	for (size_t i = 0; i < LOG_STREAMS; i++)
-		l->skip[i] = p->at.raw[i] - l->fed[i];
+	log_source_resume(&l->source, &l->told, &p->at);
 	log_queue_begin(&l->queue, &p->at);
-	for (size_t i = 0; i < LOG_MASKED_STREAMS; i++)
-		redact_stream_restore(l->streams[i], p->at.masks[i]);
 }
 
 static void log_forward_on_resumed(const struct backend_response *r, void *ctx)
@@ -407,44 +395,29 @@ static void log_forward_count(struct log_forward *l, enum log_stream stream,
 			      size_t len)
 {
 	l->point.dropped += len;
-	l->queue.tail.raw[stream] = l->fed[stream];
+	l->queue.tail.raw[stream] = l->source.fed[stream];
 	log_forward_pass_by(l);
 }
 
 /* What of the stream is masked by now. */
 static int log_forward_put_masked(struct log_forward *l, enum log_stream stream)
 {
-	const struct redact_stream *s = l->streams[stream];
-	const struct log_mark mark = {
-		.stream = stream,
-		.raw = l->fed[stream] - redact_stream_held(s),
-		.mask = redact_stream_state(s),
-	};
+	const struct log_mark mark = log_source_mark(&l->source, stream);
+	struct buf *masked = &l->source.masked;
 	int r = log_forward_put(l,
 				stream == LOG_STDERR ? FRAME_STDERR
 						     : FRAME_STDOUT,
-				l->masked.data, l->masked.len, &mark);
+				masked->data, masked->len, &mark);
 
-	buf_clear(&l->masked);
+	buf_clear(masked);
 	return r;
-}
-
-/* Counts what came; how much of it is in the log already. */
-static size_t log_forward_feed(struct log_forward *l, enum log_stream stream,
-			       size_t len)
-{
-	size_t again = (size_t)MIN(len, l->skip[stream]);
-
-	l->fed[stream] += len;
-	l->skip[stream] -= again;
-	return again;
 }
 
 int log_forward_write(struct log_forward *l, enum frame_type type,
 		      const void *data, size_t len)
 {
 	enum log_stream stream = type == FRAME_STDERR ? LOG_STDERR : LOG_STDOUT;
-	size_t again = log_forward_feed(l, stream, len);
+	size_t again = log_source_count(&l->source, stream, len);
 	int r;
 
 	len -= again;
@@ -452,8 +425,8 @@ int log_forward_write(struct log_forward *l, enum frame_type type,
 		log_forward_count(l, stream, len);
 		return 0;
 	}
-	r = redact_stream_feed(l->streams[stream],
-			       (const uint8_t *)data + again, len, &l->masked);
+	r = log_source_feed(&l->source, stream, (const uint8_t *)data + again,
+			    len);
 	return r ? r : log_forward_put_masked(l, stream);
 }
 
@@ -480,15 +453,15 @@ int log_forward_notice(struct log_forward *l, const char *line)
 int log_forward_runner_notice(struct log_forward *l, const char *line,
 			      size_t len)
 {
-	struct log_mark mark = { .stream = LOG_NOTICE };
+	struct log_mark mark;
 
-	if (log_forward_feed(l, LOG_NOTICE, len))
+	if (log_source_count(&l->source, LOG_NOTICE, len))
 		return 0;
 	if (l->point.full || l->refused) {
 		log_forward_count(l, LOG_NOTICE, 0);
 		return 0;
 	}
-	mark.raw = l->fed[LOG_NOTICE];
+	mark = log_source_mark(&l->source, LOG_NOTICE);
 	return log_forward_put_line(l, line, &mark);
 }
 
@@ -500,7 +473,7 @@ static int log_forward_flush_stream(struct log_forward *l,
 
 	if (l->point.full || l->refused)
 		return 0;
-	r = redact_stream_flush(l->streams[stream], &l->masked);
+	r = log_source_flush(&l->source, stream);
 	return r ? r : log_forward_put_masked(l, stream);
 }
 
