@@ -1,22 +1,11 @@
 #include "backend/agent.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "backend/agent_status.h"
 #include "backend/api.h"
 #include "backend/live.h"
 #include "common/json.h"
-
-bool agent_name_valid(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len > 0 && len <= AGENT_NAME_MAX_BYTES &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
-			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "0123456789._-") == len;
-}
 
 void agent_free(struct agent *a)
 {

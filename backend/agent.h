@@ -13,11 +13,11 @@
 #include "backend/agent_status.h"
 #include "backend/executor_list.h"
 #include "common/agent_labels.h"
+#include "common/agent_name.h"
 #include "common/buf.h"
 #include "common/frame.h"
 #include "common/macro.h"
 
-#define AGENT_NAME_MAX_BYTES 64
 #define AGENT_SLOTS_MAX 4096
 
 struct api_call;
@@ -45,9 +45,6 @@ struct agent {
 	bool full; /* the stream's backlog is: wait for it to drain */
 	UT_hash_handle hh;
 };
-
-#define AGENT_NAME_RULE "1 to 64 letters, digits, . _ -"
-bool agent_name_valid(const char *name);
 
 void agent_free(struct agent *a);
 

@@ -74,9 +74,8 @@ static bool claims_query_parse(struct api_call *call, struct claims_query *q)
 	    executors_valid(q->executors))
 		return true;
 	api_problem(call, 400, "invalid_agent",
-		    "an agent has a name of 1 to %d letters, digits, . _ - "
-		    "and says ?executors=docker,sandbox",
-		    AGENT_NAME_MAX_BYTES);
+		    "an agent has a name of " AGENT_NAME_RULE
+		    " and says ?executors=docker,sandbox");
 	return false;
 }
 

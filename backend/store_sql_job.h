@@ -94,3 +94,7 @@ typedef int sql_queue_one_fn(struct db *db, struct store_call *call,
  * ?2: how many at most); they are the result's jobs. */
 int sql_queue_each(struct db *db, struct store_call *call, const char *query,
 		   sql_queue_one_fn *one) MUST_CHECK;
+/* When there is something to be done to the next one: the time that the query
+ * finds. */
+int sql_queue_next(struct db *db, struct store_call *call,
+		   const char *query) MUST_CHECK;

@@ -294,19 +294,6 @@ static int expire_one(struct db *db, struct store_call *call, int64_t seq,
 	return r;
 }
 
-static int expire_next(struct db *db, struct store_call *call)
-{
-	struct db_row *row;
-	int r = db_query(db,
-			 "SELECT min(lease_until_ms) FROM executions "
-			 "WHERE lease_until_ms IS NOT NULL",
-			 DB_NO_ARGS, &row);
-
-	if (r == 0)
-		call->result.jobs.next_ms = db_column_int64(row, 0);
-	return MIN(r, 0);
-}
-
 int sql_queue_each(struct db *db, struct store_call *call, const char *query,
 		   sql_queue_one_fn *one)
 {
@@ -339,6 +326,16 @@ int sql_queue_each(struct db *db, struct store_call *call, const char *query,
 	return r;
 }
 
+int sql_queue_next(struct db *db, struct store_call *call, const char *query)
+{
+	struct db_row *row;
+	int r = db_query(db, query, DB_NO_ARGS, &row);
+
+	if (r == 0)
+		call->result.jobs.next_ms = db_column_int64(row, 0);
+	return MIN(r, 0);
+}
+
 int sql_queue_expire(struct db *db, struct store_call *call)
 {
 	int r = sql_queue_each(db, call,
@@ -347,7 +344,11 @@ int sql_queue_expire(struct db *db, struct store_call *call)
 			       "ORDER BY lease_until_ms LIMIT ?2",
 			       expire_one);
 
-	return r < 0 ? r : expire_next(db, call);
+	return r < 0 ? r
+		     : sql_queue_next(db, call,
+				      "SELECT min(lease_until_ms) "
+				      "FROM executions "
+				      "WHERE lease_until_ms IS NOT NULL");
 }
 
 int sql_queue_grace(struct db *db, struct store_call *call)

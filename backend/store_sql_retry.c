@@ -218,19 +218,6 @@ int sql_retry_or_end(struct db *db, const struct sql_job *job,
 
 /* ------------------------------------------------------------- their time */
 
-static int due_next(struct db *db, struct store_call *call)
-{
-	struct db_row *row;
-	int r = db_query(db,
-			 "SELECT min(not_before_ms) FROM jobs "
-			 "WHERE not_before_ms > 0",
-			 DB_NO_ARGS, &row);
-
-	if (r == 0)
-		call->result.jobs.next_ms = db_column_int64(row, 0);
-	return MIN(r, 0);
-}
-
 static int due_release(struct db *db, struct store_call *call, int64_t seq,
 		       struct store_job *out)
 {
@@ -262,5 +249,8 @@ int sql_queue_due(struct db *db, struct store_call *call)
 			       "ORDER BY not_before_ms LIMIT ?2",
 			       due_release);
 
-	return r < 0 ? r : due_next(db, call);
+	return r < 0 ? r
+		     : sql_queue_next(db, call,
+				      "SELECT min(not_before_ms) FROM jobs "
+				      "WHERE not_before_ms > 0");
 }

@@ -37,6 +37,21 @@ bool api_stream_is_over(const struct api_stream *s)
 	return s->state == API_STREAM_OVER;
 }
 
+int api_stream_feed(struct api_stream *s, struct frame_decoder *decoder,
+		    const uint8_t *data, size_t len,
+		    void (*on_frame)(void *ctx, const struct frame *frame))
+{
+	struct frame frame;
+	int r = frame_decoder_feed(decoder, data, len);
+
+	while (!r && !api_stream_is_over(s)) {
+		r = frame_decoder_next(decoder, &frame);
+		if (!r)
+			on_frame(s->ctx, &frame);
+	}
+	return r == FRAME_E_INVALID || r < 0 ? r : 0;
+}
+
 void api_stream_finish(struct api_stream *s, int result)
 {
 	if (api_stream_is_over(s))

@@ -18,6 +18,8 @@
 #include "cli/api.h"
 #include "cli/patience.h"
 #include "common/buf.h"
+#include "common/frame.h"
+#include "common/macro.h"
 
 struct backend_call;
 struct event;
@@ -70,3 +72,9 @@ int api_stream_run(struct api_stream *s, int otherwise);
 /* The first one counts. */
 void api_stream_finish(struct api_stream *s, int result);
 bool api_stream_is_over(const struct api_stream *s);
+/* For on_data of a stream of frames: each of them, until it is over. 0, or what
+ * frame_decoder_next() returns of a stream that is broken. */
+int api_stream_feed(struct api_stream *s, struct frame_decoder *decoder,
+		    const uint8_t *data, size_t len,
+		    void (*on_frame)(void *ctx,
+				     const struct frame *frame)) MUST_CHECK;

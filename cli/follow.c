@@ -118,8 +118,10 @@ static void follow_on_output(struct follow *f, int fd,
 						    frame->len));
 }
 
-static void follow_on_frame(struct follow *f, const struct frame *frame)
+static void follow_on_frame(void *ctx, const struct frame *frame)
 {
+	struct follow *f = ctx;
+
 	switch (frame->type) {
 	case FRAME_STATE:
 		follow_on_state(f, frame);
@@ -143,15 +145,9 @@ static void follow_on_frame(struct follow *f, const struct frame *frame)
 static void on_data(void *ctx, const uint8_t *data, size_t len)
 {
 	struct follow *f = ctx;
-	struct frame frame;
-	int r = frame_decoder_feed(&f->decoder, data, len);
 
-	while (!r && !api_stream_is_over(&f->stream)) {
-		r = frame_decoder_next(&f->decoder, &frame);
-		if (!r)
-			follow_on_frame(f, &frame);
-	}
-	if (r == FRAME_E_INVALID || r < 0) {
+	if (api_stream_feed(&f->stream, &f->decoder, data, len,
+			    follow_on_frame)) {
 		output_error("cannot follow %s: the server's log stream is "
 			     "broken",
 			     f->id);
@@ -237,7 +233,7 @@ static void on_hold(evutil_socket_t fd, short what, void *arg)
 	follow_finish(f, FOLLOW_LOST);
 }
 
-/* --- a job that nobody takes ------------------------------------------------ */
+/* --- a job that nobody takes ---------------------------------------------- */
 
 /* A server of our own will not get another orchestrator. */
 static void follow_on_waiting(void *ctx, const char *code, const char *why)

@@ -88,8 +88,10 @@ static void watch_on_change(struct watch *w, const struct frame *frame)
 		watch_print(w, w->change, NULL, 0);
 }
 
-static void watch_on_frame(struct watch *w, const struct frame *frame)
+static void watch_on_frame(void *ctx, const struct frame *frame)
 {
+	struct watch *w = ctx;
+
 	switch (frame->type) {
 	case FRAME_POSITION:
 		watch_on_position(w, frame);
@@ -111,15 +113,9 @@ static void watch_on_frame(struct watch *w, const struct frame *frame)
 static void on_data(void *ctx, const uint8_t *data, size_t len)
 {
 	struct watch *w = ctx;
-	struct frame frame;
-	int r = frame_decoder_feed(&w->decoder, data, len);
 
-	while (!r && !api_stream_is_over(&w->stream)) {
-		r = frame_decoder_next(&w->decoder, &frame);
-		if (!r)
-			watch_on_frame(w, &frame);
-	}
-	if (r == FRAME_E_INVALID || r < 0) {
+	if (api_stream_feed(&w->stream, &w->decoder, data, len,
+			    watch_on_frame)) {
 		output_error("cannot watch %s: the server's stream is broken",
 			     w->key);
 		api_stream_finish(&w->stream, CLI_FAILED);

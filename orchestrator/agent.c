@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -21,16 +20,6 @@
 #include "orchestrator/pod.h"
 
 #define AGENT_STOP_REASON "the orchestrator was stopped"
-
-bool agent_name_valid(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 0 && n <= AGENT_NAME_MAX_BYTES &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
-			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "0123456789._-") == n;
-}
 
 void agent_wake(struct agent *agent)
 {

@@ -21,8 +21,6 @@ struct journal;
 struct sampler;
 struct wal_replay;
 
-#define AGENT_NAME_MAX_BYTES 64
-
 /* Pods in CREATING at a time: more would only slow each other down. */
 #define AGENT_CREATING_PER_CORE 4
 /* Pods that are removed do not take a slot, but there is an end to them. */
@@ -48,11 +46,8 @@ struct agent_config {
 	struct journal *journal;
 };
 
-/* Letters, digits, '.', '_' and '-'. */
-bool agent_name_valid(const char *name);
-
-/* Takes up the pods of earlier processes, as past has them; that is valid during
- * the call only. 0 or -ENOMEM. */
+/* Takes up the pods of earlier processes, as past has them; that is valid
+ * during the call only. 0 or -ENOMEM. */
 int agent_new(struct agent **out, const struct agent_config *config,
 	      const struct wal_replay *past) MUST_CHECK;
 void agent_free(struct agent *a);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/agent_name.h"
 #include "common/buf.h"
 #include "common/docker_socket.h"
 #include "common/file.h"
@@ -289,8 +290,7 @@ static int config_complete(struct config *c, char *err, size_t err_size)
 	}
 	if (!agent_name_valid(c->opt.name))
 		return config_fail(err, err_size, "name", c->opt.name,
-				   "give 1 to 64 letters, digits, '.', '_' "
-				   "or '-'");
+				   "give " AGENT_NAME_RULE);
 	if (agent_labels_parse(c->opt.labels ? c->opt.labels : "", c->labels,
 			       why, sizeof(why)))
 		return config_fail(err, err_size, "labels", c->opt.labels, why);

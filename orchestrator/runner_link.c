@@ -8,6 +8,7 @@
 #include "common/frame_stream.h"
 #include "common/json.h"
 #include "orchestrator/assignment.h"
+#include "orchestrator/link.h"
 #include "orchestrator/log_queue.h"
 #include "orchestrator/outcome.h"
 #include "orchestrator/usage.h"
@@ -48,11 +49,8 @@ static void runner_link_handle_ready(struct runner_link *l,
 {
 	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
 						     0);
-	const char *resumed = NULL;
 
-	if (json_get_bool(o, "resumed", false))
-		resumed = json_get_str(o, "execution", "");
-	l->ops->on_ready(l->ctx, resumed, json_get_str(o, "token", ""));
+	l->ops->on_ready(l->ctx, link_resumed(o), json_get_str(o, "token", ""));
 }
 
 static void runner_link_on_frame(struct frame_stream *s, const struct frame *f,
@@ -127,14 +125,6 @@ void runner_link_free(struct runner_link *l)
 	free(l);
 }
 
-static int runner_link_send(struct runner_link *l, enum frame_type type,
-			    const void *payload, size_t len)
-{
-	int r = frame_stream_send(l->stream, type, payload, len);
-
-	return r == -EPIPE ? 0 : r;
-}
-
 int runner_link_assign(struct runner_link *l, const struct assignment *a,
 		       const struct executor_place *place)
 {
@@ -143,11 +133,11 @@ int runner_link_assign(struct runner_link *l, const struct assignment *a,
 
 	r = assignment_for_runner(a, place, &message);
 	if (!r)
-		r = runner_link_send(l, FRAME_ASSIGN, message.data,
-				     message.len);
+		r = link_send(l->stream, FRAME_ASSIGN, message.data,
+			      message.len);
 	if (!r)
-		r = runner_link_send(l, FRAME_SCRIPT, a->script.data,
-				     a->script.len);
+		r = link_send(l->stream, FRAME_SCRIPT, a->script.data,
+			      a->script.len);
 	buf_deinit_secret(&message);
 	return r;
 }
@@ -158,20 +148,7 @@ int runner_link_signal(struct runner_link *l, int signal, unsigned int grace_ms)
 	int n = snprintf(message, sizeof(message),
 			 "{\"signal\":%d,\"grace_ms\":%u}", signal, grace_ms);
 
-	return runner_link_send(l, FRAME_SIGNAL, message, (size_t)n);
-}
-
-static int runner_link_send_json(struct runner_link *l, enum frame_type type,
-				 json_t *o)
-{
-	struct buf message = { 0 };
-	int r = o ? json_append(&message, o) : -ENOMEM;
-
-	if (!r)
-		r = runner_link_send(l, type, message.data, message.len);
-	buf_deinit(&message);
-	json_decref(o);
-	return r;
+	return link_send(l->stream, FRAME_SIGNAL, message, (size_t)n);
 }
 
 static json_t *runner_link_position(const struct log_position *at)
@@ -185,23 +162,23 @@ static json_t *runner_link_position(const struct log_position *at)
 int runner_link_take_up(struct runner_link *l, const struct assignment *a,
 			const struct log_position *taken)
 {
-	return runner_link_send_json(l, FRAME_RESUME,
-				     json_pack("{s:s,s:I,s:o}", "execution",
-					       a->execution, "epoch",
-					       (json_int_t)a->epoch, "taken",
-					       runner_link_position(taken)));
+	return link_send_json(l->stream, FRAME_RESUME,
+			      json_pack("{s:s,s:I,s:o}", "execution",
+					a->execution, "epoch",
+					(json_int_t)a->epoch, "taken",
+					runner_link_position(taken)));
 }
 
 int runner_link_taken(struct runner_link *l, const struct log_position *taken)
 {
-	return runner_link_send_json(l, FRAME_TAKEN,
-				     runner_link_position(taken));
+	return link_send_json(l->stream, FRAME_TAKEN,
+			      runner_link_position(taken));
 }
 
 void runner_link_dismiss(struct runner_link *l)
 {
 	/* Whom it does not reach ends a while after his stream. */
-	(void)!runner_link_send(l, FRAME_DISMISS, NULL, 0);
+	(void)!link_send(l->stream, FRAME_DISMISS, NULL, 0);
 }
 
 void runner_link_pause(struct runner_link *l)

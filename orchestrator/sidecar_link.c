@@ -9,6 +9,7 @@
 #include "common/frame_stream.h"
 #include "common/json.h"
 #include "orchestrator/assignment.h"
+#include "orchestrator/link.h"
 
 #define SIDECAR_LINK_ID_BYTES sizeof(uint32_t)
 
@@ -31,11 +32,8 @@ static void sidecar_link_handle_ready(struct sidecar_link *l,
 {
 	_cleanup_json_ json_t *o = json_parse_object(f->payload, f->len, NULL,
 						     0);
-	const char *resumed = NULL;
 
-	if (json_get_bool(o, "resumed", false))
-		resumed = json_get_str(o, "execution", "");
-	l->ops->on_ready(l->ctx, resumed);
+	l->ops->on_ready(l->ctx, link_resumed(o));
 }
 
 static void sidecar_link_on_frame(struct frame_stream *s, const struct frame *f,
@@ -100,14 +98,6 @@ void sidecar_link_free(struct sidecar_link *l)
 	free(l);
 }
 
-static int sidecar_link_send(struct sidecar_link *l, enum frame_type type,
-			     const void *payload, size_t len)
-{
-	int r = frame_stream_send(l->stream, type, payload, len);
-
-	return r == -EPIPE ? 0 : r;
-}
-
 int sidecar_link_assign(struct sidecar_link *l, const struct assignment *a,
 			const char *executor)
 {
@@ -116,43 +106,35 @@ int sidecar_link_assign(struct sidecar_link *l, const struct assignment *a,
 
 	r = assignment_for_sidecar(a, executor, &message);
 	if (!r)
-		r = sidecar_link_send(l, FRAME_ASSIGN, message.data,
-				      message.len);
+		r = link_send(l->stream, FRAME_ASSIGN, message.data,
+			      message.len);
 	if (!r)
-		r = sidecar_link_send(l, FRAME_INPUT, a->input.data,
-				      a->input.len);
+		r = link_send(l->stream, FRAME_INPUT, a->input.data,
+			      a->input.len);
 	buf_deinit_secret(&message);
 	return r;
 }
 
 int sidecar_link_take_up(struct sidecar_link *l, const struct assignment *a)
 {
-	_cleanup_json_ json_t *o = json_pack("{s:s}", "execution",
-					     a->execution);
-	struct buf message = { 0 };
-	int r = o ? json_append(&message, o) : -ENOMEM;
-
-	if (!r)
-		r = sidecar_link_send(l, FRAME_RESUME, message.data,
-				      message.len);
-	buf_deinit(&message);
-	return r;
+	return link_send_json(l->stream, FRAME_RESUME,
+			      json_pack("{s:s}", "execution", a->execution));
 }
 
 void sidecar_link_dismiss(struct sidecar_link *l)
 {
 	/* Whom it does not reach ends a while after his stream. */
-	(void)!sidecar_link_send(l, FRAME_DISMISS, NULL, 0);
+	(void)!link_send(l->stream, FRAME_DISMISS, NULL, 0);
 }
 
 int sidecar_link_ack(struct sidecar_link *l, uint32_t id)
 {
 	uint32_t payload = htonl(id);
 
-	return sidecar_link_send(l, FRAME_ACK, &payload, sizeof(payload));
+	return link_send(l->stream, FRAME_ACK, &payload, sizeof(payload));
 }
 
 int sidecar_link_drain(struct sidecar_link *l)
 {
-	return sidecar_link_send(l, FRAME_DRAIN, NULL, 0);
+	return link_send(l->stream, FRAME_DRAIN, NULL, 0);
 }

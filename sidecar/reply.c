@@ -20,6 +20,21 @@ void reply_init(struct reply *r, struct http_exchange *ex,
 	http_trace_id_or(http_exchange_request(ex), trace, r->trace);
 }
 
+/* The headers of the reply that begins now, in all, with its trace behind them:
+ * how many. */
+static size_t reply_begin(struct reply *r, int status,
+			  const struct http_header *headers, size_t n,
+			  struct http_header all[REPLY_HEADERS_MAX + 1])
+{
+	n = MIN(n, REPLY_HEADERS_MAX);
+	if (n)
+		memcpy(all, headers, n * sizeof(*headers));
+	all[n] = (struct http_header){ "X-Cronium-Trace-Id", r->trace };
+	metrics_request(r->metrics, r->class, status,
+			clock_mono_us() - r->started_us);
+	return n + 1;
+}
+
 void reply_send(struct reply *r, int status, const struct http_header *headers,
 		size_t n, const void *body, size_t len)
 {
@@ -28,14 +43,9 @@ void reply_send(struct reply *r, int status, const struct http_header *headers,
 
 	if (!ex)
 		return;
-	n = MIN(n, REPLY_HEADERS_MAX);
-	if (n)
-		memcpy(all, headers, n * sizeof(*headers));
-	all[n] = (struct http_header){ "X-Cronium-Trace-Id", r->trace };
-	metrics_request(r->metrics, r->class, status,
-			clock_mono_us() - r->started_us);
+	n = reply_begin(r, status, headers, n, all);
 	r->ex = NULL;
-	http_respond(ex, status, all, n + 1, body, len);
+	http_respond(ex, status, all, n, body, len);
 }
 
 void reply_start(struct reply *r, int status, const struct http_header *headers,
@@ -45,13 +55,8 @@ void reply_start(struct reply *r, int status, const struct http_header *headers,
 
 	if (!r->ex)
 		return;
-	n = MIN(n, REPLY_HEADERS_MAX);
-	if (n)
-		memcpy(all, headers, n * sizeof(*headers));
-	all[n] = (struct http_header){ "X-Cronium-Trace-Id", r->trace };
-	metrics_request(r->metrics, r->class, status,
-			clock_mono_us() - r->started_us);
-	http_respond_start(r->ex, status, all, n + 1);
+	n = reply_begin(r, status, headers, n, all);
+	http_respond_start(r->ex, status, all, n);
 }
 
 void reply_json(struct reply *r, int status, const void *body, size_t len)
