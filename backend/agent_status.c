@@ -70,7 +70,7 @@ static double usage_percent(const struct agent_usage *before,
 	return (double)per_mille / 10;
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 static json_t *pod_number(const json_t *pod, const char *name)
 {

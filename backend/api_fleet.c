@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 static json_t *blob_json(const struct store_blob *b)
 {
@@ -92,7 +92,7 @@ API_HANDLER(api_agent_get)
 					api_done(call, on_agent)));
 }
 
-/* --- drain, forget --------------------------------------------------------- */
+/* --- drain, forget -------------------------------------------------------- */
 
 static void on_drained(struct backend *b, struct api_call *call, int r,
 		       const struct store_result *result)
@@ -159,7 +159,7 @@ API_HANDLER(api_agent_forget)
 					     api_done(call, on_forgotten)));
 }
 
-/* --- GET /v1/pods ---------------------------------------------------------- */
+/* --- GET /v1/pods --------------------------------------------------------- */
 
 /* The call's state: jobs that are claimed or running, then what the agents
  * say of their pods. */

@@ -46,7 +46,7 @@ API_HANDLER(api_tool_list)
 	api_reply_json(call, 200, json_pack("{s:o}", "tools", list));
 }
 
-/* --- one in full ----------------------------------------------------------- */
+/* --- one in full ---------------------------------------------------------- */
 
 /* Reads which of its secrets are there, one after the other. */
 struct tool_show {
@@ -199,7 +199,7 @@ API_HANDLER(api_tool_get)
 	show_next(call);
 }
 
-/* --- a file that is not installed yet ---------------------------------------- */
+/* --- a file that is not installed yet ------------------------------------- */
 
 static void on_check_body(struct http_exchange *ex, const uint8_t *body,
 			  size_t len, void *data)

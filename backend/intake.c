@@ -83,7 +83,7 @@ static void intake_finish(struct intake_job *job)
 	intake_job_free(job);
 }
 
-/* --- the thread ------------------------------------------------------------ */
+/* --- the thread ----------------------------------------------------------- */
 
 /* Waits for one; NULL when there is to be no more. */
 static struct intake_job *intake_take(struct intake *in)
@@ -154,7 +154,7 @@ static int intake_start_thread(struct intake *in)
 	return r;
 }
 
-/* --- the loop -------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------- */
 
 static bool intake_is_full(const struct intake *in, size_t len)
 {
@@ -220,7 +220,7 @@ void intake_cancel(struct intake_job *job)
 		intake_finish(job);
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 int intake_new(struct intake **out, struct event_base *base,
 	       const struct payload_signer *signer)

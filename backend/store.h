@@ -107,9 +107,9 @@ struct store_config {
 
 /*
  * Opens the database (a file: 0600), brings its schema up to date and starts
- * the threads. Blocks: call it before the loop runs. On failure a negative errno
- * and a sentence in err; -EKEYREJECTED when the vault's key is not the one
- * that the stored secrets were encrypted with.
+ * the threads. Blocks: call it before the loop runs. On failure a negative
+ * errno and a sentence in err; -EKEYREJECTED when the vault's key is not the
+ * one that the stored secrets were encrypted with.
  */
 int store_open(struct store **out, struct event_base *base,
 	       const struct store_config *config, char *err,

@@ -6,9 +6,9 @@
 
 struct store_job_new {
 	const char *id; /* id_new("job", …) */
-	/* The same key with the same spec, script and input gives the first
-	 * job (result->repeated); with others STORE_E_KEY_REUSED. Give the
-	 * caller's identity in it where keys of callers may clash. NULL: none */
+	/* The same key with the same spec, script and input gives the first job
+	 * (result->repeated); with others STORE_E_KEY_REUSED. Give the caller's
+	 * identity in it where keys of callers may clash. NULL: none */
 	const char *idempotency_key;
 	const char *name, *runtime;
 	const char *executor;    /* "auto" or the only one that may claim it */

@@ -1,4 +1,5 @@
-/* Variables as they are now, for what reads them beside store_sql_variable.c. */
+/* Variables as they are now, for what reads them beside
+ * store_sql_variable.c. */
 #pragma once
 
 #include "backend/store_sql.h"

@@ -37,7 +37,7 @@ void tool_call_set_state(struct tool_call *c, enum tool_call_state state)
 	c->state = state;
 }
 
-/* --- who waits --------------------------------------------------------------*/
+/* --- who waits ------------------------------------------------------------ */
 
 /* The API call ends without a reply of ours. */
 static void on_api_end(struct api_call *api)
@@ -80,7 +80,7 @@ static void waiters_answer(struct tool_call *c)
 	}
 }
 
-/* --- ends -------------------------------------------------------------------*/
+/* --- ends ----------------------------------------------------------------- */
 
 static void tool_call_free(struct tool_call *c)
 {
@@ -188,7 +188,7 @@ void tool_call_stop_waiting(struct tools *t)
 	}
 }
 
-/* --- starting ---------------------------------------------------------------*/
+/* --- starting ------------------------------------------------------------- */
 
 /* What a key is for: everything that makes a difference to the target. */
 static int call_identify(struct tool_call *c,

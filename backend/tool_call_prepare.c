@@ -24,7 +24,7 @@ static void call_refuse_memory(struct tool_call *c)
 			 "again");
 }
 
-/* --- the request ----------------------------------------------------------- */
+/* --- the request ---------------------------------------------------------- */
 
 /* The violations without secrets, as members of the problem. */
 static void call_refuse_params(struct tool_call *c,
@@ -118,7 +118,7 @@ static void call_render(struct tool_call *c)
 	tool_violations_deinit(&v);
 }
 
-/* --- credentials ------------------------------------------------------------ */
+/* --- credentials ---------------------------------------------------------- */
 
 static const struct tool_credential *call_credential(const struct tool_call *c)
 {
@@ -223,7 +223,7 @@ static void call_next_credential(struct tool_call *c)
 		tool_call_store_failed(c, r, NULL);
 }
 
-/* --- the caller's job -------------------------------------------------------- */
+/* --- the caller's job ----------------------------------------------------- */
 
 static void on_job(int r, const struct store_result *result, void *ctx)
 {

@@ -1,4 +1,5 @@
-/* A call from its note in the store to its outcome: tries, pauses, the reply. */
+/* A call from its note in the store to its outcome: tries, pauses, the
+ * reply. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@
 
 static void call_send(struct tool_call *c);
 
-/* --- the outcome -------------------------------------------------------------- */
+/* --- the outcome ---------------------------------------------------------- */
 
 static struct store_audit call_audit(const struct tool_call *c,
 				     const char *action, const char *result)
@@ -87,7 +88,8 @@ static void call_finish(struct tool_call *c)
 	call_finish_as(c, c->reply.status);
 }
 
-/* A problem with the target's status, where there is one; the text is masked. */
+/* A problem with the target's status, where there is one; the text is
+ * masked. */
 static void call_fail(struct tool_call *c, int status, const char *code,
 		      int upstream_status, const char *text)
 {
@@ -108,7 +110,7 @@ static void call_fail(struct tool_call *c, int status, const char *code,
 	call_finish(c);
 }
 
-/* --- a reply ------------------------------------------------------------------ */
+/* --- a reply -------------------------------------------------------------- */
 
 static json_t *body_text(const struct buf *body)
 {
@@ -199,7 +201,7 @@ static void call_fail_answer(struct tool_call *c, const struct tool_sent *sent,
 					: "the target refused it");
 }
 
-/* --- tries -------------------------------------------------------------------- */
+/* --- tries ---------------------------------------------------------------- */
 
 static bool call_answer_is_success(const struct tool_call *c,
 				   const struct tool_sent *sent,
@@ -355,7 +357,7 @@ void tool_call_give_up(struct tool_call *c)
 		call_finish_as(c, 0);
 }
 
-/* --- the note in the store ----------------------------------------------------- */
+/* --- the note in the store ------------------------------------------------ */
 
 static void on_begun(int r, const struct store_result *result, void *ctx)
 {

@@ -191,6 +191,19 @@ static void tool_action_check_email(struct tool_reader *r, const json_t *source,
 				   "be true or false");
 }
 
+static void tool_action_read_name(struct tool_reader *r, const char *name,
+				  struct tool_action *a)
+{
+	if (!tool_name_valid(name))
+		tool_reader_say(r,
+				"an action's name has 1 to %d of a-z, 0-9 "
+				"and -",
+				TOOL_NAME_MAX_BYTES);
+	a->name = strdup(name);
+	if (!a->name)
+		r->error = -ENOMEM;
+}
+
 void tool_action_read(struct tool_reader *r, const char *name,
 		      const json_t *source, struct tool_action *out)
 {
@@ -206,14 +219,7 @@ void tool_action_read(struct tool_reader *r, const char *name,
 					     "result",
 					     NULL };
 
-	if (!tool_name_valid(name))
-		tool_reader_say(r,
-				"an action's name has 1 to %d of a-z, 0-9 "
-				"and -",
-				TOOL_NAME_MAX_BYTES);
-	out->name = strdup(name);
-	if (!out->name)
-		r->error = -ENOMEM;
+	tool_action_read_name(r, name, out);
 	tool_reader_object(r, source, names);
 	if (!json_is_object(source))
 		return;

@@ -166,7 +166,7 @@ static void on_submitted(struct backend *b, struct api_call *api, int r,
 		api_store_problem(api, r, result, "job");
 }
 
-/* ------------------------------------------------------------ the submission */
+/* ----------------------------------------------------------- the submission */
 
 /* False: answered. */
 static bool native_narrow(struct native_call *n, const json_t *parent,

@@ -24,7 +24,7 @@ static void send_free(struct tool_send *t)
 	free(t);
 }
 
-/* --- what libcurl asks ----------------------------------------------------- */
+/* --- what libcurl asks ---------------------------------------------------- */
 
 /* The one gate: every address that is connected to passes here, whatever
  * resolved or redirected to it. */
@@ -114,7 +114,7 @@ static int send_set_host(struct tool_send *t)
 	return r;
 }
 
-/* --- the reply -------------------------------------------------------------- */
+/* --- the reply ------------------------------------------------------------ */
 
 static void send_explain(struct tool_send *t, CURLcode code, char *out)
 {
@@ -180,7 +180,7 @@ static void send_finish_wrong(struct tool_send *t, const char *error)
 	send_free(t);
 }
 
-/* --- redirects -------------------------------------------------------------- */
+/* --- redirects ------------------------------------------------------------ */
 
 static void send_follow(struct tool_send *t, const char *to)
 {
@@ -221,7 +221,7 @@ static void on_transfer(struct curl_transfer *transfer, CURLcode code)
 		send_finish(t, code);
 }
 
-/* --- starting ----------------------------------------------------------------*/
+/* --- starting ------------------------------------------------------------- */
 
 /* One hop. */
 static int send_go(struct tool_send *t)

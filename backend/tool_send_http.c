@@ -202,7 +202,7 @@ void tool_send_classify_http(struct tool_send *t, CURLcode code,
 	}
 }
 
-/* --- redirects -------------------------------------------------------------- */
+/* --- redirects ------------------------------------------------------------ */
 
 static char *origin_of(const char *text)
 {

@@ -49,7 +49,7 @@ static const struct option_spec dev_specs[] = {
 	CLI_HELP_OPTION,
 };
 
-/* --- fixtures --------------------------------------------------------------- */
+/* --- fixtures ------------------------------------------------------------- */
 
 static int read_file(const char *file, struct buf *out)
 {
@@ -103,7 +103,7 @@ static int check_options(const struct dev_options *o)
 	return 0;
 }
 
-/* --- running ---------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------- */
 
 static int find_sdk(const struct dev_options *o, char sdk_dir[PATH_MAX],
 		    const char **out)

@@ -79,7 +79,7 @@ static int tools_list(struct api *api, const void *options, char **words)
 	return CLI_OK;
 }
 
-/* --- show, check ----------------------------------------------------------- */
+/* --- show, check ---------------------------------------------------------- */
 
 static void tools_print_credential(const json_t *c)
 {
@@ -169,7 +169,7 @@ static int tools_check(struct api *api, const void *options, char **words)
 	return tool ? tools_tell(o, tool) : CLI_FAILED;
 }
 
-/* --- run -------------------------------------------------------------------- */
+/* --- run ------------------------------------------------------------------ */
 
 static int tools_body(const struct tools_options *o, struct buf *out)
 {

@@ -35,7 +35,7 @@ static const struct option_spec top_specs[] = {
 	CLI_SERVER_OPTIONS,
 };
 
-/* --- cells ----------------------------------------------------------------- */
+/* --- cells ---------------------------------------------------------------- */
 
 static void top_percent(const json_t *v, struct output_cell *cell)
 {
@@ -64,7 +64,7 @@ static void top_memory(const json_t *v, struct output_cell *cell)
 		snprintf(cell->text, sizeof(cell->text), "-");
 }
 
-/* --- pods ------------------------------------------------------------------ */
+/* --- pods ----------------------------------------------------------------- */
 
 static void top_pod_row(const json_t *p, struct output_cell *cells)
 {
@@ -102,7 +102,7 @@ static void top_print_pods(const json_t *pods)
 	output_table(heads, TOP_POD_COLUMNS, cells, n);
 }
 
-/* --- agents ---------------------------------------------------------------- */
+/* --- agents --------------------------------------------------------------- */
 
 static void top_agent_row(const json_t *a, struct output_cell *cells)
 {
@@ -140,7 +140,7 @@ static void top_print_agents(const json_t *agents)
 	output_table(heads, TOP_AGENT_COLUMNS, cells, n);
 }
 
-/* --- looking --------------------------------------------------------------- */
+/* --- looking -------------------------------------------------------------- */
 
 /* Both lists as one object; NULL after a message. */
 static json_t *top_ask(struct api *api)

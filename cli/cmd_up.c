@@ -220,12 +220,11 @@ static int up_inherited(void)
 	return UP_INHERITED_FD;
 }
 
-static int up_command(const void *options, char **words, size_t n_words)
+static struct up_config up_config_of(const struct up_options *o,
+				     const struct place *place)
 {
-	const struct up_options *o = options;
-	struct place place;
-	struct up_config config = {
-		.place = &place,
+	return (struct up_config){
+		.place = place,
 		.listen = o->embedded ? "none" : o->listen,
 		.tls_cert = o->tls_cert,
 		.tls_key = o->tls_key,
@@ -253,6 +252,13 @@ static int up_command(const void *options, char **words, size_t n_words)
 		.rate_requests = o->rate_requests,
 		.embedded = o->embedded,
 	};
+}
+
+static int up_command(const void *options, char **words, size_t n_words)
+{
+	const struct up_options *o = options;
+	struct place place;
+	struct up_config config = up_config_of(o, &place);
 	_cleanup_close_ int lock_fd = -1;
 
 	if (up_check(o) < 0 || place_find(&place, &o->globals) < 0)

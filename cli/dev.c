@@ -85,7 +85,7 @@ static void fail(struct dev *d, int error, const char *what, const char *why)
 		done(d);
 }
 
-/* --- the sidecar ----------------------------------------------------------- */
+/* --- the sidecar ---------------------------------------------------------- */
 
 static void on_ready(const char *url, void *ctx)
 {
@@ -166,7 +166,7 @@ static const struct dev_sidecar_ops sidecar_ops = {
 	.on_lost = on_lost,
 };
 
-/* --- the script ------------------------------------------------------------ */
+/* --- the script ----------------------------------------------------------- */
 
 static void on_script_end(struct dev *d, int status)
 {
@@ -259,7 +259,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* --- set-up ---------------------------------------------------------------- */
+/* --- set-up --------------------------------------------------------------- */
 
 static int take_signals(struct dev *d)
 {

@@ -16,7 +16,7 @@
 #include "common/json.h"
 #include "common/trace.h"
 
-/* --- the end of a call ----------------------------------------------------- */
+/* --- the end of a call ---------------------------------------------------- */
 
 void dev_call_free(struct dev_call *call)
 {
@@ -107,7 +107,7 @@ void dev_answer_json(struct dev_call *call, int status, json_t *value)
 	json_decref(value);
 }
 
-/* --- problems -------------------------------------------------------------- */
+/* --- problems ------------------------------------------------------------- */
 
 static PRINTF_LIKE(6, 0) void problem(struct dev_call *call, int status,
 				      const char *code, const char *member,
@@ -159,7 +159,7 @@ void dev_no_memory(struct dev_call *call)
 		    "nothing was stored: out of memory; try again");
 }
 
-/* --- requests -------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 
 bool dev_query_number(struct dev_call *call, const char *name, int64_t def,
 		      int64_t *out)
@@ -230,7 +230,7 @@ bool dev_repeated(struct dev_call *call, enum dev_keys kind, const char *what,
 	return false;
 }
 
-/* --- routes ---------------------------------------------------------------- */
+/* --- routes --------------------------------------------------------------- */
 
 static const dev_handler_fn handlers[] = {
 	dev_get_variable,       dev_put_variable,     dev_delete_variable,
@@ -312,7 +312,7 @@ static void on_request(struct http_exchange *ex, void *ctx)
 	}
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {

@@ -66,7 +66,7 @@ struct dev_call {
 typedef void (*dev_handler_fn)(struct dev_call *call, const uint8_t *body,
 			       size_t len);
 
-/* --- replies: each ends the call ------------------------------------------- */
+/* --- replies: each ends the call ------------------------------------------ */
 
 void dev_problem(struct dev_call *call, int status, const char *code,
 		 const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -83,7 +83,7 @@ void dev_answer_json(struct dev_call *call, int status, json_t *value);
 /* A stream, which ends with the reply or its peer: the call is handed over. */
 void dev_call_free(struct dev_call *call);
 
-/* --- requests -------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 
 /* from of the query, or def; false: answered. */
 bool dev_query_number(struct dev_call *call, const char *name, int64_t def,
@@ -93,7 +93,7 @@ bool dev_query_number(struct dev_call *call, const char *name, int64_t def,
 bool dev_repeated(struct dev_call *call, enum dev_keys kind, const char *what,
 		  const void *body, size_t len);
 
-/* --- handlers -------------------------------------------------------------- */
+/* --- handlers ------------------------------------------------------------- */
 
 void dev_get_input(struct dev_call *call, const uint8_t *body, size_t len);
 void dev_post_output(struct dev_call *call, const uint8_t *body, size_t len);

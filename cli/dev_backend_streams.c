@@ -9,7 +9,7 @@
 
 #define RECORDS_TYPE "application/x-ndjson"
 
-/* --- input ----------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------- */
 
 /* The reader has all that was stored before the break. */
 static void break_off(struct dev_call *call)
@@ -81,7 +81,7 @@ void dev_get_input_stream(struct dev_call *call, const uint8_t *body,
 		send_records(call, from);
 }
 
-/* --- output ---------------------------------------------------------------- */
+/* --- output --------------------------------------------------------------- */
 
 static void refuse(struct dev_call *call, int r, int64_t from)
 {

@@ -17,7 +17,7 @@ struct ask {
 	bool dry_run;
 };
 
-/* --- what is asked for ----------------------------------------------------- */
+/* --- what is asked for ---------------------------------------------------- */
 
 /* NULL, or what is wrong with a member that must not be there. */
 static const char *unknown_member(const json_t *body)
@@ -97,7 +97,7 @@ static bool ask_take(struct dev_call *call, struct ask *a, const uint8_t *body,
 	return ask_check(call, a) && ask_allowed(call, a);
 }
 
-/* --- answering ------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------ */
 
 static const json_t *find_fixture(const struct dev_state *s,
 				  const struct ask *a)

@@ -44,7 +44,7 @@ void dev_post_output(struct dev_call *call, const uint8_t *body, size_t len)
 	dev_answer(call, 204, NULL, NULL, 0);
 }
 
-/* --- condition ------------------------------------------------------------- */
+/* --- condition ------------------------------------------------------------ */
 
 void dev_get_condition(struct dev_call *call, const uint8_t *body, size_t len)
 {
@@ -95,7 +95,7 @@ void dev_post_condition(struct dev_call *call, const uint8_t *body, size_t len)
 	dev_answer(call, 204, NULL, NULL, 0);
 }
 
-/* --- refusals -------------------------------------------------------------- */
+/* --- refusals ------------------------------------------------------------- */
 
 void dev_post_audit(struct dev_call *call, const uint8_t *body, size_t len)
 {

@@ -19,7 +19,7 @@ static bool take_expect(struct dev_call *call, int64_t *expect)
 	return true;
 }
 
-/* --- telling --------------------------------------------------------------- */
+/* --- telling -------------------------------------------------------------- */
 
 /* " -> 1", " -> secret (24 bytes)"; value NULL: of the variable. */
 static void say_value(struct dev_call *call, const char *what,
@@ -71,7 +71,7 @@ static void refuse(struct dev_call *call, const char *what, int r)
 		dev_no_memory(call);
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 void dev_get_variable(struct dev_call *call, const uint8_t *body, size_t len)
 {
@@ -111,7 +111,7 @@ void dev_list_variables(struct dev_call *call, const uint8_t *body, size_t len)
 	dev_answer_json(call, 200, list);
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------- */
 
 /* The request beside its body, for its Idempotency-Key. */
 static const char *what(const struct dev_call *call, const char *op,

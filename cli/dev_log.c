@@ -99,7 +99,7 @@ void dev_log_tell(struct dev_log *log, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* --- trees ----------------------------------------------------------------- */
+/* --- trees ---------------------------------------------------------------- */
 
 static json_t *mask_text(struct dev_log *log, const char *text, size_t len)
 {

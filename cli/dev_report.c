@@ -17,7 +17,7 @@ static json_t *parse(const void *text, size_t len)
 	return json_loadb(text, len, JSON_DECODE_ANY, NULL);
 }
 
-/* --- gathering: nothing is masked yet -------------------------------------- */
+/* --- gathering: nothing is masked yet ------------------------------------- */
 
 static json_t *written(const struct dev_state *s)
 {
@@ -108,7 +108,7 @@ fail:
 	return NULL;
 }
 
-/* --- lines ----------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------- */
 
 static void print_value(struct dev_log *log, const char *name,
 			const json_t *value)
@@ -167,7 +167,7 @@ void dev_report_print(const json_t *report, struct dev_log *log)
 		dev_log_tell(log, "  %zu tool calls", n_calls);
 }
 
-/* --- recording ------------------------------------------------------------- */
+/* --- recording ------------------------------------------------------------ */
 
 static int render(const char *file, const json_t *doc, struct buf *out)
 {

@@ -21,7 +21,7 @@ struct dev_sidecar {
 	pid_t pid;
 };
 
-/* --- the process ----------------------------------------------------------- */
+/* --- the process ---------------------------------------------------------- */
 
 static void sidecar_exec(const char *program, const char *backend, int fd,
 			 pid_t parent)
@@ -51,7 +51,7 @@ static void sidecar_exec(const char *program, const char *backend, int fd,
 	_exit(127);
 }
 
-/* --- frames ---------------------------------------------------------------- */
+/* --- frames --------------------------------------------------------------- */
 
 static void on_ready(struct dev_sidecar *s, const struct frame *f)
 {
@@ -124,7 +124,7 @@ int dev_sidecar_drain(struct dev_sidecar *s)
 	return frame_stream_send(s->stream, FRAME_DRAIN, NULL, 0);
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 static int spawn(struct dev_sidecar *s, const char *program,
 		 const char *backend, int *fd)

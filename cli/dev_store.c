@@ -92,7 +92,7 @@ int dev_store_add(struct dev_store *s, const char *key, const void *value,
 	return buf_append(&v->value, value, len);
 }
 
-/* --- changes --------------------------------------------------------------- */
+/* --- changes -------------------------------------------------------------- */
 
 const struct dev_change *dev_store_last(const struct dev_store *s)
 {
@@ -154,7 +154,7 @@ const struct buf *dev_change_value(const struct dev_store *s,
 	return v ? &v->value : &none;
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------- */
 
 static int check_version(const struct dev_variable *v, int64_t expect)
 {

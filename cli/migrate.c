@@ -10,7 +10,7 @@
 #include "cli/migrate_impl.h"
 #include "common/buf.h"
 
-/* --- which language -------------------------------------------------------- */
+/* --- which language ------------------------------------------------------- */
 
 static bool ends_with(const char *s, const char *suffix)
 {
@@ -58,7 +58,7 @@ int migrate_language(const char *name, const char *text, size_t len,
 	return -EINVAL;
 }
 
-/* --- edits and notes ------------------------------------------------------- */
+/* --- edits and notes ------------------------------------------------------ */
 
 static void *grow(void *items, size_t n, size_t size)
 {
@@ -187,7 +187,7 @@ static int apply(struct migrate *m, struct buf *out)
 	return r ? r : buf_append(out, m->text + at, m->len - at);
 }
 
-/* --- the files of old ------------------------------------------------------ */
+/* --- the files of old ----------------------------------------------------- */
 
 bool migrate_contains(const char *text, size_t len, const char *what)
 {
@@ -237,7 +237,7 @@ void migrate_say_files(struct migrate *m, size_t start, size_t len,
 	}
 }
 
-/* --- all of it ------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------ */
 
 int migrate_text(struct migrate *m, enum migrate_language language,
 		 bool helper_beside, const char *text, size_t len,

@@ -48,7 +48,7 @@ static void give_up(struct bash *b, const char *what)
 	b->at = b->len;
 }
 
-/* --- words ----------------------------------------------------------------- */
+/* --- words ---------------------------------------------------------------- */
 
 static void skip_single(struct bash *b, bool escapes)
 {
@@ -194,7 +194,7 @@ static bool is(const struct bash *b, const struct word *w, const char *text)
 	       !memcmp(b->text + w->start, text, len);
 }
 
-/* --- here-documents -------------------------------------------------------- */
+/* --- here-documents ------------------------------------------------------- */
 
 static void add_heredoc(struct bash *b)
 {
@@ -254,7 +254,7 @@ static void skip_heredocs(struct bash *b)
 	b->n_heredocs = 0;
 }
 
-/* --- commands -------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------- */
 
 static void change_source(struct bash *b, const struct word *words, size_t n)
 {
@@ -315,7 +315,7 @@ static void change_command(struct bash *b, const struct word *words, size_t n)
 	}
 }
 
-/* --- lists of commands ----------------------------------------------------- */
+/* --- lists of commands ---------------------------------------------------- */
 
 struct command {
 	struct word words[WORDS_MAX];

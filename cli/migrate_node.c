@@ -71,7 +71,7 @@ static const struct rename *find_rename(const struct node *n, size_t i)
 	return NULL;
 }
 
-/* --- who has become async -------------------------------------------------- */
+/* --- who has become async ------------------------------------------------- */
 
 static void note_left(struct node *n, size_t i, const char *why)
 {
@@ -207,7 +207,7 @@ static const char *can_await(struct node *n, size_t i)
 	return NULL;
 }
 
-/* --- await ----------------------------------------------------------------- */
+/* --- await ---------------------------------------------------------------- */
 
 /* Whether what stands before a ( at the beginning of a line would call it. */
 static bool would_call(const struct node *n, size_t i)
@@ -294,7 +294,7 @@ static void take_call(struct node *n, size_t start, size_t name,
 	await_call(n, start, close);
 }
 
-/* --- how the helper is loaded ---------------------------------------------- */
+/* --- how the helper is loaded --------------------------------------------- */
 
 static bool is_helper(const struct node *n, size_t i)
 {
@@ -409,7 +409,7 @@ static void take_loads(struct node *n, struct locals *l)
 	}
 }
 
-/* --- uses ------------------------------------------------------------------ */
+/* --- uses ----------------------------------------------------------------- */
 
 /* Whether the word stands for itself: no member, no key of an object. */
 static bool is_free(const struct node *n, size_t i)
@@ -484,7 +484,7 @@ static void look_at_strings(struct node *n, const struct locals *l)
 	}
 }
 
-/* --- the file -------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------- */
 
 static void look_at_file(struct node *n, bool is_module)
 {

@@ -19,7 +19,7 @@ static bool is_any(const struct node *n, size_t i, const char *const *words)
 	return false;
 }
 
-/* --- brackets -------------------------------------------------------------- */
+/* --- brackets ------------------------------------------------------------- */
 
 static int match_brackets(struct node *n)
 {
@@ -44,7 +44,7 @@ static int match_brackets(struct node *n)
 	return 0;
 }
 
-/* --- functions ------------------------------------------------------------- */
+/* --- functions ------------------------------------------------------------ */
 
 static int add(struct node *n, const struct node_function *f)
 {
@@ -222,7 +222,7 @@ void node_scope_deinit(struct node *n)
 	free(n->functions);
 }
 
-/* --- questions ------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 struct node_function *node_function_at(const struct node *n, size_t i)
 {

@@ -93,7 +93,7 @@ static size_t start_of(const struct python *p, size_t i)
 	return p->t.items[MIN(i, p->t.n - 1)].start;
 }
 
-/* --- imports --------------------------------------------------------------- */
+/* --- imports -------------------------------------------------------------- */
 
 static void add_module(struct python *p, size_t i)
 {
@@ -205,7 +205,7 @@ static void take_imports(struct python *p)
 	}
 }
 
-/* --- calls ----------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------- */
 
 static bool is_get(const struct rename *r)
 {

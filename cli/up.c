@@ -139,8 +139,8 @@ static void up_add(struct up_program *p, const char *option, const char *value)
 }
 
 /* program: the file's name; name: who it is in the log. Where nobody is left to
- * start an orchestrator anew the next one takes up its jobs; one that is told to
- * end would end them. */
+ * start an orchestrator anew the next one takes up its jobs; one that is told
+ * to end would end them. */
 static int up_prepare(struct up *u, struct up_program *p, const char *program,
 		      const char *name, uint32_t stop_ms)
 {

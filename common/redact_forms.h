@@ -1,6 +1,6 @@
 /*
- * The forms in which a secret may show: as it is, JSON-escaped (as stored, too),
- * as repr() quotes it, in base64 (three alignments, both alphabets),
+ * The forms in which a secret may show: as it is, JSON-escaped (as stored,
+ * too), as repr() quotes it, in base64 (three alignments, both alphabets),
  * percent-encoded. Pure.
  */
 #pragma once

@@ -1,8 +1,8 @@
 /*
  * Shared by the files of the agent: agent.c (claims, the guard, its life),
  * agent_beat.c (what the backend is told of its jobs, and says), agent_job.c
- * (one job on its way to a pod) and agent_recover.c (what an earlier process has
- * begun). Nobody else includes it.
+ * (one job on its way to a pod) and agent_recover.c (what an earlier process
+ * has begun). Nobody else includes it.
  */
 #pragma once
 
@@ -32,10 +32,10 @@ struct pod_ops;
  *      └─────▶ REFUSED ───▲
  *   PAST ───────▲
  *
- * WAITING: for its turn to be made a pod. PAST: an earlier process began it, and
- * there is no pod of it any more; that is told once the backend knows us.
- * REFUSED: it gets no pod; only that is told. GONE: freed at the end of the loop
- * turn.
+ * WAITING: for its turn to be made a pod. PAST: an earlier process began it,
+ * and there is no pod of it any more; that is told once the backend knows us.
+ * REFUSED: it gets no pod; only that is told. GONE: freed at the end of the
+ * loop turn.
  */
 enum agent_job_state {
 	AGENT_WAITING,

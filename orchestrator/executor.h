@@ -80,7 +80,8 @@ struct executor_events {
 	/* A connected socket; the receiver owns it. The door comes before the
 	 * runner's stream, where the pod has one. */
 	void (*on_stream)(void *ctx, enum executor_side side, int fd);
-	/* Something worth showing the user while waiting ("pulling image …"). */
+	/* Something worth showing the user while waiting ("pulling image
+	 * …"). */
 	void (*on_progress)(void *ctx, const char *text);
 	/* The pod cannot be made or died; once. reason is for the user: what,
 	 * why, what next. */

@@ -59,7 +59,7 @@ static void executor_ssh_free(struct executor *e)
 	free(e);
 }
 
-/* --- keys -------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------- */
 
 static int executor_ssh_add_key(struct executor *e, const char *path)
 {
@@ -134,7 +134,7 @@ static int executor_ssh_find_keys(struct executor *e, char *err,
 	return r ? r : executor_ssh_read_known(e, home, err, err_size);
 }
 
-/* --- life -------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static int executor_ssh_open(struct executor *e, char *err, size_t err_size)
 {

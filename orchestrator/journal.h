@@ -40,8 +40,8 @@ int journal_take_up(struct journal *j, const struct wal_execution *x,
 /* All below: entry NULL writes nothing; data is taken over, and may be NULL. */
 void journal_write(struct journal_entry *entry, enum wal_type type,
 		   json_t *data);
-/* `started`: 0, or negative errno: then the runner must not be told what to run,
- * because the next process would take it for not begun. */
+/* `started`: 0, or negative errno: then the runner must not be told what to
+ * run, because the next process would take it for not begun. */
 int journal_started(struct journal_entry *entry, json_t *data) MUST_CHECK;
 /* An upload that leads from one point to the other. */
 void journal_output(struct journal_entry *entry, const struct log_point *from,

@@ -22,8 +22,8 @@ struct outcome_exit {
 	int exit_code; /* 128 + signal when a signal ended it; -1: none */
 	int signal;    /* 0: none */
 	bool oom_killed;
-	char error
-		[OUTCOME_REASON_MAX_BYTES]; /* why the script could not be started; "" */
+	/* Why the script could not be started; "" where it was. */
+	char error[OUTCOME_REASON_MAX_BYTES];
 	struct usage usage;
 };
 

@@ -23,7 +23,8 @@ struct shares;
 struct sandbox_args_spec {
 	const char *run_dir;
 	const char *sdk_dir; /* or NULL */
-	/* A file that is shown as SANDBOX_ARGS_BIN_DIR/program_name, or NULL. */
+	/* A file that is shown as SANDBOX_ARGS_BIN_DIR/program_name, or
+	 * NULL. */
 	const char *program, *program_name;
 	const char *payload_key; /* the runner's --key, or "" */
 	bool root;

@@ -126,7 +126,8 @@ static int sandbox_seccomp_deny_clone(scmp_filter_ctx filter)
 		if (r < 0)
 			return r;
 	}
-	/* Its flags lie in memory, unseen: the C library falls back to clone. */
+	/* Its flags lie in memory, unseen: the C library falls back to
+	 * clone. */
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
 				SCMP_SYS(clone3), 0);
 }

@@ -71,7 +71,8 @@ int snapshot_parse_stat(const char *text, struct snapshot_cpu *out)
 	if (strncmp(text, "cpu ", 4) != 0)
 		return -EINVAL;
 	for (size_t i = 0; i < SNAPSHOT_STAT_FIELDS; i++) {
-		/* Kernels before 2.6.11 have no steal; none before 2.6 lives. */
+		/* Kernels before 2.6.11 have no steal; none before 2.6
+		 * lives. */
 		if (snapshot_take_uint(&at, &n) < 0)
 			return -EINVAL;
 		cpu.total += n;

@@ -34,7 +34,7 @@ static void ssh_bundle_hash(const void *data, size_t len,
 	out[2 * sizeof(hash)] = '\0';
 }
 
-/* --- runners ---------------------------------------------------------------- */
+/* --- runners -------------------------------------------------------------- */
 
 /* The machine that a program is for, or NULL. */
 static const char *ssh_bundle_machine(const struct buf *program)
@@ -91,7 +91,7 @@ static int ssh_bundle_add_runners(struct ssh_bundle *b, const char *runner)
 	return r;
 }
 
-/* --- SDKs ------------------------------------------------------------------- */
+/* --- SDKs ----------------------------------------------------------------- */
 
 static int ssh_bundle_compare(const FTSENT **a, const FTSENT **b)
 {
@@ -217,7 +217,7 @@ static int ssh_bundle_add_sdk(struct ssh_bundle *b, const char *dir)
 	return r;
 }
 
-/* --- life ------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 int ssh_bundle_new(struct ssh_bundle **out, const char *runner,
 		   const char *sdk_dir, char *err, size_t err_size)

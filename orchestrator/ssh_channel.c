@@ -49,7 +49,7 @@ static void ssh_channel_wake(struct ssh_channel *ch)
 		ssh_connection_wake(ch->connection);
 }
 
-/* --- the end --------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 /* Only what is good for a line of a log. */
 static const char *ssh_channel_last_line(struct ssh_channel *ch)
@@ -171,7 +171,7 @@ static void ssh_channel_step_closing(struct ssh_channel *ch)
 	ssh_channel_drop_local(ch);
 }
 
-/* --- local → host ---------------------------------------------------------- */
+/* --- local → host --------------------------------------------------------- */
 
 static void ssh_channel_pump_out(struct ssh_channel *ch)
 {
@@ -200,7 +200,7 @@ static void ssh_channel_pump_out(struct ssh_channel *ch)
 		ch->eof_sent = true;
 }
 
-/* --- host → local ---------------------------------------------------------- */
+/* --- host → local --------------------------------------------------------- */
 
 /* Keeps the last bytes. */
 static void ssh_channel_note(struct ssh_channel *ch, const char *data, size_t n)
@@ -283,7 +283,7 @@ static void ssh_channel_on_pump(struct ssh_stream *s)
 		ssh_channel_step_closing(ch);
 }
 
-/* --- the local side -------------------------------------------------------- */
+/* --- the local side ------------------------------------------------------- */
 
 static void ssh_channel_on_local_io(struct bufferevent *bev, void *ctx)
 {
@@ -303,7 +303,7 @@ static void ssh_channel_on_local_event(struct bufferevent *bev, short what,
 	ssh_channel_wake(ch);
 }
 
-/* --- opening ---------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------- */
 
 static void ssh_channel_up(struct ssh_channel *ch)
 {
@@ -353,7 +353,7 @@ static void ssh_channel_on_task_done(struct ssh_task *t, int r)
 	ssh_channel_close(ch);
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 static void ssh_channel_on_broken(struct ssh_stream *s, const char *reason)
 {

@@ -71,7 +71,7 @@ void ssh_connection_fail(struct ssh_connection *c, const char *fmt, ...)
 	ssh_connection_wake(c);
 }
 
-/* --- tasks and streams ------------------------------------------------------ */
+/* --- tasks and streams ---------------------------------------------------- */
 
 static void ssh_connection_step_tasks(struct ssh_connection *c)
 {
@@ -136,7 +136,7 @@ static void ssh_connection_reap(struct ssh_connection *c)
 	}
 }
 
-/* --- the end ---------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 /* All that is on the connection is told, then libssh2 forgets it. */
 static void ssh_connection_tear_down(struct ssh_connection *c)
@@ -249,7 +249,7 @@ static void ssh_connection_on_tick(int fd, short what, void *ctx)
 		ssh_connection_check_alive(c, now);
 }
 
-/* --- life ------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 int ssh_connection_new(struct ssh_connection **out,
 		       const struct ssh_connection_config *config,

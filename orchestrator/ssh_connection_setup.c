@@ -18,7 +18,7 @@ static const char *ssh_connection_error(const struct ssh_connection *c)
 	return message && *message ? message : "no reason given";
 }
 
-/* --- libssh2's view of the transport --------------------------------------- */
+/* --- libssh2's view of the transport -------------------------------------- */
 
 static LIBSSH2_SEND_FUNC(ssh_connection_on_send)
 {
@@ -102,7 +102,7 @@ static int ssh_connection_open_session(struct ssh_connection *c)
 	return 0;
 }
 
-/* --- the transport --------------------------------------------------------- */
+/* --- the transport -------------------------------------------------------- */
 
 static void ssh_connection_on_connected(void *ctx)
 {
@@ -158,7 +158,7 @@ int ssh_connection_connect(struct ssh_connection *c)
 				 h->port, &ops, c);
 }
 
-/* --- HANDSHAKE ------------------------------------------------------------- */
+/* --- HANDSHAKE ------------------------------------------------------------ */
 
 /* The pinned key may be of another algorithm than the one shown: the host is
  * asked for that. False when there is no other one. */
@@ -257,7 +257,7 @@ void ssh_connection_step_handshake(struct ssh_connection *c)
 		ssh_connection_refuse_key(c);
 }
 
-/* --- AUTHENTICATING, PREPARING --------------------------------------------- */
+/* --- AUTHENTICATING, PREPARING -------------------------------------------- */
 
 static void ssh_connection_on_progress(void *ctx, const char *text)
 {

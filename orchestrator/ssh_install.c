@@ -53,7 +53,7 @@ static void ssh_install_fail(struct ssh_install *i, const char *what,
 	i->ops->on_done(i->ctx, i->error);
 }
 
-/* --- what is there ----------------------------------------------------------- */
+/* --- what is there -------------------------------------------------------- */
 
 /* The line after *at, which is moved behind it; NULL at the end. */
 static char *ssh_install_line(char **at)
@@ -151,7 +151,7 @@ static int ssh_install_probe(struct ssh_install *i, char *command, size_t size)
 		runners, i->bundle->sdk.len ? i->bundle->sdk_hash : "none");
 }
 
-/* --- what is missing ---------------------------------------------------------- */
+/* --- what is missing ------------------------------------------------------ */
 
 static int ssh_install_put_runner(struct ssh_install *i, char *command,
 				  size_t size)
@@ -247,7 +247,7 @@ static void ssh_install_next(struct ssh_install *i)
 		ssh_install_fail(i, "no command can be run", "out of memory");
 }
 
-/* --- life -------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 int ssh_install_new(struct ssh_install **out, struct ssh_connection *c,
 		    const struct ssh_bundle *bundle,

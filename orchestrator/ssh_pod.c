@@ -26,7 +26,7 @@ static void ssh_pod_set_turn(struct executor_pod *pod, uint64_t ms)
 	evtimer_add(pod->turn, &tv);
 }
 
-/* --- the end --------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 /* Takes effect from the loop; the first reason counts. */
 static void ssh_pod_fail(struct executor_pod *pod, const char *reason)
@@ -95,7 +95,7 @@ static void ssh_pod_on_turn(int fd, short what, void *ctx)
 	}
 }
 
-/* --- UP ---------------------------------------------------------------------- */
+/* --- UP ------------------------------------------------------------------- */
 
 /* The receiver may destroy the pod from any of these calls. */
 static void ssh_pod_hand_over(struct executor_pod *pod)
@@ -116,7 +116,7 @@ static void ssh_pod_hand_over(struct executor_pod *pod)
 	pod->events->on_stream(pod->ctx, EXECUTOR_RUNNER, fd);
 }
 
-/* --- FORWARDING --------------------------------------------------------------- */
+/* --- FORWARDING ----------------------------------------------------------- */
 
 static void ssh_pod_check_up(struct executor_pod *pod)
 {
@@ -169,7 +169,7 @@ static void ssh_pod_forward(struct executor_pod *pod)
 	ssh_pod_check_up(pod);
 }
 
-/* --- STARTING ------------------------------------------------------------------ */
+/* --- STARTING ------------------------------------------------------------- */
 
 static void ssh_pod_on_channel_open(void *ctx)
 {
@@ -255,7 +255,7 @@ static int ssh_pod_start_runner(struct executor_pod *pod)
 	return 0;
 }
 
-/* --- WAITING -------------------------------------------------------------------- */
+/* --- WAITING -------------------------------------------------------------- */
 
 static void ssh_pod_on_sidecar_ended(void *ctx, const char *reason)
 {
@@ -319,7 +319,7 @@ static void ssh_pod_on_broken(void *ctx, const char *reason)
 	ssh_pod_fail(pod, reason);
 }
 
-/* --- life ------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 static int ssh_pod_init(struct executor_pod *pod,
 			const struct executor_spec *spec)

@@ -51,7 +51,7 @@ static void ssh_site_turn(struct ssh_site *site, uint64_t ms)
 	evtimer_add(site->turn, &tv);
 }
 
-/* --- leases ------------------------------------------------------------------ */
+/* --- leases --------------------------------------------------------------- */
 
 static void ssh_lease_detach(struct ssh_lease *lease)
 {
@@ -92,7 +92,7 @@ static void ssh_lease_attach(struct ssh_lease *lease, struct ssh_link *link)
 	lease->ops->on_ready(lease->ctx, link->connection);
 }
 
-/* --- connections -------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static unsigned int ssh_site_connecting(const struct ssh_site *site)
 {
@@ -185,7 +185,7 @@ static int ssh_link_new(struct ssh_site *site)
 	return 0;
 }
 
-/* --- a turn ------------------------------------------------------------------- */
+/* --- a turn --------------------------------------------------------------- */
 
 static struct ssh_link *ssh_site_find_room(struct ssh_site *site)
 {
@@ -290,7 +290,7 @@ static void ssh_site_on_turn(int fd, short what, void *ctx)
 		ssh_site_free(site);
 }
 
-/* --- life --------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 int ssh_pool_new(struct ssh_pool **out, struct event_base *base,
 		 const struct ssh_keyring *keys,

@@ -43,7 +43,7 @@ static void ssh_sidecar_on_ended(int fd, short what, void *ctx)
 	s->on_ended(s->ctx, reason);
 }
 
-/* --- a process of its own ---------------------------------------------------- */
+/* --- a process of its own ------------------------------------------------- */
 
 static int ssh_sidecar_open_door(struct ssh_sidecar *s, int *theirs)
 {
@@ -88,7 +88,7 @@ static int ssh_sidecar_start(struct ssh_sidecar *s,
 	return s->ended && !event_add(s->ended, NULL) ? 0 : -ENOMEM;
 }
 
-/* --- the gateway ---------------------------------------------------------------- */
+/* --- the gateway ---------------------------------------------------------- */
 
 static int ssh_sidecar_dial(const char *run_dir, const char *name,
 			    int (*dial)(const struct sockaddr_un *, int))
@@ -124,7 +124,7 @@ static int ssh_sidecar_sit(struct ssh_sidecar *s,
 		s->door, json_pack("{s:s}", "execution", spec->execution), -1);
 }
 
-/* --- life ------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 int ssh_sidecar_new(struct ssh_sidecar **out,
 		    const struct ssh_sidecar_spec *spec,

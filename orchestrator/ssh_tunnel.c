@@ -27,7 +27,7 @@ struct ssh_tunnel {
 	void *ctx;
 };
 
-/* --- closing ---------------------------------------------------------------- */
+/* --- closing -------------------------------------------------------------- */
 
 static int ssh_tunnel_step_cancel(struct ssh_task *task,
 				  LIBSSH2_SESSION *session)
@@ -56,7 +56,7 @@ static void ssh_tunnel_close(struct ssh_tunnel *t)
 	ssh_connection_queue(t->connection, &t->task);
 }
 
-/* --- opening ---------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------- */
 
 static int ssh_tunnel_step_listen(struct ssh_task *task,
 				  LIBSSH2_SESSION *session)
@@ -82,7 +82,7 @@ static void ssh_tunnel_on_listening(struct ssh_task *task, int r)
 		t->ops->on_open(t->ctx, t->raw ? (uint16_t)t->port : 0);
 }
 
-/* --- connections ------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static void ssh_tunnel_accept(struct ssh_tunnel *t, LIBSSH2_CHANNEL *raw)
 {
@@ -112,7 +112,7 @@ static void ssh_tunnel_on_pump(struct ssh_stream *s)
 		ssh_tunnel_accept(t, raw);
 }
 
-/* --- life -------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static void ssh_tunnel_on_broken(struct ssh_stream *s, const char *reason)
 {

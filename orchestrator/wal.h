@@ -65,10 +65,10 @@ int wal_open(struct wal **out, const struct wal_config *config, char *err,
 void wal_close(struct wal *w);
 
 /*
- * Appends a record; data is borrowed and may be NULL, as may job and
- * execution. Its number, or negative errno: -ENOBUFS while the backlog is full
- * (wal_problem() says why), -EMSGSIZE, -ENOMEM. When a disk failed and a segment
- * is written once more, numbers grow by one.
+ * Appends a record; data is borrowed and may be NULL, as may job and execution.
+ * Its number, or negative errno: -ENOBUFS while the backlog is full
+ * (wal_problem() says why), -EMSGSIZE, -ENOMEM. When a disk failed and a
+ * segment is written once more, numbers grow by one.
  */
 int64_t wal_append(struct wal *w, enum wal_type type, const char *job,
 		   const char *execution, const json_t *data) MUST_CHECK;

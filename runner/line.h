@@ -10,9 +10,9 @@
  * AWAY      no stream; another one is tried
  * KNOCKING  connected again, READY was sent, RESUME is awaited
  *
- * Before it has an assignment a line comes back as if it were new, AWAY ─▶ OPEN,
- * so that an orchestrator that died before it could assign anything leaves a
- * successor that knows that nothing was begun.
+ * Before it has an assignment a line comes back as if it were new, AWAY ─▶
+ * OPEN, so that an orchestrator that died before it could assign anything
+ * leaves a successor that knows that nothing was begun.
  *
  * A kept line remembers what is not TAKEN yet, and says it again after RESUME:
  * STARTED, the log, EXIT. Callbacks run from the loop only.
@@ -50,8 +50,8 @@ int line_new(struct line **out, struct event_base *base, int fd,
 /* NULL is fine. */
 void line_free(struct line *l);
 
-/* From now on the line is kept; where keep_ms is 0, it is not. The strings are copied; token may be "". 0 or
- * -ENOMEM. */
+/* From now on the line is kept; where keep_ms is 0, it is not. The strings are
+ * copied; token may be "". 0 or -ENOMEM. */
 int line_keep(struct line *l, uint64_t keep_ms, const char *execution,
 	      const char *token) MUST_CHECK;
 bool line_is_away(const struct line *l);

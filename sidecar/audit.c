@@ -139,7 +139,8 @@ static struct audit_entry *find(struct audit *a, const char *code)
 	return NULL;
 }
 
-/* A script may ask for what can be nobody's name; the log has no room for it. */
+/* A script may ask for what can be nobody's name; the log has no room for
+ * it. */
 static bool is_name(const char *s)
 {
 	return !s[strspn(s,

@@ -21,7 +21,7 @@
 
 #define KEY_MAX_BYTES 256
 
-/* --- who may touch what ---------------------------------------------------- */
+/* --- who may touch what --------------------------------------------------- */
 
 /* The key of the path; NULL after having answered. */
 static const char *take_key(struct request *req)
@@ -71,7 +71,7 @@ static const char *take_writable_key(struct request *req)
 	return NULL;
 }
 
-/* --- list ------------------------------------------------------------------ */
+/* --- list ----------------------------------------------------------------- */
 
 static void on_list(struct relay *r, const uint8_t *body, size_t len)
 {
@@ -104,7 +104,7 @@ void handle_variables_list(struct request *req)
 	relay_begin(req, &spec, NULL, 0);
 }
 
-/* --- one ------------------------------------------------------------------- */
+/* --- one ------------------------------------------------------------------ */
 
 void handle_variable_get(struct request *req)
 {
@@ -221,7 +221,7 @@ void handle_variable_delete(struct request *req)
 		relay_begin(req, &spec, key, 0);
 }
 
-/* --- increment ------------------------------------------------------------- */
+/* --- increment ------------------------------------------------------------ */
 
 /* {"by": NUMBER}, or nothing for 1. */
 static bool check_increment(const uint8_t *body, size_t len)

@@ -11,8 +11,8 @@
 
 /*
  * text is a complete, NUL-terminated head; names become lower case and are,
- * like values, ended with a NUL inside it. *n_fields is the number of lines after
- * the first, for which fields has room; there must be as many fields.
+ * like values, ended with a NUL inside it. *n_fields is the number of lines
+ * after the first, for which fields has room; there must be as many fields.
  * Returns 0, or the HTTP status to refuse with and *why.
  */
 int fields_parse(char *text, size_t len, struct http_header *fields,

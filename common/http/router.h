@@ -1,7 +1,7 @@
 /*
  * Routes as a const table. A pattern is a path whose segments are literal or
- * {name}; "{name}" takes one segment, percent-decoded. 404 and 405 (with Allow) are answered
- * here as problem documents.
+ * {name}; "{name}" takes one segment, percent-decoded. 404 and 405 (with Allow)
+ * are answered here as problem documents.
  */
 #pragma once
 

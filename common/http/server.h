@@ -31,7 +31,8 @@ struct http_limits {
 	uint32_t header_timeout_ms;    /* first byte to last header byte; 408 */
 	uint32_t body_idle_timeout_ms; /* between two pieces of a body; 408 */
 	uint32_t idle_timeout_ms;      /* between two requests */
-	/* Peer takes nothing of a reply, or has shut down its side and waits. */
+	/* Peer takes nothing of a reply, or has shut down its side and
+	 * waits. */
 	uint32_t write_idle_timeout_ms;
 	uint32_t concurrent_streams;     /* HTTP/2, per connection */
 	uint32_t resets_per_10s;         /* RST_STREAM flood; GOAWAY */

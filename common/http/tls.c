@@ -112,7 +112,7 @@ static const struct transport_ops TLS_OPS = {
 	.free = tls_free,
 };
 
-/* --- the socket below OpenSSL ---------------------------------------------- */
+/* --- the socket below OpenSSL --------------------------------------------- */
 
 static int socket_fd(BIO *bio)
 {
@@ -191,7 +191,7 @@ static SSL *tls_session_new(struct tls_context *c, struct transport *t)
 	return ssl;
 }
 
-/* --- contexts -------------------------------------------------------------- */
+/* --- contexts ------------------------------------------------------------- */
 
 static struct transport *tls_accept(struct http_tls *tls, int fd)
 {

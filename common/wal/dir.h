@@ -43,8 +43,8 @@ int wal_dir_walk(int dir_fd,
 				 void *ctx),
 		 void *ctx) MUST_CHECK;
 
-/* The segments, without what is none (alien.h), oldest first; free() the array. 0, -E2BIG, or negative
- * errno. */
+/* The segments, without what is none (alien.h), oldest first; free() the array.
+ * 0, -E2BIG, or negative errno. */
 int wal_dir_list(int dir_fd, struct wal_segment **out, size_t *n) MUST_CHECK;
 
 /* Where a replay begins: the oldest record of an execution that was open when

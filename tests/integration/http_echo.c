@@ -93,7 +93,7 @@ static void on_stats(struct http_exchange *ex, const struct http_params *params,
 	respond_text(ex, text);
 }
 
-/* --- /echo: collected, sent back -------------------------------------------- */
+/* --- /echo: collected, sent back ------------------------------------------ */
 
 static void on_collected(struct http_exchange *ex, const uint8_t *body,
 			 size_t len, void *data)
@@ -107,7 +107,7 @@ static void on_echo(struct http_exchange *ex, const struct http_params *params,
 	http_exchange_collect(ex, UINT64_MAX, on_collected);
 }
 
-/* --- /late: the same, decided upon in a later turn of the loop --------------- */
+/* --- /late: the same, decided upon in a later turn of the loop ------------ */
 
 static void on_gone(struct http_exchange *ex, void *data)
 {
@@ -141,7 +141,7 @@ static void on_late(struct http_exchange *ex, const struct http_params *params,
 	event_add(ev, &tv);
 }
 
-/* --- /wait: never answered ---------------------------------------------------- */
+/* --- /wait: never answered ------------------------------------------------ */
 
 static void on_wait_over(struct http_exchange *ex, void *data)
 {
@@ -172,7 +172,7 @@ static void on_abort(struct http_exchange *ex, const struct http_params *params,
 	http_respond_abort(ex);
 }
 
-/* --- /pipe: streamed in, streamed out ------------------------------------------ */
+/* --- /pipe: streamed in, streamed out ------------------------------------- */
 
 static void on_pipe_data(struct http_exchange *ex, const uint8_t *piece,
 			 size_t len, void *data)
@@ -215,7 +215,7 @@ static void on_abort_body(struct http_exchange *ex,
 	http_exchange_stream(ex, on_first_piece, NULL);
 }
 
-/* --- /bytes/{n}: a long reply, made as it is taken ------------------------------- */
+/* --- /bytes/{n}: a long reply, made as it is taken ------------------------ */
 
 struct bytes {
 	size_t left;
@@ -263,7 +263,7 @@ static void on_bytes(struct http_exchange *ex, const struct http_params *params,
 	on_bytes_drain(ex, b);
 }
 
-/* --- what the request looked like -------------------------------------------------- */
+/* --- what the request looked like ----------------------------------------- */
 
 static void on_inspect(struct http_exchange *ex,
 		       const struct http_params *params, void *ctx)
@@ -316,7 +316,7 @@ static void on_request(struct http_exchange *ex, void *ctx)
 		route->handler(ex, &params, ctx);
 }
 
-/* --- the program ----------------------------------------------------------------- */
+/* --- the program ---------------------------------------------------------- */
 
 static void on_drained(void *ctx)
 {

@@ -25,7 +25,7 @@ static json_t *parse(const char *text)
 	return v;
 }
 
-/* --- variables ------------------------------------------------------------- */
+/* --- variables ------------------------------------------------------------ */
 
 static void test_variables(void **state)
 {
@@ -93,7 +93,7 @@ static void test_history(void **state)
 	dev_store_deinit(&s);
 }
 
-/* --- streams --------------------------------------------------------------- */
+/* --- streams -------------------------------------------------------------- */
 
 static void test_stream(void **state)
 {
@@ -122,7 +122,7 @@ static void test_stream(void **state)
 	dev_stream_deinit(&s);
 }
 
-/* --- values ---------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------- */
 
 static void assert_includes(const char *whole, const char *part, bool want)
 {
@@ -167,7 +167,7 @@ static void test_compare(void **state)
 	json_decref(list);
 }
 
-/* --- YAML ------------------------------------------------------------------ */
+/* --- YAML ----------------------------------------------------------------- */
 
 static void test_yaml(void **state)
 {
@@ -204,7 +204,7 @@ static void test_yaml(void **state)
 	}
 }
 
-/* --- fixtures -------------------------------------------------------------- */
+/* --- fixtures ------------------------------------------------------------- */
 
 static void test_fixtures(void **state)
 {
