@@ -78,8 +78,10 @@ static int open_data(struct backend *b, char *err, size_t err_size)
 	int r = data_dir_open(&b->dir, b->config->data_dir, FILE_LOCK_WAIT_MS,
 			      err, err_size);
 
-	if (!r && keys_dir)
-		r = MIN(lock_fd = lock_keys(keys_dir, err, err_size), 0);
+	if (!r && keys_dir) {
+		lock_fd = lock_keys(keys_dir, err, err_size);
+		r = MIN(lock_fd, 0);
+	}
 	if (!r)
 		r = keys_load(&b->keys,
 			      keys_dir ? keys_dir : data_dir_path(b->dir), err,

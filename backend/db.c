@@ -76,7 +76,8 @@ int db_query_int(struct db *db, const char *sql, const struct db_arg *args,
 		return r;
 	*out = db_column_int64(row, 0);
 	/* One with RETURNING is done when it has no more rows. */
-	return MIN(db_next(db, row), 0);
+	r = db_next(db, row);
+	return MIN(r, 0);
 }
 
 int db_exec(struct db *db, const char *sql, const struct db_arg *args)

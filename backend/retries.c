@@ -21,12 +21,13 @@ struct retries {
 /* At this time, or earlier where that was said before. */
 static void retries_arm(struct retries *t, int64_t at_ms)
 {
+	int64_t left_ms = at_ms - store_now_ms(t->b->store);
 	struct timeval tv;
 
 	if (t->stopped || (t->at_ms && t->at_ms <= at_ms))
 		return;
 	t->at_ms = at_ms;
-	tv = clock_timeval((uint64_t)MAX(at_ms - store_now_ms(t->b->store), 0));
+	tv = clock_timeval((uint64_t)MAX(left_ms, 0));
 	event_add(t->timer, &tv);
 }
 

@@ -262,9 +262,10 @@ static bool call_pause(struct tool_call *c, const struct tool_sent *sent)
 {
 	int64_t left = c->action->retry.max_elapsed_ms -
 		       (int64_t)(clock_mono_ms() - c->first_try_ms);
-	int64_t wait = MAX(call_backoff_ms(c), sent->retry_after_ms);
+	int64_t wait = call_backoff_ms(c);
 	struct timeval tv;
 
+	wait = MAX(wait, sent->retry_after_ms);
 	if (wait >= left || c->tools->stopping)
 		return false;
 	if (!c->timer)

@@ -75,8 +75,8 @@ void pod_adopt_check(struct pod *p)
 
 void pod_set_timeout(struct pod *p, int64_t started_ms)
 {
-	int64_t ran_ms = MAX(clock_wall_ms() - started_ms, 0);
-	int64_t left_ms = (int64_t)p->a->timeout_ms - ran_ms;
+	int64_t ran_ms = clock_wall_ms() - started_ms;
+	int64_t left_ms = (int64_t)p->a->timeout_ms - MAX(ran_ms, 0);
 
 	pod_set_deadline(p, (uint64_t)MAX(left_ms, 0));
 }

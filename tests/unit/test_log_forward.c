@@ -316,8 +316,9 @@ static void test_taken_up_at_any_moment(void **state)
 	size_t at = 0;
 
 	while (at < len) {
-		size_t n = MIN((size_t)rand() % 900 + 1, len - at);
+		size_t n = (size_t)rand() % 900 + 1;
 
+		n = MIN(n, len - at);
 		write_text(w, text + at, n);
 		at += n;
 		for (int i = rand() % 12; i > 0; i--)
