@@ -1,6 +1,8 @@
-/* Inside of migrate_node*.c: which brackets belong together, and which
- * functions there are. */
+/* Inside of migrate_node*.c: which brackets belong together, which functions
+ * there are, and what is awaited in them. */
 #pragma once
+
+#include <string.h>
 
 #include "cli/migrate_impl.h"
 
@@ -34,6 +36,37 @@ struct node {
 	bool top_await; /* something is awaited outside of functions */
 };
 
+static inline bool node_is(const struct node *n, size_t i, const char *text)
+{
+	return migrate_is(&n->t, i, text);
+}
+
+static inline const struct migrate_token *node_token(const struct node *n,
+						     size_t i)
+{
+	return &n->t.items[i];
+}
+
+static inline size_t node_offset(const struct node *n, size_t i)
+{
+	return node_token(n, i)->start;
+}
+
+static inline size_t node_end_of(const struct node *n, size_t i)
+{
+	return node_token(n, i)->start + node_token(n, i)->len;
+}
+
+static inline bool node_same(const struct node *n, size_t a, size_t b)
+{
+	return migrate_is_word(&n->t, a) && migrate_is_word(&n->t, b) &&
+	       node_token(n, a)->len == node_token(n, b)->len &&
+	       !memcmp(n->t.text + node_offset(n, a),
+		       n->t.text + node_offset(n, b), node_token(n, a)->len);
+}
+
+/* --- migrate_node_scope.c ------------------------------------------------ */
+
 /* Needs the tokens. 0 or -ENOMEM. */
 int node_scope_init(struct node *n) MUST_CHECK;
 void node_scope_deinit(struct node *n);
@@ -49,3 +82,13 @@ const char *node_place_problem(const struct node *n, size_t i,
 size_t node_callee_of(const struct node *n, const struct node_function *f);
 /* Whether the function is called where it stands: (function () {…})(). */
 bool node_is_immediate(const struct node *n, const struct node_function *f);
+
+/* --- migrate_node_await.c ------------------------------------------------ */
+
+/* NULL, or why nothing can be awaited at the token; the functions around it,
+ * and who calls them, become async. */
+const char *node_await_problem(struct node *n, size_t i);
+/* Awaits the expression from start to its last bracket, or notes why not. */
+void node_await(struct node *n, size_t start, size_t close);
+/* Notes that the call at the token stays as it is, and why. */
+void node_note_left(struct node *n, size_t i, const char *why);

@@ -6,15 +6,10 @@
 
 #define TYPE_TOKENS_MAX 64 /* of a return type in TypeScript */
 
-static bool is(const struct node *n, size_t i, const char *text)
-{
-	return migrate_is(&n->t, i, text);
-}
-
 static bool is_any(const struct node *n, size_t i, const char *const *words)
 {
 	for (; *words; words++)
-		if (is(n, i, *words))
+		if (node_is(n, i, *words))
 			return true;
 	return false;
 }
@@ -32,13 +27,15 @@ static int match_brackets(struct node *n)
 	for (size_t i = 0; i < n->t.n; i++) {
 		n->match[i] = NODE_NONE;
 		if (open != NODE_NONE &&
-		    (is(n, i, ")") || is(n, i, "]") || is(n, i, "}"))) {
+		    (node_is(n, i, ")") || node_is(n, i, "]") ||
+		     node_is(n, i, "}"))) {
 			n->match[i] = open;
 			n->match[open] = i;
 			open = n->parent[open];
 		}
 		n->parent[i] = open;
-		if (is(n, i, "(") || is(n, i, "[") || is(n, i, "{"))
+		if (node_is(n, i, "(") || node_is(n, i, "[") ||
+		    node_is(n, i, "{"))
 			open = i;
 	}
 	return 0;
@@ -70,15 +67,16 @@ static size_t body_after(const struct node *n, size_t close)
 {
 	if (close == NODE_NONE)
 		return NODE_NONE;
-	if (is(n, close + 1, "{"))
+	if (node_is(n, close + 1, "{"))
 		return close + 1;
-	if (!is(n, close + 1, ":"))
+	if (!node_is(n, close + 1, ":"))
 		return NODE_NONE;
 	for (size_t i = close + 2; i < MIN(n->t.n, close + TYPE_TOKENS_MAX);
 	     i++) {
-		if (is(n, i, "{"))
+		if (node_is(n, i, "{"))
 			return i;
-		if (is(n, i, ";") || is(n, i, "=>") || is(n, i, ")"))
+		if (node_is(n, i, ";") || node_is(n, i, "=>") ||
+		    node_is(n, i, ")"))
 			break;
 	}
 	return NODE_NONE;
@@ -90,10 +88,10 @@ static void name_by_assignment(const struct node *n, struct node_function *f,
 {
 	if (before == NODE_NONE || before < 1)
 		return;
-	if (is(n, before, "=") && migrate_is_word(&n->t, before - 1) &&
-	    !(before > 1 && is(n, before - 2, ".")))
+	if (node_is(n, before, "=") && migrate_is_word(&n->t, before - 1) &&
+	    !(before > 1 && node_is(n, before - 2, ".")))
 		f->name = before - 1;
-	else if (is(n, before, "=") || is(n, before, ":"))
+	else if (node_is(n, before, "=") || node_is(n, before, ":"))
 		f->is_method = true; /* of an object, or exported */
 }
 
@@ -102,8 +100,8 @@ static int take_function(struct node *n, size_t i)
 	struct node_function f = { .head = i, .name = NODE_NONE };
 	size_t at = i + 1, open;
 
-	f.is_async = i && is(n, i - 1, "async");
-	f.is_generator = is(n, at, "*");
+	f.is_async = i && node_is(n, i - 1, "async");
+	f.is_generator = node_is(n, at, "*");
 	at += f.is_generator;
 	if (migrate_is_word(&n->t, at))
 		f.name = at++;
@@ -111,7 +109,7 @@ static int take_function(struct node *n, size_t i)
 		name_by_assignment(n, &f,
 				   i >= 1u + f.is_async ? i - 1 - f.is_async
 							: NODE_NONE);
-	if (!is(n, at, "("))
+	if (!node_is(n, at, "("))
 		return 0;
 	open = body_after(n, n->match[at]);
 	if (open == NODE_NONE)
@@ -128,15 +126,16 @@ static size_t expression_end(const struct node *n, size_t i)
 					       NULL };
 
 	for (size_t at = i; at < n->t.n; at++) {
-		if (is(n, at, ",") || is(n, at, ";") || is(n, at, ")") ||
-		    is(n, at, "]") || is(n, at, "}"))
+		if (node_is(n, at, ",") || node_is(n, at, ";") ||
+		    node_is(n, at, ")") || node_is(n, at, "]") ||
+		    node_is(n, at, "}"))
 			return at ? at - 1 : 0;
 		if (at > i && migrate_begins_line(&n->t, at) &&
 		    n->t.items[at].kind != MIGRATE_PUNCT &&
 		    !is_any(n, at, goes_on) &&
 		    (n->t.items[at - 1].kind != MIGRATE_PUNCT ||
-		     is(n, at - 1, ")") || is(n, at - 1, "]") ||
-		     is(n, at - 1, "}")))
+		     node_is(n, at - 1, ")") || node_is(n, at - 1, "]") ||
+		     node_is(n, at - 1, "}")))
 			return at - 1;
 		if (n->match[at] != NODE_NONE && n->match[at] > at)
 			at = n->match[at];
@@ -150,17 +149,18 @@ static int take_arrow(struct node *n, size_t i)
 
 	if (!i || i + 1 >= n->t.n)
 		return 0;
-	if (is(n, i - 1, ")") && n->match[i - 1] != NODE_NONE)
+	if (node_is(n, i - 1, ")") && n->match[i - 1] != NODE_NONE)
 		f.head = n->match[i - 1];
 	else if (migrate_is_word(&n->t, i - 1))
 		f.head = i - 1;
 	if (f.head != NODE_NONE && f.head > 0) {
-		f.is_async = is(n, f.head - 1, "async");
+		f.is_async = node_is(n, f.head - 1, "async");
 		if (f.head > f.is_async)
 			name_by_assignment(n, &f, f.head - 1 - f.is_async);
 	}
 	f.first = i + 1;
-	f.end = is(n, i + 1, "{") ? n->match[i + 1] : expression_end(n, i + 1);
+	f.end = node_is(n, i + 1, "{") ? n->match[i + 1]
+				       : expression_end(n, i + 1);
 	return add(n, &f);
 }
 
@@ -177,17 +177,19 @@ static int take_method(struct node *n, size_t i)
 	size_t open;
 
 	if (is_any(n, i, no_names) ||
-	    (i && (is(n, i - 1, "function") || is(n, i - 1, ".") ||
-		   is(n, i - 1, "new") ||
-		   (is(n, i - 1, "*") && i > 1 && is(n, i - 2, "function")))))
+	    (i && (node_is(n, i - 1, "function") || node_is(n, i - 1, ".") ||
+		   node_is(n, i - 1, "new") ||
+		   (node_is(n, i - 1, "*") && i > 1 &&
+		    node_is(n, i - 2, "function")))))
 		return 0;
 	open = body_after(n, n->match[i + 1]);
 	if (open == NODE_NONE)
 		return 0;
-	f.is_async = i && is(n, i - 1, "async");
-	f.is_generator = i && is(n, i - 1, "*");
-	f.is_special = is(n, i, "constructor") ||
-		       (i && (is(n, i - 1, "get") || is(n, i - 1, "set")));
+	f.is_async = i && node_is(n, i - 1, "async");
+	f.is_generator = i && node_is(n, i - 1, "*");
+	f.is_special = node_is(n, i, "constructor") ||
+		       (i &&
+			(node_is(n, i - 1, "get") || node_is(n, i - 1, "set")));
 	f.first = open;
 	f.end = n->match[open];
 	return add(n, &f);
@@ -198,11 +200,11 @@ static int find_functions(struct node *n)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < n->t.n; i++) {
-		if (is(n, i, "function"))
+		if (node_is(n, i, "function"))
 			r = take_function(n, i);
-		else if (is(n, i, "=>"))
+		else if (node_is(n, i, "=>"))
 			r = take_arrow(n, i);
-		else if (migrate_is_word(&n->t, i) && is(n, i + 1, "("))
+		else if (migrate_is_word(&n->t, i) && node_is(n, i + 1, "("))
 			r = take_method(n, i);
 	}
 	return r;
@@ -242,9 +244,10 @@ static bool is_class_body(const struct node *n, size_t open)
 {
 	/* class NAME extends EXPRESSION { */
 	for (size_t k = 1; k <= 8 && k <= open; k++) {
-		if (is(n, open - k, "class"))
+		if (node_is(n, open - k, "class"))
 			return true;
-		if (!migrate_is_word(&n->t, open - k) && !is(n, open - k, "."))
+		if (!migrate_is_word(&n->t, open - k) &&
+		    !node_is(n, open - k, "."))
 			return false;
 	}
 	return false;
@@ -263,7 +266,7 @@ const char *node_place_problem(const struct node *n, size_t i,
 	}
 	for (size_t open = n->parent[i]; open != NODE_NONE && open != stop;
 	     open = n->parent[open])
-		if (is(n, open, "{") && is_class_body(n, open))
+		if (node_is(n, open, "{") && is_class_body(n, open))
 			return "it stands in a class, outside of its methods";
 	return NULL;
 }
@@ -281,7 +284,7 @@ size_t node_callee_of(const struct node *n, const struct node_function *f)
 	if (f->head == NODE_NONE)
 		return NODE_NONE;
 	open = n->parent[beginning(f)];
-	if (open == NODE_NONE || !open || !is(n, open, "(") ||
+	if (open == NODE_NONE || !open || !node_is(n, open, "(") ||
 	    !migrate_is_word(&n->t, open - 1))
 		return NODE_NONE;
 	return open - 1;
@@ -294,8 +297,9 @@ bool node_is_immediate(const struct node *n, const struct node_function *f)
 	if (f->head == NODE_NONE || !beginning(f))
 		return false;
 	begin = beginning(f);
-	return is(n, begin - 1, "(") && n->match[begin - 1] == f->end + 1 &&
-	       is(n, f->end + 2, "(") &&
+	return node_is(n, begin - 1, "(") &&
+	       n->match[begin - 1] == f->end + 1 &&
+	       node_is(n, f->end + 2, "(") &&
 	       !(begin > 1 && migrate_is_word(&n->t, begin - 2) &&
 		 !migrate_begins_line(&n->t, begin - 1));
 }
