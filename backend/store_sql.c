@@ -11,7 +11,6 @@
 #include "backend/store_url.h"
 #include "common/clock.h"
 
-
 /* More than an attempt and the wait for the next one take. */
 #define SQL_AWAY_KNOWN_MS 8000
 
