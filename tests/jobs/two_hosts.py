@@ -2,6 +2,7 @@
 engine and an orchestrator, joined by a cable that can be cut to a third one,
 where the backends are."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -12,6 +13,7 @@ import time
 
 from harness import BIN
 from patience import until
+from proc import processes_with
 
 ENGINE_START_S = 60
 IMAGE = "cronium/bash"
@@ -130,10 +132,13 @@ class Engine:
         until(lambda: not pathlib.Path(f"/proc/{containerd}").exists())
 
     def stop(self):
-        """A killed one leaves its mounts."""
+        """A killed one leaves its mounts, and who watched its containers."""
         self.process.terminate()
         self.process.wait(60)
         self.log.close()
+        for pid in processes_with(f"-address {self.base}/x/containerd/"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         mounts = [line.split()[1] for line in open("/proc/mounts")]
         for place in reversed(mounts):
             if place.startswith(f"{self.base}/"):
