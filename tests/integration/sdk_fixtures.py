@@ -6,17 +6,14 @@ until it is told to listen.
 """
 
 import pytest
-from backend_process import Backend
 from relay import Relay
 from sidecar_harness import Sidecar
 from tap import tapped
 
 
 @pytest.fixture(scope="module")
-def backend(tmp_path_factory):
-    b = Backend(str(tmp_path_factory.mktemp("backend")))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
+def backend(shared):
+    return shared
 
 
 @pytest.fixture

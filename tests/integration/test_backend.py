@@ -13,13 +13,6 @@ from backend_process import Backend, FRAMES
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
-
-
 def read_all(stream):
     """[(type, payload)] to the end of the stream."""
     got = []

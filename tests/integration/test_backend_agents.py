@@ -5,17 +5,9 @@ import time
 import pytest
 
 import frames
-from backend_process import Backend
 from patience import until
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 def agents(backend):

@@ -19,10 +19,8 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="module")
-def backend(tmp_path_factory):
-    b = Backend(str(tmp_path_factory.mktemp("backend")))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
+def backend(shared):
+    return shared
 
 
 @pytest.fixture(scope="module")

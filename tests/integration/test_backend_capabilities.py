@@ -5,17 +5,9 @@ import json
 
 import pytest
 
-from backend_process import Backend
 
 pytestmark = pytest.mark.timeout(120)
 NAMES = ["file.read", "file.write", "git.exec", "process.kill", "shell.exec"]
-
-
-@pytest.fixture
-def backend(tmp_path):
-    backend = Backend(str(tmp_path))
-    yield backend
-    assert backend.stop() == 0, "".join(backend.log)
 
 
 def exec_(backend, name, args, headers=None, **more):

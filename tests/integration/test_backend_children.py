@@ -4,18 +4,10 @@ import threading
 
 import pytest
 
-from backend_process import Backend
 
 pytestmark = pytest.mark.timeout(60)
 EXECUTE = "/v1/runtime/tool-actions/execute"
 CHILD = {"script": {"name": "child.sh", "content": "true"}}
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 class Parent:

@@ -2,18 +2,11 @@
 
 import pytest
 
-from backend_process import Backend, quote
+from backend_process import quote
 
 pytestmark = pytest.mark.timeout(60)
 KEY = "SHA256:" + 42 * "x" + "A"
 WEB1 = {"user": "deploy", "address": "10.1.2.3"}
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 def put(backend, name, **members):

@@ -14,13 +14,6 @@ MiB = 1024 * 1024
 
 
 @pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
-
-
-@pytest.fixture
 def agent(backend):
     return backend.agent()
 

@@ -12,16 +12,9 @@ import tarfile
 import pytest
 
 import frames
-from backend_process import FRAMES, Backend
+from backend_process import FRAMES
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 def verify(directory, key_pem, program, signature):

@@ -1,19 +1,15 @@
 """Options, TLS, HTTP/2 streams, a full disk: the process and its doors."""
 
-import datetime
-import ipaddress
 import os
 import ssl
 import subprocess
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 import frames
-from backend_process import BACKEND, FRAMES, Backend
+from backend_process import BACKEND, FRAMES, Backend, small_disk
+from certificates import self_signed
 
 CRONIUM = os.path.join(os.path.dirname(BACKEND), "cronium")
 pytestmark = pytest.mark.timeout(60)
@@ -88,31 +84,10 @@ def test_sockets_of_a_dead_backend_are_replaced(tmp_path):
     assert b.stop() == 0
 
 
-def make_certificate(directory):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name)
-        .public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256()))
-    (directory / "cert.pem").write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM))
-    (directory / "key.pem").write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption()))
-    return directory / "cert.pem", directory / "key.pem"
-
-
 def test_tls(tmp_path):
-    certificate, key = make_certificate(tmp_path)
-    b = Backend(str(tmp_path), "--tls-cert", str(certificate),
-                "--tls-key", str(key))
-    context = ssl.create_default_context(cafile=str(certificate))
+    certificate, key = self_signed(tmp_path)
+    b = Backend(str(tmp_path), "--tls-cert", certificate, "--tls-key", key)
+    context = ssl.create_default_context(cafile=certificate)
     for http2 in (True, False):
         with httpx.Client(http2=http2, verify=context, timeout=20) as client:
             reply = client.get(
@@ -177,22 +152,11 @@ def test_streams_over_http2(tmp_path):
     assert b.stop() == 0
 
 
-FULL_DISK = """
-mount -t tmpfs -o size=4m,mode=700 none "$1" || exit 77
-shift
-exec "$@"
-"""
-
-
 @pytest.mark.usefixtures("sqlite")
 def test_full_disk(tmp_path):
     """What does not fit is refused in plain words; what was acknowledged
     stays; once there is room it goes on."""
-    os.mkdir(tmp_path / "data")
-    namespaces = "-m" if os.getuid() == 0 else "-Urm"
-    wrapper = ["unshare", namespaces, "sh", "-c", FULL_DISK, "sh",
-               str(tmp_path / "data")]
-    b = Backend(str(tmp_path), wrapper=wrapper)
+    b = Backend(str(tmp_path), wrapper=small_disk(tmp_path / "data"))
     try:
         value = b'"' + b"x" * 200_000 + b'"'
         stored = []
@@ -235,13 +199,9 @@ def fill_disk(b):
 @pytest.mark.usefixtures("sqlite")
 def test_full_disk_is_why_a_job_waits(tmp_path):
     """Who runs a job that no orchestrator can be given is told why."""
-    os.mkdir(tmp_path / "data")
     script = tmp_path / "script.py"
     script.write_text("print(1)")
-    namespaces = "-m" if os.getuid() == 0 else "-Urm"
-    b = Backend(str(tmp_path), wrapper=[
-        "unshare", namespaces, "sh", "-c", FULL_DISK, "sh",
-        str(tmp_path / "data")])
+    b = Backend(str(tmp_path), wrapper=small_disk(tmp_path / "data"))
     try:
         assert b.admin.get("/v1/agents").json["problem"] is None
         run = subprocess.Popen(

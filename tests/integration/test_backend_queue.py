@@ -1,7 +1,6 @@
 """Claims, leases, epochs, cancellation: every way an execution can go."""
 
 import http.client
-import json
 import os
 import queue
 import threading
@@ -14,13 +13,6 @@ from backend_process import STORE, TIMEOUT, Backend
 
 pytestmark = pytest.mark.timeout(60)
 LEASE_S = 0.5
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 @pytest.fixture

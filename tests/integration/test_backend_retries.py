@@ -14,13 +14,6 @@ LEASE_S = 0.5
 SOON = {"initial": 10, "max": 40, "max_elapsed": 120000}
 
 
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
-
-
 def runtime(retries=2, **backoff):
     return {"type": "python", "retries": retries, "backoff": backoff or SOON}
 

@@ -17,13 +17,6 @@ EXECUTE = "/v1/runtime/tool-actions/execute"
 KILLS = 8
 
 
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
-
-
 def new(backend, name="night"):
     reply = backend.admin.post("/v1/sessions", {"name": name})
     assert reply.status == 201, reply

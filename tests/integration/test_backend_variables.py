@@ -7,16 +7,14 @@ import threading
 
 import pytest
 
-from backend_process import Backend, quote
+from backend_process import quote
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
-def backend(tmp_path_factory):
-    b = Backend(str(tmp_path_factory.mktemp("backend")))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
+def backend(shared):
+    return shared
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ wait."""
 import pytest
 
 import frames
-from backend_process import Backend
 
 pytestmark = pytest.mark.timeout(60)
 CLOSED = {"accepting": False, "code": "guard",
@@ -13,13 +12,6 @@ DOWN = {"accepting": True, "code": "away:docker",
         "problem": "the Docker engine at /d does not answer"}
 AWAY = "the Docker engine at /d does not answer (agent box)"
 GUARD = "the guard of agent box: memory 91 % (limit 80 %)"
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 def waiting(backend, job):

@@ -7,16 +7,9 @@ import select
 
 import pytest
 
-from cli_process import Home, Up
+from cli_process import Up
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
 
 
 @pytest.fixture

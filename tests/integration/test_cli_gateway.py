@@ -8,15 +8,8 @@ import ssl
 import pytest
 import requests
 
-from cli_process import TIMEOUT, Home, Up, wait_gone
+from cli_process import TIMEOUT, Up, wait_gone
 from gateway_harness import Authority
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
 
 
 class Gateway:

@@ -4,7 +4,6 @@ import subprocess
 
 import pytest
 
-from cli_process import Home
 
 MANIFEST = """\
 version: v1
@@ -16,13 +15,6 @@ runtime:
   permissions:
     net: [api.example.com]
 """
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
 
 
 @pytest.fixture

@@ -10,14 +10,7 @@ import subprocess
 
 import pytest
 
-from cli_process import Home, TIMEOUT, Up, wait_gone, wait_log
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
+from cli_process import TIMEOUT, Up, wait_gone, wait_log
 
 
 @pytest.fixture

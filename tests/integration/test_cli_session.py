@@ -5,22 +5,7 @@ import signal
 
 import pytest
 
-from backend_process import Backend
-from cli_process import TIMEOUT, Home
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
+from cli_process import TIMEOUT
 
 
 @pytest.fixture

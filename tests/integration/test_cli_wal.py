@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli_process import BIN, TIMEOUT, Home
+from cli_process import BIN, TIMEOUT
 from wal_files import Wal, crc32c
 
 
@@ -20,13 +20,6 @@ class Log(Wal):
 
     def run(self, *args, **options):
         return self.home("wal", *args, **options)
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
 
 
 @pytest.fixture

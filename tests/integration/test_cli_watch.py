@@ -7,29 +7,8 @@ import select
 import signal
 import time
 
-import pytest
 
-from backend_process import Backend
-from cli_process import Home, TIMEOUT
-
-
-@pytest.fixture
-def home():
-    home = Home()
-    yield home
-    home.remove()
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
-
-
-@pytest.fixture
-def env(backend):
-    return {"CRONIUM_URL": f"unix:{backend.run}/api.sock"}
+from cli_process import TIMEOUT
 
 
 class Watch:

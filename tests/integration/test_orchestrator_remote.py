@@ -1,18 +1,14 @@
 """An orchestrator whose backend is on another machine: TCP, TLS, the relay."""
 
-import datetime
-import ipaddress
 import os
 import pathlib
 import signal
 import subprocess
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend_process import Backend
+from certificates import self_signed
 from patience import until
 
 BIN = pathlib.Path(os.environ.get("CRONIUM_BIN_DIR", "build/bin")).resolve()
@@ -53,32 +49,11 @@ for _ in range(20):
 pytestmark = pytest.mark.timeout(90)
 
 
-def certificate(directory):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cronium")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    cert = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name)
-        .public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256()))
-    cert_file, key_file = directory / "cert.pem", directory / "key.pem"
-    cert_file.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption()))
-    return str(cert_file), str(key_file)
-
-
 class Remote:
     def __init__(self, base, tls):
         self.options, self.ca = [], []
         if tls:
-            cert, key = certificate(base)
+            cert, key = self_signed(base)
             self.options = ["--tls-cert", cert, "--tls-key", key]
             self.ca = ["--ca-file", cert]
         self.scheme = "https" if tls else "http"

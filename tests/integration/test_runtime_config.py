@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import frames
-from backend_process import Backend, FRAMES
+from backend_process import FRAMES
 from cli_process import CRONIUM, Home
 
 pytestmark = pytest.mark.timeout(60)
@@ -20,13 +20,6 @@ DEFAULTS = {
     "backoff": {"initial": 100, "max": 5000, "max_elapsed": 30000},
     "worker_file_perm": "0600",
     "native_tools": {"call_agents": True, "call_workflows": True}}
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from sidecar_streams import (
 
 pytestmark = pytest.mark.timeout(60)
 
-# --- a backend that fails --------------------------------------------------------
+# --- a backend that fails -----------------------------------------------------
 
 class Records:
     """The stream of a backend, which keeps its numbers and keys."""
@@ -277,7 +277,7 @@ def test_readers_that_leave(tmp_path):
         until(lambda: s.metric("input_streams") == 0)
 
 
-# --- the end of the job ----------------------------------------------------------
+# --- the end of the job -------------------------------------------------------
 
 def test_drain_stores_what_came(tmp_path):
     with Sidecar(tmp_path) as s:

@@ -3,17 +3,9 @@ script may ask is in test_vectors.py."""
 
 import jwt
 import pytest
-from backend_process import Backend
 from sidecar_harness import Sidecar
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    assert b.stop() == 0, "".join(b.log)
 
 
 def test_tokens_are_what_any_library_reads(backend):

@@ -1,225 +1,25 @@
-"""Changes of variables in the sidecar: watches, and a cache that is true.
+"""Changes of variables in the sidecar: watches.
 
 The backend is the real one; a scripted one only says what that never would.
 """
 
 import contextlib
 import json
-import threading
 import time
 
-import frames
 import pytest
-from backend_process import Backend, quote
+
+import frames
 from patience import until
-from runtime_backend import SILENCE
-from sidecar_harness import BIN_DIR, Sidecar
+from sidecar_harness import BIN_DIR
+from sidecar_pods import fill_history, put
+from sidecar_pods import backend, pods  # noqa: F401
 from sse import Watch
 
 pytestmark = pytest.mark.timeout(120)
 
-HISTORY = 4096  # STORE_CHANGES_MAX
-
-
-@pytest.fixture
-def backend(tmp_path):
-    b = Backend(str(tmp_path))
-    yield b
-    b.stop()
-
-
-class Pods:
-    """Sidecars of executions of their own, by one backend."""
-
-    def __init__(self, directory, backend, stack):
-        self.directory, self.backend, self.stack = directory, backend, stack
-        self.agent = backend.agent(slots=80)
-        stack.callback(self.agent.close)
-        self.n = 0
-
-    def new(self, spec=None, **options):
-        self.n += 1
-        directory = self.directory / f"pod{self.n}"
-        directory.mkdir()
-        self.backend.submit(**(spec or {}))
-        claim = self.agent.claim()
-        self.agent.started(claim)
-        sidecar = Sidecar.of(directory, self.backend, claim, **options)
-        sidecar.claim = claim
-        return self.stack.enter_context(sidecar)
-
-
-@pytest.fixture
-def pods(tmp_path, backend):
-    with contextlib.ExitStack() as stack:
-        yield Pods(tmp_path, backend, stack)
-
-
-def put(backend, key, value, query=""):
-    r = backend.admin.put(f"/v1/variables/{quote(key)}{query}",
-                          json.dumps(value).encode())
-    assert r.status in (201, 204), r
-    return int(r.headers["etag"].strip('"'))
-
-
-def cached(sidecar, key):
-    """Reads until the cache answers, with its changes heard of."""
-    until(lambda: sidecar.get(f"/variables/{key}")
-          .headers["x-cronium-cache"] == "hit", "never cached")
-
-
-def listens(sidecar, backend):
-    """Until the sidecar hears of changes."""
-    put(backend, "probe", 0)
-    sidecar.get("/variables/probe")
-    n = [0]
-
-    def heard():
-        n[0] += 1
-        put(backend, "probe", n[0])
-        deadline = time.monotonic() + 0.2
-        while time.monotonic() < deadline:
-            if sidecar.get("/variables/probe").json() == n[0]:
-                return True
-        return False
-
-    until(heard, "it does not hear of changes")
-
-
-# --- the cache ---------------------------------------------------------------
-
-
-def test_a_write_elsewhere_is_seen_at_once(pods, backend):
-    a, b = pods.new(), pods.new()
-    listens(a, backend)
-    for n in range(50):
-        assert b.put("/variables/k", n).status_code in (201, 204)
-        until(lambda: a.get("/variables/k").json() == n, "still old")
-    # A read that is under way when the change comes has nothing to drop.
-    assert a.metric("invalidations_total") >= 25
-    assert b.delete("/variables/k").status_code == 204
-    until(lambda: a.get("/variables/k").status_code == 404, "still there")
-    # Absence is no longer believed either.
-    assert b.put("/variables/k", 1).status_code == 201
-    until(lambda: a.get("/variables/k").status_code == 200, "still absent",
-          seconds=4)  # before CACHE_ABSENT_TTL_MS is over
-
-
-def test_what_nobody_wrote_stays_cached(pods, backend):
-    a, b = pods.new(), pods.new()
-    listens(a, backend)
-    assert a.put("/variables/mine", 1).status_code == 201
-    for n in range(20):
-        b.put("/variables/other", n)
-        r = a.get("/variables/mine")
-        assert (r.json(), r.headers["x-cronium-cache"]) == (1, "hit")
-
-
-def test_own_writes_are_hits(pods, backend):
-    a = pods.new()
-    assert a.put("/variables/k", -1).status_code == 201
-    assert a.get("/variables/k").headers["x-cronium-cache"] == "hit"
-    listens(a, backend)
-    for n in range(100):
-        assert a.put("/variables/k", n).status_code == 204
-        r = a.get("/variables/k")
-        assert (r.json(), r.headers["x-cronium-cache"]) == (n, "hit")
-
-
-def test_readers_converge_while_two_write(pods, backend):
-    """Nobody keeps an old value: not the one whose write was overtaken."""
-    sidecars = [pods.new(), pods.new()]
-    for s in sidecars:
-        listens(s, backend)
-
-    def write(s, base):
-        for n in range(150):
-            s.put("/variables/k", base + n)
-
-    writers = [threading.Thread(target=write, args=(s, i * 1000))
-               for i, s in enumerate(sidecars)]
-    for w in writers:
-        w.start()
-    for w in writers:
-        w.join()
-    now = backend.admin.get("/v1/variables/k").json
-    for s in sidecars:
-        until(lambda: s.get("/variables/k").json() == now, "an old value")
-
-
-def test_after_the_backend_was_killed(pods, backend):
-    a = pods.new()
-    listens(a, backend)
-    put(backend, "k", 1)
-    cached(a, "k")
-    backend.kill()
-    assert a.get("/variables/k").json() == 1
-    backend.start()
-    put(backend, "k", 2)
-    until(lambda: a.get("/variables/k").json() == 2, "still old")
-
-
-def test_too_many_changes_missed(pods, backend):
-    """Reset: everything cached before is forgotten."""
-    a = pods.new()
-    listens(a, backend)
-    put(backend, "k", 1)
-    put(backend, "still", 1)
-    cached(a, "k")
-    cached(a, "still")
-    with contextlib.ExitStack() as stack:
-        stack.callback(lambda: a.process.send_signal(18))
-        a.process.send_signal(19)  # SIGSTOP: it hears nothing
-        backend.kill()
-        backend.start()
-        put(backend, "k", 2)
-        fill_history(backend)
-    until(lambda: a.get("/variables/k").json() == 2, "still old")
-    assert a.get("/variables/still").json() == 1
-
-
-def fill_history(backend):
-    connection = backend.admin.connect()
-    for n in range(HISTORY + 1):
-        connection.request("PUT", "/v1/variables/filler", b"1")
-        assert connection.getresponse().read() == b""
-    connection.close()
-
-
-def test_a_backend_that_talks_nonsense(tmp_path):
-    """It is asked again, with pauses, from what was understood."""
-    position = frames.encode(frames.POSITION, {"version": 5, "reset": False})
-    change = frames.encode(frames.CHANGE, {"key": "k", "version": 9})
-    answers = [b"", b"nonsense", b"\x25\xff\xff\xff\xff", change,
-               frames.encode(frames.POSITION, b"[]"),
-               frames.encode(frames.POSITION, b"{}"),
-               position + frames.encode(frames.CHANGE, b"{}"),
-               position + frames.encode(frames.CHANGE,
-                                        {"key": "x" * 257, "version": 9}),
-               position + frames.encode(frames.VALUE, b"1"),
-               position + change]
-    asked = []
-
-    def on_changes(request):
-        asked.append(request.query.get("from"))
-        if len(asked) > len(answers):
-            return SILENCE
-        return (200, {"content-type": "application/vnd.cronium.frames"},
-                answers[len(asked) - 1])
-
-    with Sidecar(tmp_path) as s:
-        s.backend.on_changes = on_changes
-        s.backend.store.set("k", 1)
-        assert s.get("/variables/k").json() == 1
-        until(lambda: len(asked) > len(answers), asked)
-        assert asked[0] is None
-        assert asked[-1] == "9"
-        s.backend.store.set("k", 2)
-        assert s.get("/variables/k").json() == 2
-
 
 # --- watches -----------------------------------------------------------------
-
 
 def test_events_in_order(pods, backend):
     a, b = pods.new(), pods.new()
@@ -424,7 +224,6 @@ def test_opening_a_watch_costs_one_call(pods):
 
 # --- secrets -----------------------------------------------------------------
 
-
 def test_a_secret_is_masked_before_it_is_told(pods, backend):
     a = pods.new()
     put(backend, "s", "first-secret", "?secret=1")
@@ -473,7 +272,6 @@ def test_the_job_ends_while_a_secret_is_masked(pods, backend):
 
 
 # --- slow scripts ------------------------------------------------------------
-
 
 def rss_kb(process):
     with open(f"/proc/{process.pid}/status") as f:

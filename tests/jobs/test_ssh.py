@@ -208,7 +208,7 @@ def test_one_that_ignores_signals(server, sshd, scripts):
     nothing_left(sshd)
 
 
-# --- what breaks ----------------------------------------------------------------
+# --- what breaks --------------------------------------------------------------
 
 @pytest.mark.parametrize("options", [("--allow-run",), ("--allow-all",)],
                          ids=["confined", "all"])
@@ -303,7 +303,7 @@ def test_a_runner_that_was_altered_is_replaced(own, scripts):
     assert runner.stat().st_mode & 0o777 == 0o700
 
 
-# --- who is who -----------------------------------------------------------------
+# --- who is who ---------------------------------------------------------------
 
 def refused(server, scripts, host="web1", name="refused.sh"):
     done = server.cronium("run", "--host", host, scripts("echo no\n", name))

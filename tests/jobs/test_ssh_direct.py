@@ -142,8 +142,10 @@ def test_many_at_once(direct, scripts):
 
 
 def test_a_certificate_that_is_not_trusted(direct, scripts):
-    name, text = SDK["python"]
-    done = direct.server.cronium("run", "--host", "web1", scripts(text, name))
+    script = scripts("import cronium\n"
+                     "with cronium.Cronium(timeout=5) as c:\n"
+                     "    c.set_variable('greeting', 'hi')\n", "set.py")
+    done = direct.server.cronium("run", "--host", "web1", script)
     assert done.code == 1
     assert "certificate" in done.err.lower(), done.err
 
