@@ -11,9 +11,9 @@ ASAN_SETTINGS=$SANITIZER_SETTINGS:detect_leaks=1
 UBSAN_SETTINGS=$SANITIZER_SETTINGS:halt_on_error=1:print_stacktrace=1
 
 # Runs a test runner; a failure is remembered, so that the next one still
-# runs.
+# runs. What takes long should be seen: $SECONDS since ./dev began.
 test_step() {
-	say "$1"
+	say "$1 (after $SECONDS s)"
 	shift
 	"$@" || TEST_FAILED=1
 }
