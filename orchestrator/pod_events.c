@@ -146,7 +146,10 @@ static void pod_on_runner_started(void *ctx)
 		return;
 	pod_set_state(p, POD_RUNNING);
 	telemetry_start(&p->telemetry, p->config.sampler);
-	if (p->a->timeout_ms)
+	/* Its sidecar may be gone since it was assigned. */
+	if (*p->doom)
+		pod_set_deadline(p, POD_POSTMORTEM_MS);
+	else if (p->a->timeout_ms)
 		pod_set_deadline(p, p->a->timeout_ms);
 }
 

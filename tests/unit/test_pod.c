@@ -298,6 +298,21 @@ static void test_sidecar_lost_before_the_runner_is_ready(void **state)
 			 MSG_DONTWAIT) < 0);
 }
 
+/* A script that begins a moment later begins in a pod that is doomed. */
+static void test_sidecar_lost_before_the_script_has_begun(void **state)
+{
+	struct fixture *f = *state;
+
+	say(f, EXECUTOR_SIDECAR, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_RUNNER, FRAME_READY, "{}", 2);
+	say(f, EXECUTOR_SIDECAR, FRAME_ACK, &assigned, sizeof(assigned));
+	run_until_started(f, 1);
+	lose(f, EXECUTOR_SIDECAR);
+	say(f, EXECUTOR_RUNNER, FRAME_STARTED, "{\"pid\":2}", 9);
+	while (!f->place.killed)
+		assert_int_equal(event_base_loop(f->base, EVLOOP_ONCE), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -309,6 +324,7 @@ int main(void)
 		TEST(test_nothing_runs_before_the_answer),
 		TEST(test_runner_lost_before_its_assignment),
 		TEST(test_sidecar_lost_before_the_runner_is_ready),
+		TEST(test_sidecar_lost_before_the_script_has_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
