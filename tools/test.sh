@@ -63,14 +63,14 @@ TEST_JOBS_STATIC=(
 test_jobs() {
 	if [ -z "$TEST_SANITIZE" ]; then
 		test_step "job tests" test_pytest build \
-			-n 4 --dist loadfile tests/jobs
+			-n 6 --dist loadfile tests/jobs
 		return
 	fi
 	# Sandboxes come with the sanitizers; direct mode has test_ssh_direct.py,
 	# and without --sanitize all of test_everywhere.py.
 	CRONIUM_TEST_EXECUTORS="docker ssh-tunnel" \
 		test_step "job tests" test_pytest build \
-		-n 4 --dist loadfile tests/jobs
+		-n 6 --dist loadfile tests/jobs
 	CRONIUM_TEST_EXECUTORS=sandbox \
 		test_step "job tests in static sandboxes" test_pytest build \
 		-n 4 --dist loadfile "${TEST_JOBS_STATIC[@]}"
@@ -116,7 +116,7 @@ test_sanitized() {
 	test_step "unit tests, sanitized" test_unit build-asan
 	# Other places each time; a defect is printed with its command.
 	test_step "a sample of calls that fail" "$(system_python)" \
-		tests/faults/inject.py --seconds 30
+		tests/faults/inject.py --seconds 20
 	# The tests of the SDKs alone run nothing that is sanitized, or what
 	# the vectors run as well.
 	test_step "integration tests, sanitized" test_pytest build-asan \
@@ -126,7 +126,7 @@ test_sanitized() {
 	test_step "fault tests, sanitized" test_pytest build-asan \
 		-n 2 tests/faults --deselect "$TEST_SOAK"
 	CRONIUM_TEST_EXECUTORS=sandbox test_step "job tests, sanitized" \
-		test_pytest build-asan -n 4 --dist loadfile \
+		test_pytest build-asan -n 6 --dist loadfile \
 		--ignore-glob='*/test_chaos*' --ignore-glob='*/test_many*' \
 		tests/jobs
 	unset ASAN_OPTIONS UBSAN_OPTIONS

@@ -14,6 +14,10 @@ collect_ignore = ([] if "docker" in EXECUTORS
                   else ["test_engine_away.py", "test_images.py",
                         "test_two_hosts.py"])
 
+# What waits longest begins first, so that nobody waits for it at the end.
+LONG = {"test_recovery.py", "test_ssh.py", "test_permissions.py",
+        "test_engine_away.py", "test_two_hosts.py"}
+
 
 def pytest_generate_tests(metafunc):
     if "executor" in metafunc.fixturenames:
@@ -26,7 +30,8 @@ def pytest_collection_modifyitems(config, items):
         "empty parameter set" in mark.kwargs.get("reason", "")
         for mark in item.iter_markers("skip"))]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in others]
+    items[:] = sorted((item for item in items if item not in others),
+                      key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="module")

@@ -128,10 +128,8 @@ class Server:
         return subprocess.Popen(
             [BIN / "cronium", *map(str, args)],
             env=self.env,
-            stdin=more.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **more,
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+               "stderr": subprocess.PIPE, **more},
         )
 
     def cronium(self, *args, stdin=None, text=True):

@@ -189,9 +189,13 @@ def test_what_cannot_be_undone(world):
 
 def kill_after(world, args, seconds):
     """Writes, and kills the program so long after it was there; None: not.
-    The whole result."""
-    process = world.server.popen("exec", "file.write", "--args", f"@{args}",
-                                 "--json", *world.options)
+    The whole result, in a file: nobody reads it while the program is waited
+    for."""
+    result = args.with_name("result.json")
+    with open(result, "wb") as out:
+        process = world.server.popen("exec", "file.write", "--args",
+                                     f"@{args}", "--json", *world.options,
+                                     stdout=out)
     if seconds is not None:
         until(lambda: processes_with("file.write.py") or
               process.poll() is not None)
@@ -199,7 +203,8 @@ def kill_after(world, args, seconds):
         for pid in processes_with("file.write.py"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    return json.loads(process.communicate(timeout=60)[0])
+    process.communicate(timeout=60)
+    return json.loads(result.read_text())
 
 
 @SANDBOX
