@@ -11,16 +11,9 @@ import pytest
 from harness import FREE, Server
 from patience import until
 from relay import Relay
-from two_hosts import IMAGE, Engine, Namespace, run
+from two_hosts import IMAGE, PATIENT, Engine, Namespace, run
 
 HELLO = "echo ran\n"
-# Until the test says so.
-PATIENT = """
-source cronium.sh
-echo begun
-until [ "$(cronium_get_variable go 2>/dev/null)" = true ]; do sleep 0.2; done
-echo done
-"""
 pytestmark = pytest.mark.timeout(400)
 
 

@@ -12,15 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 from backend_process import Backend  # noqa: E402
 from patience import until  # noqa: E402
 from shared_backends import server as database  # noqa: E402, F401
-from two_hosts import IMAGE, Host, Namespace, run  # noqa: E402
+from two_hosts import IMAGE, PATIENT, Host, Namespace, run  # noqa: E402
 
 LEASE_S = 20  # a pod ends itself at 5/6 of it
-SCRIPT = """
-source cronium.sh
-echo begun
-until [ "$(cronium_get_variable go 2>/dev/null)" = true ]; do sleep 0.2; done
-echo done
-"""
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -65,7 +59,7 @@ def world(database, tmp_path):  # noqa: F811
 
 def submit(backend, agent=None, **runtime):
     reply = backend.admin.post("/v1/jobs", {
-        "script": {"name": "main.sh", "content": SCRIPT}, "agent": agent,
+        "script": {"name": "main.sh", "content": PATIENT}, "agent": agent,
         "executor": "docker", "runtime": {
             "type": "bash", "permissions": {"all": True}, **runtime}})
     assert reply.status == 201, reply

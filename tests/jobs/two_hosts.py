@@ -17,6 +17,13 @@ from proc import processes_with
 
 ENGINE_START_S = 60
 IMAGE = "cronium/bash"
+# Runs until the test sets the variable.
+PATIENT = """
+source cronium.sh
+echo begun
+until [ "$(cronium_get_variable go 2>/dev/null)" = true ]; do sleep 0.2; done
+echo done
+"""
 
 
 def run(*command, **options):
